@@ -1,0 +1,30 @@
+# Two commands do everything on a fresh machine: `make quick` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Two OpenMP threads on a busy pair of cores are several times slower than one.
+export OMP_NUM_THREADS := 1
+
+.PHONY: install quick test lint clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lengthwise needs Python >= 3.11: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+quick: install  ## train, evaluate and report the quick suite
+	$(VENV)/bin/lengthwise run quick $(ARGS)
+
+lint: install
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+test: lint  ## lint, type check, tests
+	$(RUN) -m pytest -n auto $(ARGS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
