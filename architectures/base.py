@@ -1,0 +1,175 @@
+"""The contract of an architecture: one forward.
+
+A model answers one question: given the *source* tokens and the answer so far, the *prefix*, which
+symbol comes next at every prefix position? Two kinds of class fulfil it:
+
+* a :class:`Mixer` is one layer that mixes information along the sequence. The shell
+  (``architectures/shell.py``) stacks ``depth`` of them into a model. Most architectures are mixers.
+* a :class:`SequenceModel` is a whole model. Encoder-decoders write their own.
+
+An architecture is one file with one public class of either kind. The file's name is its name, the
+folder is its family, and the keyword parameters of ``__init__`` are its options: typed, with defaults.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Interval
+from torch import Tensor, nn
+
+Positive = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Interval(ge=0.0, lt=1.0)]
+
+State = Any
+"""What a stepping form carries from token to token: a tensor, or a nest of tuples, lists and dicts of tensors."""
+
+
+class SequenceModel(nn.Module):
+    """A model of ``p(next symbol | source, prefix)``.
+
+    Class facts:
+        causal: the logits at prefix position ``t`` do not depend on prefix tokens after ``t``.
+            Only causal models can be asked to generate.
+        online: when tagging, the logits at source position ``t`` do not depend on source tokens after ``t``.
+        steps: ``start`` and ``step`` exist and equal ``forward``.
+        reach: the longest ``source + prefix`` the model can take, ``None`` for any length.
+    """
+
+    causal: bool = True
+    online: bool = True
+    steps: bool = False
+    reach: int | None = None
+
+    def __init__(self, symbols: tuple[str, ...]) -> None:
+        super().__init__()
+        self.symbols = symbols
+
+    @property
+    def kernels(self) -> dict[str, str]:
+        """The implementations in use, by the class that uses them: those of the last forward, as they are recorded.
+
+        A module that has more than one implementation says which in ``kernel_in_use``.
+        """
+        found: dict[str, list[str]] = {}
+        for module in self.modules():
+            if kernel := getattr(module, "kernel_in_use", None):
+                found.setdefault(type(module).__name__, []).append(kernel)
+        return {name: ", ".join(dict.fromkeys(each)) for name, each in found.items()}
+
+    def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:
+        """Long ``[B, S]`` and ``[B, T]`` give logits ``[B, T, V]``; with no prefix, ``[B, S, V]`` for the source."""
+        raise NotImplementedError
+
+    def start(self, source: Tensor) -> State:
+        """Read the source ``[B, S]`` and return the state before the first prefix token."""
+        raise NotImplementedError
+
+    def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """Feed one prefix token ``[B]``; return its logits ``[B, V]`` and the next state."""
+        raise NotImplementedError
+
+    def inspect(self, source: Tensor, prefix: Tensor | None) -> dict[str, Tensor]:
+        """Name -> tensor ``[B, (H,) T, S]`` of attention or alignment weights; empty where there is nothing to see."""
+        return {}
+
+    def fit(self, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]) -> None:
+        """For models that are fitted without gradients: see all ``(source, prefix, target)`` batches once."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Block:
+    """How a mixer is wrapped: what stands around it in its paper.
+
+    ``norm`` stands before the mixer (``placement="pre"``) or after the residual sum (``"post"``).
+    ``feed_forward`` is a second sub-layer of inner width ``expand * width``; ``None`` leaves it out.
+    ``final_norm`` is applied once, before the head.
+    """
+
+    norm: Literal["layer", "rms", "none"] = "layer"
+    placement: Literal["pre", "post"] = "pre"
+    residual: bool = True
+    feed_forward: Literal["gelu", "relu", "swiglu"] | None = "gelu"
+    expand: float = 4.0
+    final_norm: bool = True
+
+
+SHARED_BLOCK = Block()
+"""The one block of the controlled comparison: pre-LayerNorm around the mixer, then around a GELU feed-forward."""
+
+
+@dataclass
+class Context:
+    """What every layer may look at beside its input; built once a forward. Most mixers ignore it.
+
+    tokens: long ``[B, L]``, the stream ``source + prefix``; in a step, long ``[B, 1]``.
+    positions: long ``[L]``, the place of every token.
+    boundary: where the source ends and the prefix begins.
+    encoding: the position encoding of the model (``architectures/parts/positions``).
+    shared: what layers pass on to later ones, by name.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    boundary: int
+    encoding: Any = None
+    shared: dict[str, Any] = field(default_factory=dict)
+
+
+class Mixer(nn.Module):
+    """One layer that mixes along the sequence: ``[B, L, D] -> [B, L, D]``.
+
+    Class facts (all have defaults): ``native`` is the block of the paper, ``position`` the encoding the
+    paper uses, ``attends`` says that attention-only encodings (RoPE, ALiBi) have a place here, and
+    ``reference`` names the value of the ``kernel`` option that reads like the paper's equation.
+
+    ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional and come together.
+    """
+
+    causal: bool = True
+    native: ClassVar[Block] = SHARED_BLOCK
+    position: ClassVar[str] = "none"
+    attends: ClassVar[bool] = False
+    reference: ClassVar[str | None] = None
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Mix ``x`` ``[B, L, D]``; the output at position ``t`` may use positions up to ``t`` if causal."""
+        raise NotImplementedError
+
+    def initialize(self, layer: int, depth: int) -> None:
+        """Called once by the shell, for initialisations that depend on the layer's depth (from 0)."""
+
+    def start(self, rows: int, like: Tensor) -> State:
+        """Return the state before the first token for ``rows`` sequences; device and dtype as ``like``."""
+        raise NotImplementedError
+
+    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
+        """Feed one position ``[B, D]``; return its output ``[B, D]`` and the next state."""
+        raise NotImplementedError
+
+    def weights(self, x: Tensor, context: Context) -> Tensor | None:
+        """Attention weights ``[B, H, L, L]`` for ``inspect``; ``None`` where there are none."""
+        return None
+
+    @classmethod
+    def can_step(cls) -> bool:
+        """Whether this mixer has a stepping form."""
+        return cls.step is not Mixer.step
+
+
+def state_bytes(state: State) -> int:
+    """Return the bytes of all tensors in a state, whatever nest they are in."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, dict):
+        return sum(state_bytes(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return sum(state_bytes(value) for value in state)
+    return 0
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """Return bool ``[L, L]``, true where the query (row) may see the key (column)."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()

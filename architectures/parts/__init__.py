@@ -1,0 +1,1 @@
+"""What architectures share: scans, attention, feed-forward, positions and kernels."""

@@ -1,0 +1,30 @@
+"""FlashAttention 2 from its authors' package, flash-attn: CUDA only, float16 or bfloat16 only.
+
+Dao 2023, "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning". The same algorithm as
+``sdpa.py`` pins in torch; asked for by name, to compare.
+
+flash-attn 2 and 4 share the import name ``flash_attn``; only version 2 has the extension ``flash_attn_2_cuda``.
+"""
+
+from torch import Tensor
+
+from architectures.parts.backends import cuda_package
+from architectures.parts.kernels.sdpa import cannot_on_cuda
+
+KERNEL = cuda_package("flash_attn", "flash", "flash_attn_2_cuda", "flash-attn")
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool, slopes: Tensor | None = None) -> Tensor:
+    """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each; causal queries are the last of all.
+
+    ``slopes`` are ALiBi's, float32 ``[H]``: the package takes them instead of a bias and measures distance by index.
+    """
+    from flash_attn import flash_attn_func
+
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [B, L, H, E]
+    return flash_attn_func(q, k, v, causal=causal, alibi_slopes=slopes).transpose(1, 2)
+
+
+def cannot(q: Tensor, k: Tensor, causal: bool) -> str | None:
+    """Say why this is out of reach; ``None`` where it is not."""
+    return cannot_on_cuda(q)

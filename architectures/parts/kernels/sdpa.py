@@ -1,0 +1,52 @@
+"""FlashAttention as torch carries it: scaled dot-product attention in tiles, without ever storing ``[Lq, Lk]`` scores.
+
+Dao et al. 2022, "FlashAttention"; Dao 2023, "FlashAttention-2" (the one torch ships for CUDA, and a version of it for
+CPUs). Left alone, ``scaled_dot_product_attention`` picks another kernel on every chip, so the backend is pinned here:
+where FlashAttention cannot run, torch raises instead of computing something else.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from architectures.parts.kernels import Kernel
+
+HALF = (torch.float16, torch.bfloat16)
+WIDEST_HEAD = 256
+AMPERE = (8, 0)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each."""
+    causal = causal and q.shape[-2] > 1  # a single query is the last and sees all; torch would make it the first
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+def cannot(q: Tensor, k: Tensor, causal: bool) -> str | None:
+    """Say why this is out of reach; ``None`` where it is not."""
+    if causal and q.shape[-2] not in (1, k.shape[-2]):
+        return "takes causal queries for all keys or for the last, not for some"
+    return None if q.device.type == "cpu" else _obstacle() or cannot_on_cuda(q)
+
+
+def cannot_on_cuda(q: Tensor) -> str | None:
+    """Say which limit of FlashAttention 2 on CUDA these queries break; ``None`` for none."""
+    if q.device.type != "cuda":
+        return f"does not run on {q.device.type}"
+    if q.dtype not in HALF:
+        return f"takes float16 or bfloat16 on CUDA, not {str(q.dtype).removeprefix('torch.')}"
+    if q.shape[-1] > WIDEST_HEAD:
+        return f"takes heads of at most {WIDEST_HEAD} channels, not {q.shape[-1]}"
+    if torch.cuda.get_device_capability(q.device) < AMPERE:
+        return "needs compute capability 8.0 (Ampere) or newer"
+    return None
+
+
+def _obstacle() -> str | None:
+    lacking = torch.cuda.is_available() and not torch.backends.cuda.is_flash_attention_available()
+    return "this build of torch has no FlashAttention for CUDA" if lacking else None
+
+
+KERNEL = Kernel("flash", extra="", obstacle=_obstacle, version=lambda: f"(torch {torch.__version__})")

@@ -1,0 +1,31 @@
+"""ALiBi: a penalty on the attention scores that grows linearly with distance, at a different slope in each head.
+
+Press et al. 2022, "Train Short, Test Long", section 3. Slopes are the geometric sequence ``2^(-8h/H)``; for a head
+count that is no power of two, those of the next lower power and then every other one of the next higher.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from architectures.parts.positions.base import Encoding
+
+
+class ALiBi(Encoding):
+    """Parameter-free; ``bias = -slope * |query - key|``."""
+
+    in_attention = True
+
+    def bias(self, heads: int, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the penalties ``[H, Lq, Lk]``."""
+        distance = (queries[:, None] - keys[None, :]).abs()
+        return -slopes(heads).to(queries.device)[:, None, None] * distance
+
+
+def slopes(heads: int) -> Tensor:
+    """Return the slope of every head, ``[H]``."""
+    lower = 2 ** math.floor(math.log2(heads))
+    first = [2 ** (-8 * (h + 1) / lower) for h in range(lower)]
+    between = [2 ** (-8 * (h + 0.5) / lower) for h in range(lower)]
+    return torch.tensor(first + between[: heads - lower])

@@ -1,0 +1,127 @@
+"""Gated recurrences: one layer, read in one direction, as equations and as torch's fused operator on the same weights.
+
+LSTM (Hochreiter & Schmidhuber 1997; forget gates by Gers et al. 2000), gates stacked in the order i, f, g, o::
+
+    i, f, o = sigmoid(W x_t + U h_{t-1} + b)        g = tanh(W x_t + U h_{t-1} + b)
+    c_t = f * c_{t-1} + i * g                       h_t = o * tanh(c_t)
+
+GRU (Cho et al. 2014), gates stacked in the order r, z, n. As in cuDNN, the reset gate acts after the recurrent
+product; in the paper it acts before it, and ``z`` and ``1 - z`` are swapped::
+
+    r, z = sigmoid(W x_t + U h_{t-1} + b)           n = tanh(W x_t + b + r * (U h_{t-1} + b'))
+    h_t = (1 - z) * n + z * h_{t-1}
+
+A *state* is a tuple of tensors ``[B, D]``, the hidden state first. The input products ``W x + b`` of a whole sequence
+are computed at once (``drive``); only ``update`` runs step by step.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.parts.kernels import replicas
+
+RecurrenceKernel = Literal["auto", "loop", "torch"]
+
+FUSED = f"torch {torch.__version__}"
+
+
+class Recurrence(nn.Module):
+    """One layer of a gated recurrence.
+
+    Args:
+        inputs: channels ``I`` of the input.
+        width: channels ``D`` of the state.
+        kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
+            fused one except in a population, where torch cannot batch it.
+        reverse: read the sequence from its end.
+    """
+
+    fused: ClassVar[type[nn.LSTM] | type[nn.GRU]]
+    state_parts: ClassVar[int]
+
+    def __init__(self, inputs: int, width: int, kernel: RecurrenceKernel = "auto", reverse: bool = False) -> None:
+        super().__init__()
+        self.kernel, self.reverse = kernel, reverse
+        self.kernel_in_use = "loop" if kernel == "loop" else FUSED
+        self.cell = self.fused(inputs, width, batch_first=True)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Map ``[B, L, I]`` to the hidden states ``[B, L, D]`` and the state after the last one read.
+
+        Hidden states stand at the positions of their inputs, in either direction. No state means zeros.
+        """
+        x = x.flip(1) if self.reverse else x
+        before = self.start(x.shape[0], x) if state is None else state
+        fused = self.kernel == "torch" or (self.kernel == "auto" and not replicas())
+        self.kernel_in_use = FUSED if fused else "loop"
+        hidden, after = self._fused(x, before) if fused else self._loop(x, before)
+        return hidden.flip(1) if self.reverse else hidden, after
+
+    def start(self, rows: int, like: Tensor) -> tuple[Tensor, ...]:
+        """Zeros."""
+        return (like.new_zeros(rows, self.cell.hidden_size),) * self.state_parts
+
+    def drive(self, x: Tensor) -> Tensor:
+        """Return the input products of all gates, ``[..., I]`` to ``[..., gates * D]``."""
+        return self._product("ih", x)
+
+    def recur(self, hidden: Tensor) -> Tensor:
+        """Return the recurrent products of all gates, ``[B, D]`` to ``[B, gates * D]``."""
+        return self._product("hh", hidden)
+
+    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the next state from the input products ``[B, gates * D]`` and the state."""
+        raise NotImplementedError
+
+    def _product(self, way: Literal["ih", "hh"], x: Tensor) -> Tensor:
+        return F.linear(x, getattr(self.cell, f"weight_{way}_l0"), getattr(self.cell, f"bias_{way}_l0"))
+
+    def _loop(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden = []
+        for driven in self.drive(x).unbind(1):
+            state = self.update(driven, state)
+            hidden.append(state[0])
+        return torch.stack(hidden, dim=1), state
+
+    def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        raise NotImplementedError
+
+
+class LSTMLayer(Recurrence):
+    """The state is (hidden, cell)."""
+
+    fused = nn.LSTM
+    state_parts = 2
+
+    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Apply the equations to one position."""
+        hidden, cell = state
+        i, f, g, o = (driven + self.recur(hidden)).chunk(4, dim=-1)
+        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+        return o.sigmoid() * cell.tanh(), cell
+
+    def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, cell = state
+        out, (hidden, cell) = self.cell(x, (hidden[None], cell[None]))
+        return out, (hidden[0], cell[0])
+
+
+class GRULayer(Recurrence):
+    """The state is (hidden,)."""
+
+    fused = nn.GRU
+    state_parts = 1
+
+    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Apply the equations to one position."""
+        (hidden,) = state
+        (r, z, n), (r_h, z_h, n_h) = driven.chunk(3, dim=-1), self.recur(hidden).chunk(3, dim=-1)
+        n = (n + (r + r_h).sigmoid() * n_h).tanh()
+        return (n + (z + z_h).sigmoid() * (hidden - n),)
+
+    def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        out, last = self.cell(x, state[0][None])
+        return out, (last[0],)
