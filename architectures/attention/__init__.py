@@ -1,0 +1,1 @@
+"""Transformers: every token looks at every other."""

@@ -1,0 +1,1 @@
+"""Linear recurrences: a state that is updated linearly, trained in parallel."""

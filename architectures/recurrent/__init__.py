@@ -1,0 +1,1 @@
+"""Recurrent networks: one hidden state, updated token by token."""

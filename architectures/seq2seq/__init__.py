@@ -1,0 +1,1 @@
+"""Encoder-decoders on recurrences, with and without attention."""
