@@ -1,0 +1,1 @@
+"""Counting: how many, which more, what next."""

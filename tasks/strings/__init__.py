@@ -1,0 +1,1 @@
+"""Strings: move symbols around without changing them."""
