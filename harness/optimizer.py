@@ -1,0 +1,68 @@
+"""AdamW for a population: a learning rate, a clip and a freeze flag for each model.
+
+All parameters of all models lie in one matrix ``[R, P]``, a row a model, so a step is a dozen operations whatever the
+number of tensors or models. Loshchilov & Hutter 2019, algorithm 2; equal to ``torch.optim.AdamW`` after
+``clip_grad_norm_`` for each row by itself.
+"""
+
+import torch
+from torch import Tensor
+
+
+class AdamW:
+    """Update the rows of ``values`` in place from the rows of ``grads``.
+
+    Args:
+        values: float ``[R, P]``, the parameters.
+        grads: float ``[R, P]``, their gradients; overwritten.
+        learning_rates: float ``[R]``, the peak rate of each model.
+        clip: largest gradient norm of a model; 0 does not clip.
+
+    A model whose gradient is not finite is frozen: ``alive`` ``[R]`` turns false and its row never changes again.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        grads: Tensor,
+        learning_rates: Tensor,
+        *,
+        weight_decay: float = 0.0,
+        clip: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.values, self.grads = values, grads
+        self.rates = learning_rates.to(values)[:, None]
+        self.weight_decay, self.clip, self.betas, self.eps = weight_decay, clip, betas, eps
+        self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
+        self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
+        self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, factor: float) -> None:
+        """Take one step at ``factor`` times the peak learning rates."""
+        self.steps += 1
+        self._guard()
+        beta1, beta2 = self.betas
+        self.mean.lerp_(self.grads, 1 - beta1)
+        self.square.mul_(beta2).addcmul_(self.grads, self.grads, value=1 - beta2)
+        root = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(self.eps)
+        rates = self.rates * self.alive * factor
+        if self.weight_decay:
+            self.values.mul_(1 - rates * self.weight_decay)
+        self.values.sub_((self.mean / root).mul_(rates / (1 - beta1**self.steps)))
+
+    def freeze(self, rows: Tensor) -> None:
+        """Stop the models where bool ``rows`` ``[R]`` is true."""
+        self.alive &= ~rows[:, None]
+
+    def _guard(self) -> None:
+        """Clip each row; freeze the rows that are not finite and clear their gradients."""
+        norm = torch.linalg.vector_norm(self.grads, dim=1, keepdim=True)
+        self.alive &= norm.isfinite()
+        self.lived += self.alive[:, 0]
+        if self.clip:
+            self.grads.mul_((self.clip / (norm + 1e-6)).clamp_(max=1.0))
+        self.grads.masked_fill_(~self.alive, 0.0)

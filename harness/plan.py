@@ -1,0 +1,233 @@
+"""The plan: a suite made concrete. Which cells there are, what cannot be asked of whom, and where each is evaluated."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from architectures.base import SequenceModel
+from harness.catalog import Catalog
+from harness.cell import Cell
+from harness.cost import parameters
+from harness.errors import UserError, nearest
+from harness.lengths import even_grid, parse_grid
+from harness.match import TOLERANCE, parse_match, solve_width
+from harness.options import Spec, build_model, build_task, options_of
+from harness.present import NotApplicable, Presentation
+from harness.recipe import Recipe, make_recipe
+from harness.stream import Stream
+from harness.suite import Suite, TaskEntry
+from harness.train import train_lengths
+
+IN_RANGE_POINTS = 5
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Where cells of a task are evaluated: the task itself (``name`` empty) or a variant of it."""
+
+    name: str
+    task: Spec
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task of the plan: spec, recipe, and the variants its cells are evaluated on."""
+
+    task: Spec
+    recipe: Recipe
+    variants: tuple[Variant, ...]
+
+
+@dataclass
+class Plan:
+    """Cells in order, with everything the launcher and the report need to know about them."""
+
+    suite: Suite
+    catalog: Catalog
+    architectures: list[Spec]
+    questions: list[Question]
+    not_applicable: list[tuple[Spec, Spec, str]] = field(default_factory=list)
+    sizes: dict[tuple[Spec, Spec], int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    pairs: list[tuple[Spec, Question]] = field(default_factory=list)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell once, task by task, so that whole comparisons finish early."""
+        rates, seeds = self.suite.learning_rates, range(self.suite.seeds)
+        return list(
+            dict.fromkeys(
+                Cell(architecture, question.task, question.recipe, rate, seed)
+                for architecture, question in self.pairs
+                for rate in rates
+                for seed in seeds
+            )
+        )
+
+    @cached_property
+    def variants(self) -> dict[tuple[Spec, Recipe], tuple[Variant, ...]]:
+        """Where the cells of (task, recipe) are evaluated."""
+        return {(question.task, question.recipe): question.variants for question in self.questions}
+
+
+def make_plan(suite: Suite, catalog: Catalog) -> Plan:
+    """Make a suite concrete; raise :class:`UserError` for anything in it that cannot be."""
+    specs = [
+        Spec.parse("architecture", text, catalog).with_defaults(suite.model, catalog) for text in suite.architectures
+    ]
+    _check_model_options(suite, catalog, specs)
+    plan = Plan(suite, catalog, list(dict.fromkeys(specs)), [])
+    _check_evaluations(suite, catalog)
+    plan.questions = [_question(entry, suite, catalog, plan.notes) for entry in suite.tasks]
+    if suite.match:
+        plan.architectures = [_matched(spec, plan) for spec in plan.architectures]
+    for question in plan.questions:
+        for spec in plan.architectures:
+            _pair(spec, question, plan)
+    if not plan.pairs:
+        raise UserError("nothing to train: " + "; ".join(f"{a} on {t}: {why}" for a, t, why in plan.not_applicable))
+    return plan
+
+
+def _question(entry: TaskEntry, suite: Suite, catalog: Catalog, notes: list[str]) -> Question:
+    spec = Spec.parse("task", entry.task, catalog)
+    recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
+    lengths = _test_lengths(spec, recipe, entry.test_lengths or suite.test_lengths, catalog, notes)
+    variants = [Variant("", spec, lengths)]
+    for each in suite.evaluation:
+        other = Spec.parse("task", each.task, catalog)
+        if other.name == spec.name:
+            _same_alphabet(spec, other, catalog)
+            variants.append(
+                Variant(
+                    each.name, other, tuple(_had(other, parse_grid(each.test_lengths, "test lengths"), catalog, notes))
+                )
+            )
+    return Question(spec, recipe, tuple(variants))
+
+
+def _test_lengths(spec: Spec, recipe: Recipe, text: str, catalog: Catalog, notes: list[str]) -> tuple[int, ...]:
+    """Return the lengths a cell is evaluated at: a few training lengths, then those asked for."""
+    task = build_task(spec, catalog)
+    known = train_lengths(task, recipe)
+    low, high = recipe.span
+    if not known:
+        raise UserError(
+            f"task {spec} has no length in train lengths {recipe.train_lengths}; it has {_words(task.lengths)}"
+        )
+    asked = parse_grid(text, "test lengths")
+    inside = [length for length in asked if low <= length <= high]
+    if inside:
+        raise UserError(
+            f"task {spec}: test length {inside[0]} lies inside the training lengths {recipe.train_lengths}, "
+            f"which are evaluated anyway; test beyond, for example {high + 1}:{5 * high}"
+        )
+    within = [known[i] for i in even_grid(0, len(known) - 1, IN_RANGE_POINTS)]
+    return tuple(sorted({*within, *_had(spec, asked, catalog, notes)}))
+
+
+def _had(spec: Spec, asked: list[int], catalog: Catalog, notes: list[str]) -> list[int]:
+    """Return the lengths the task has; say which are skipped."""
+    lengths = build_task(spec, catalog).lengths
+    missing = [length for length in asked if length not in lengths]
+    if missing:
+        shown = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
+        notes.append(f"{spec} has no length {shown}; skipped (it has {_words(lengths)})")
+    if len(missing) == len(asked):
+        raise UserError(f"task {spec} has none of the test lengths; it has {_words(lengths)}")
+    return [length for length in asked if length in lengths]
+
+
+def _words(lengths: range) -> str:
+    step = f" in steps of {lengths.step}" if lengths.step != 1 else ""
+    return f"{lengths[0]} to {lengths[-1]}{step}"
+
+
+def _same_alphabet(spec: Spec, other: Spec, catalog: Catalog) -> None:
+    if build_task(spec, catalog).symbols != build_task(other, catalog).symbols:
+        raise UserError(
+            f"evaluation {other}: its alphabet differs from that of {spec}, so no model of {spec} can take it"
+        )
+
+
+def _check_model_options(suite: Suite, catalog: Catalog, specs: list[Spec]) -> None:
+    """An option for all architectures must be one of at least one of them."""
+    known = {name for spec in specs for name in options_of(catalog.find("architecture", spec.name))}
+    for key in suite.model:
+        if key not in known:
+            raise UserError(f"[model] {key}: no architecture of this suite has that option{nearest(key, known)}")
+
+
+def _check_evaluations(suite: Suite, catalog: Catalog) -> None:
+    """A variant must be one of a task of this suite."""
+    names = {Spec.parse("task", entry.task, catalog).name for entry in suite.tasks}
+    for each in suite.evaluation:
+        if Spec.parse("task", each.task, catalog).name not in names:
+            raise UserError(
+                f"evaluation {each.name!r}: no task of this suite is a {each.task}{nearest(each.task, names)}"
+            )
+
+
+def _matched(spec: Spec, plan: Plan) -> Spec:
+    target = parse_match(plan.suite.match)
+    symbols = Presentation(build_task(plan.questions[0].task, plan.catalog)).symbols
+    solved, size = solve_width(spec, symbols, target, plan.catalog)
+    off = size / target - 1
+    warning = "" if abs(off) <= TOLERANCE else f", more than {TOLERANCE:.0%} off"
+    plan.notes.append(f"matched: {solved} has {size:,} parameters ({off:+.1%}{warning})")
+    return solved
+
+
+def _pair(spec: Spec, question: Question, plan: Plan) -> None:
+    """Add the pair to the plan, or the reason why it cannot be."""
+    task = build_task(question.task, plan.catalog)
+    try:
+        presentation = Presentation(task, question.recipe.answer, question.recipe.think)
+        model = _unallocated(spec, presentation.symbols, plan.catalog)
+        _check_causality(model, presentation)
+        _check_reach(model, presentation, question.recipe)
+    except NotApplicable as reason:
+        plan.not_applicable.append((spec, question.task, str(reason)))
+        return
+    except UserError:
+        raise
+    except Exception as error:
+        # Its cells will fail, with the reason on record, and the rest goes on.
+        plan.notes.append(f"{spec} on {question.task} raises {type(error).__name__}: {error}")
+    else:
+        plan.sizes[spec, question.task] = parameters(model)
+    plan.pairs.append((spec, question))
+
+
+def _unallocated(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> SequenceModel:
+    """Build a model without its memory; in memory where its constructor needs real numbers."""
+    try:
+        with torch.device("meta"):
+            return build_model(spec, symbols, catalog)
+    except UserError:
+        raise
+    except Exception:
+        return build_model(spec, symbols, catalog)
+
+
+def _check_causality(model: SequenceModel, presentation: Presentation) -> None:
+    if presentation.way == "generate" and not model.causal:
+        raise NotApplicable("not causal: asked to generate it would read the answer")
+    if presentation.way == "tag" and presentation.task.online and not model.online:
+        raise NotApplicable("not online: the labels give away later source tokens")
+
+
+def _check_reach(model: SequenceModel, presentation: Presentation, recipe: Recipe) -> None:
+    """Training must lie within the model's reach."""
+    longest = train_lengths(presentation.task, recipe)[-1]
+    taken = stream_length(presentation, longest)
+    if model.reach is not None and taken > model.reach:
+        raise NotApplicable(f"training length {longest} takes {taken} positions, beyond its reach of {model.reach}")
+
+
+def stream_length(presentation: Presentation, length: int) -> int:
+    """Return how many tokens, source and prefix, a model sees at a length."""
+    batch = presentation(presentation.task.sample(length, Stream.of([0], "", "", 0, 1, "cpu")))
+    return batch.source.shape[1] + (0 if batch.prefix is None else batch.prefix.shape[1])

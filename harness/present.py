@@ -1,0 +1,119 @@
+"""Presentation: how a question becomes what a model sees. The only place that knows of special symbols.
+
+========  =======================================  ==========================  =========================
+asked as  the model sees                           the target is               fed back
+========  =======================================  ==========================  =========================
+generate  source, START, answer so far             answer, END                 the model's own answer
+readout   source, blanks                           answer                      nothing
+tag       source                                   a label at each position    nothing
+========  =======================================  ==========================  =========================
+
+``think=k`` appends ``k`` computation tokens for each source token (Deletang et al. 2023, section 4).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tasks.base import IGNORE, Answer, Task
+
+SPECIALS = ("<start>", "<end>", "<blank>", "<think>")
+
+
+class Presented(NamedTuple):
+    """What a model sees and what is expected of it: source ``[B, S]``, prefix ``[B, T]`` or None, target ``[B, T]``."""
+
+    source: Tensor
+    prefix: Tensor | None
+    target: Tensor
+
+
+class NotApplicable(ValueError):
+    """This task cannot be asked in this way."""
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How one task is asked.
+
+    Args:
+        task: the task.
+        answer: how to ask; ``None`` takes the task's own way. generate and readout may stand for each other, and
+            readout for tag (it asks for the last label).
+        think: computation tokens for each source token.
+    """
+
+    task: Task
+    answer: Answer | None = None
+    think: int = 0
+
+    def __post_init__(self) -> None:
+        asked = (self.task.answer, self.way)
+        if asked[0] != asked[1] and asked not in {("generate", "readout"), ("readout", "generate"), ("tag", "readout")}:
+            raise NotApplicable(f"a {asked[0]} task cannot be asked as {asked[1]}")
+        if self.way == "tag" and self.think:
+            raise NotApplicable("think needs an answer after the source: ask as readout or generate")
+
+    @property
+    def way(self) -> Answer:
+        """How the task is asked."""
+        return self.answer or self.task.answer
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The model's alphabet: the task's, then the special symbols."""
+        return (*self.task.symbols, *SPECIALS)
+
+    def special(self, name: str) -> int:
+        """Return the id of a special symbol."""
+        return len(self.task.symbols) + SPECIALS.index(name)
+
+    def __call__(self, source: Tensor) -> Presented:
+        """Present questions ``[B, S]`` with their answers."""
+        return self.with_answer(source, self.task.solve(source))
+
+    def with_answer(self, source: Tensor, answer: Tensor) -> Presented:
+        """Present questions ``[B, S]`` with the given answers ``[B, T]``."""
+        if self.way == "tag":
+            return Presented(source, None, answer)
+        if self.task.answer == "tag":
+            answer = answer[:, -1:]
+        seen = self._thinking(source)
+        if self.way == "readout":
+            return Presented(seen, torch.full_like(answer, self.special("<blank>")), answer)
+        target = self._ended(answer)
+        start = torch.full_like(target[:, :1], self.special("<start>"))
+        fed = target[:, :-1].masked_fill(target[:, :-1] == IGNORE, self.special("<end>"))
+        return Presented(seen, torch.cat((start, fed), dim=1), target)
+
+    def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """Grade a presented answer: the task's own grade, and END like any token. Bool ``[B, T]`` twice."""
+        if not self.graded_by_task:
+            return prediction == target, target != IGNORE
+        if self.way != "generate":
+            return self.task.grade(source, target, prediction)
+        correct, counted = self.task.grade(source, target[:, :-1], prediction[:, :-1])
+        ended = target == self.special("<end>")
+        correct = torch.cat((correct, torch.zeros_like(correct[:, :1])), dim=1)
+        counted = torch.cat((counted, torch.zeros_like(counted[:, :1])), dim=1)
+        return torch.where(ended, prediction == target, correct), counted | ended
+
+    @property
+    def graded_by_task(self) -> bool:
+        """Whether the task has a grade of its own (then a model's exact match needs a real decode)."""
+        return type(self.task).grade is not Task.grade and not (self.task.answer == "tag" and self.way == "readout")
+
+    def _thinking(self, source: Tensor) -> Tensor:
+        if not self.think:
+            return source
+        room = source.new_full((source.shape[0], self.think * source.shape[1]), self.special("<think>"))
+        return torch.cat((source, room), dim=1)
+
+    def _ended(self, answer: Tensor) -> Tensor:
+        """Append END right after each row's last asked token; what follows stays ``IGNORE``."""
+        room = torch.cat((answer, torch.full_like(answer[:, :1], IGNORE)), dim=1)
+        place = torch.arange(1, room.shape[1] + 1, device=answer.device)
+        end = torch.where(room != IGNORE, place, 0).amax(dim=1, keepdim=True)
+        return room.scatter(1, end, self.special("<end>"))

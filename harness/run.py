@@ -1,0 +1,132 @@
+"""A run from plan to records: what the commands ``run`` and ``evaluate`` do."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.catalog import Catalog
+from harness.cell import SCHEMA, Cell
+from harness.errors import UserError
+from harness.launch.jobs import Stale, Standing, evaluation_jobs, make_jobs, standing
+from harness.launch.local import default_workers, launch, resolve_device
+from harness.launch.progress import Display
+from harness.launch.worker import Job
+from harness.options import Spec, build_task
+from harness.plan import Plan, Variant
+from harness.provenance import provenance
+from harness.recipe import make_recipe
+from harness.store.folder import RunFolder, check_schema
+from harness.store.records import RunRecord
+
+GPU_POPULATION = 64
+"""The most models a GPU trains at once; a CPU trains one a core."""
+
+
+@dataclass
+class Outcome:
+    """What came of a run: how its cells stood before, and how many failed in it."""
+
+    before: Standing
+    failed: int
+
+
+def execute(
+    plan: Plan,
+    output: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    plugins: tuple[Path, ...] = (),
+    stale: Stale | None = None,
+    retry_failed: bool = False,
+    console: Console | None = None,
+) -> Outcome:
+    """Train and evaluate what is missing of a plan; finished cells are kept whatever happens."""
+    device = resolve_device(device)
+    folder, console = RunFolder(output), console or Console()
+    folder.check(plan.suite.name)
+    state = standing(plan, folder, stale, retry_failed)
+    folder.open(_run_record(plan, device))
+    console.print(f"Suite {plan.suite.name}, records in {output}: {state}.", highlight=False, soft_wrap=True)
+    jobs = make_jobs(plan, folder, state, device, plugins, population_of(device))
+    failed = _do(jobs, workers or default_workers(device), console)
+    return Outcome(state, failed + len(state.failed))
+
+
+def evaluate(
+    output: Path,
+    variants: list[tuple[str, str, list[int]]],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    samples: int | None = None,
+    plugins: tuple[Path, ...] = (),
+    console: Console | None = None,
+) -> int:
+    """Evaluate the trained cells of a folder at more lengths or variants; return the number of failures.
+
+    ``variants`` are (variant name, task spec or empty for each cell's own task, lengths).
+    """
+    device, folder, catalog = resolve_device(device), RunFolder(output), Catalog(plugins)
+    run = folder.run()
+    if run is None:
+        raise UserError(f"{output} holds no run; train one first: lengthwise run --output {output}")
+    check_schema(run, output)
+    cells = [cell for cell in (stored_cell(folder, each, catalog) for each in folder.known()) if cell]
+    if not cells:
+        raise UserError(f"{output} holds no trained cell yet")
+    wanted = {(cell.task, cell.recipe): _variants_for(cell, variants, catalog) for cell in cells}
+    common = {"samples": samples or run.suite["samples"], "folder": output, "plugins": plugins, "device": device}
+    able = [cell for cell in cells if wanted[cell.task, cell.recipe]]
+    if not able:
+        raise UserError(f"{output}: no trained cell can take that; it needs the same task, alphabet and lengths it has")
+    jobs = evaluation_jobs(able, wanted, folder, population_of(device), common)
+    return _do(jobs, workers or default_workers(device), console or Console())
+
+
+def stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:
+    """Return the cell of a finished record, None where there is none."""
+    record = folder.training(cell_id)
+    return cell_of(record.cell, catalog) if record else None
+
+
+def cell_of(values: dict[str, Any], catalog: Catalog) -> Cell:
+    """Build a cell from its canonical values."""
+    specs = [Spec.of(kind, values[kind]["name"], values[kind]["options"], catalog) for kind in ("architecture", "task")]
+    return Cell(specs[0], specs[1], make_recipe(values["recipe"]), values["learning_rate"], values["seed"])
+
+
+def _variants_for(cell: Cell, variants: list[tuple[str, str, list[int]]], catalog: Catalog) -> tuple[Variant, ...]:
+    found = []
+    for name, text, lengths in variants:
+        spec = Spec.parse("task", text, catalog) if text else cell.task
+        if spec.name == cell.task.name and build_task(spec, catalog).symbols == build_task(cell.task, catalog).symbols:
+            own = build_task(spec, catalog).lengths
+            found.append(Variant(name, spec, tuple(length for length in lengths if length in own)))
+    return tuple(variant for variant in found if variant.lengths)
+
+
+def population_of(device: str) -> int:
+    """Return the most models that are trained at once on a device."""
+    return GPU_POPULATION if device.startswith("cuda") else 1
+
+
+def _do(jobs: list[Job], workers: int, console: Console) -> int:
+    with Display(jobs, console) as display:
+        launch(jobs, workers, display.tell)
+    return display.failed
+
+
+def _run_record(plan: Plan, device: str) -> RunRecord:
+    return RunRecord(
+        schema_version=SCHEMA,
+        suite=plan.suite.model_dump(),
+        cells=[cell.id for cell in plan.cells],
+        not_applicable=[(str(a), str(t), why) for a, t, why in plan.not_applicable],
+        notes=plan.notes,
+        command=" ".join(["lengthwise", *sys.argv[1:]]),
+        provenance=provenance(device),
+    )

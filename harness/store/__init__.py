@@ -1,0 +1,11 @@
+"""What runs leave on disk: one folder a run, one folder a cell, plain files that survive a crash.
+
+::
+
+    results/<run>/
+        run.json                        the suite and the plan's cells
+        cells/<id>/weights-<step>.safetensors
+        cells/<id>/training.json        written last and atomically: its existence means done
+        cells/<id>/evaluations.json     grows length by length
+        cells/<id>/failure.json         instead of training.json where a model did not finish
+"""

@@ -1,0 +1,222 @@
+"""The one trainer. It trains populations; a population of one is the plain case.
+
+stream -> sample -> solve -> present -> forward -> loss -> backward -> step
+
+Nothing in a step waits for the device: losses stay there until the next log point. The length of step ``t`` depends
+on the task, the recipe's lengths and ``t`` alone, so that all models of a population share it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.cell import Group
+from harness.evaluate import fixed_set, score
+from harness.lengths import even_grid
+from harness.optimizer import AdamW
+from harness.population import Population
+from harness.present import Presentation, Presented
+from harness.recipe import Recipe
+from harness.stream import Stream, mix
+from tasks.base import Task
+
+LOG_POINTS = 50
+VALIDATION_ROWS = 128
+VALIDATION_LENGTHS = 5
+DISTINCT_DRAWS = 1 << 20
+
+Listen = Callable[[int, float], None]
+"""Called at log points with the number of steps done and the mean loss since the last call."""
+
+
+class Data:
+    """The training batches of a group: step -> presented rows, the same alone or in a population."""
+
+    def __init__(
+        self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
+    ) -> None:
+        self.presentation, self.key, self.recipe = presentation, key, recipe
+        self.seeds, self.device = seeds, device
+        self.lengths = step_lengths(presentation.task, key, recipe)
+
+    def __call__(self, step: int) -> Presented:
+        """Return the ``R x B`` rows of a step."""
+        rows, length = self.recipe.batch_size, self.lengths[step]
+        stream = Stream.of(self.seeds, self.key, "train", step, rows, self.device)
+        return self.presentation(self.presentation.task.sample(length, stream))
+
+
+def train_lengths(task: Task, recipe: Recipe) -> list[int]:
+    """Return the lengths the task has within the recipe's span."""
+    low, high = recipe.span
+    return [length for length in range(low, high + 1) if length in task.lengths]
+
+
+def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:
+    """Return the length of every step, uniform over the training lengths."""
+    choices = train_lengths(task, recipe)
+    stream = Stream.of([0], f"{key} {recipe.train_lengths}", "length", 0, 1, "cpu")
+    return [choices[i] for i in stream.integers(len(choices), recipe.steps)[0].tolist()]
+
+
+@dataclass
+class Trained:
+    """What one model's training left behind.
+
+    ``curve`` holds a point per log point: step, loss and, where validated, validation_exact and validation_loss.
+    ``failure`` says why the model did not finish, empty if it did.
+    """
+
+    steps_used: int = 0
+    failure: str = ""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    distinct: float = 1.0
+
+
+@dataclass
+class Training:
+    """A trained population with each model's record, and the seconds by phase.
+
+    ``tokens`` counts source and prefix tokens of one model.
+    """
+
+    population: Population
+    models: list[Trained]
+    seconds: dict[str, float]
+    tokens: int
+
+
+class Trainer:
+    """Trains one population to the end of its recipe.
+
+    Args:
+        population: freshly built models, one for each cell of the group.
+        group: the cells.
+        presentation: how the task is asked.
+        listen: see :data:`Listen`.
+    """
+
+    def __init__(self, population: Population, group: Group, presentation: Presentation, listen: Listen) -> None:
+        self.population, self.presentation, self.listen = population, presentation, listen
+        self.recipe, self.key = group.first.recipe, str(group.first.task)
+        self.device = population.values.device
+        self.data = Data(presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
+        rates = torch.tensor([cell.learning_rate for cell in group.cells])
+        self.optimizer = make_optimizer(population, self.recipe, rates)
+        self.models = [Trained() for _ in group.cells]
+        self.losses = population.values.new_zeros(self.recipe.steps, population.size)
+        draws = min(self.recipe.steps * self.recipe.batch_size, DISTINCT_DRAWS)
+        self.seen = torch.zeros(population.size, draws, dtype=torch.long, device=self.device)
+        self.done, self.logged, self.tokens = 0, 0, 0
+        self.validating = 0.0
+
+    def run(self) -> Training:
+        """Train, validate and keep checkpoints; return when the steps are used or no model is left to train."""
+        began = time.perf_counter()
+        log, validate, keep = (
+            set(self.recipe.moments(n)) for n in (LOG_POINTS, self.recipe.validations, self.recipe.checkpoints)
+        )
+        while self.done < self.recipe.steps:
+            self.step()
+            if self.done in validate:
+                self.validate()
+            elif self.done in log:
+                self.log()
+            if self.done in keep:
+                self.keep()
+            if (self.done in validate or self.done in log) and not bool(self.optimizer.alive.any()):
+                break
+        return self._finish(time.perf_counter() - began)
+
+    def step(self) -> None:
+        """Take one optimizer step."""
+        batch = self.data(self.done)
+        losses = self.population.losses(batch, self.recipe.label_smoothing)
+        self.population.backward(losses)
+        self.optimizer.step(self.recipe.factor(self.done))
+        self.losses[self.done] = losses.detach()
+        self._remember(batch.source)
+        self.tokens += self.recipe.batch_size * _width(batch)
+        self.done += 1
+
+    def log(self) -> list[dict[str, Any]]:
+        """Read the losses since the last log point into the curves; return the new points."""
+        means = self.losses[self.logged : self.done].mean(0).tolist()
+        self.logged = self.done
+        alive = self.optimizer.alive[:, 0].tolist()
+        points = [{"step": self.done, "loss": mean} for mean in means]
+        for model, point, lives in zip(self.models, points, alive, strict=True):
+            if lives:
+                model.curve.append(point)
+        self.listen(self.done, sum(means) / len(means))
+        return points
+
+    def validate(self) -> None:
+        """Score at training lengths; with ``stop_when_fitted``, freeze the models that get everything right."""
+        began = time.perf_counter()
+        points = self.log()
+        scores = validate(self.population, self.presentation, self.key, self.recipe)
+        for point, (exact, loss) in zip(points, scores, strict=True):
+            point |= {"validation_exact": exact, "validation_loss": loss}
+        if self.recipe.stop_when_fitted:
+            fitted = torch.tensor([exact == 1.0 for exact, _ in scores], device=self.device)
+            self.optimizer.freeze(fitted)
+        self.validating += time.perf_counter() - began
+
+    def keep(self) -> None:
+        """Keep the weights of this moment."""
+        for index, model in enumerate(self.models):
+            model.checkpoints[self.done] = self.population.weights(index)
+
+    def _remember(self, source: Tensor) -> None:
+        """Keep a hash of every question, to count the distinct ones at the end."""
+        begin, rows = self.done * self.recipe.batch_size, self.recipe.batch_size
+        if begin + rows <= self.seen.shape[1]:
+            place = torch.arange(source.shape[1], device=source.device)
+            self.seen[:, begin : begin + rows] = mix((source + 1) * mix(place + 1)).sum(1).view(-1, rows)
+
+    def _finish(self, seconds: float) -> Training:
+        lived, alive = self.optimizer.lived.tolist(), self.optimizer.alive[:, 0].tolist()
+        drawn = min(self.done * self.recipe.batch_size, self.seen.shape[1])
+        for index, model in enumerate(self.models):
+            model.steps_used = lived[index]
+            model.distinct = self.seen[index, :drawn].unique().numel() / max(1, drawn)
+            fitted = bool(model.curve) and model.curve[-1].get("validation_exact") == 1.0
+            if not alive[index] and not (self.recipe.stop_when_fitted and fitted):
+                model.failure = (
+                    f"diverged: the gradient was not finite at step {lived[index] + 1} of {self.recipe.steps}"
+                )
+            if self.done not in model.checkpoints:
+                model.checkpoints[self.done] = self.population.weights(index)
+        phases = {"train": seconds - self.validating, "validate": self.validating}
+        return Training(self.population, self.models, phases, self.tokens)
+
+
+def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> AdamW:
+    """Return the optimizer of a population under a recipe; ``rates`` ``[R]`` are the peak learning rates."""
+    betas = (recipe.beta1, recipe.beta2)
+    return AdamW(
+        population.values, population.grads, rates, weight_decay=recipe.weight_decay, clip=recipe.clip, betas=betas
+    )
+
+
+def validate(population: Population, presentation: Presentation, key: str, recipe: Recipe) -> list[tuple[float, float]]:
+    """Return (exact match, loss) of each model, the mean over a few training lengths, on a set of its own."""
+    choices = train_lengths(presentation.task, recipe)
+    picked = [choices[i] for i in even_grid(0, len(choices) - 1, VALIDATION_LENGTHS)]
+    device = population.values.device
+    each = [
+        score(population, presentation, fixed_set(presentation, key, "validate", length, VALIDATION_ROWS, device))
+        for length in picked
+    ]
+    pooled = list(zip(*each, strict=True))
+    return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in pooled]
+
+
+def _width(batch: Presented) -> int:
+    return batch.source.shape[1] + (0 if batch.prefix is None else batch.prefix.shape[1])
