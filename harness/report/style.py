@@ -1,0 +1,98 @@
+"""One colour and one marker for an architecture, in every plot and table.
+
+Colours are Okabe and Ito's, with four of like lightness added, so that they stay apart for colour-blind readers and on
+light and dark pages. Ten colours and thirteen markers turn together: 130 architectures before a pair comes again.
+Line styles are not used for names: dashes say that a model did not fit.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
+
+COLORS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
+    *("#56B4E9", "#6A5ACD", "#A8326F", "#8F8F2E", "#808080"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "d", "h")
+
+INK, GRID, PAPER, SHADE = "#22262e", "#dfe2e8", "#fffffe", "#7c8aa5"
+"""Text and axes, grid lines, the page, the training range. The page has its own for the first three, light or dark."""
+
+RC: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.7,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8,
+    "xtick.minor.size": 0,
+    "ytick.color": INK,
+    "ytick.labelsize": 8,
+    "ytick.minor.size": 0,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one architecture is drawn."""
+
+    color: str
+    marker: str
+
+    @property
+    def swatch(self) -> str:
+        """A small inline SVG of the marker on its line."""
+        shape = MarkerStyle(self.marker)
+        path = shape.get_path().transformed(shape.get_transform()).transformed(Affine2D().scale(9, -9).translate(12, 6))
+        line = f'<path d="M0 6H24" stroke="{self.color}" stroke-width="1.6"/>'
+        mark = f'<path d="{_svg(path)}" fill="{self.color}"/>'
+        return f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{line}{mark}</svg>'
+
+
+def looks(order: Iterable[str], places: Mapping[str, int] | None = None) -> dict[str, Look]:
+    """Return a look for each architecture, the same in every report where that is possible.
+
+    ``places`` are positions in the whole catalog: an architecture that has one keeps the colour and marker of its
+    place. The others (variants by option, and places whose colour is taken already) get the colours that are left.
+    """
+    names, places = list(dict.fromkeys(order)), places or {}
+    slots: dict[str, int] = {}
+    for name in sorted(names, key=lambda name: places.get(name, len(places) + names.index(name))):
+        taken = {slot % len(COLORS) for slot in slots.values()}
+        wanted = places.get(name, 0)
+        free = (slot for slot in range(wanted, wanted + len(COLORS)) if slot % len(COLORS) not in taken)
+        slots[name] = next(free, wanted + len(slots))
+    return {name: Look(COLORS[slots[name] % len(COLORS)], MARKERS[slots[name] % len(MARKERS)]) for name in names}
+
+
+def _svg(path: Path) -> str:
+    """Write a matplotlib path in the SVG path language."""
+    letters = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}
+    parts = []
+    for points, code in path.iter_segments(simplify=False):
+        numbers = "" if code == Path.CLOSEPOLY else " ".join(f"{value:.2f}" for value in points)
+        parts.append(letters[code] + numbers)
+    return "".join(parts)
