@@ -1,0 +1,52 @@
+"""What is measured: one architecture on one task at one length."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from architectures.base import SequenceModel
+from harness.catalog import Catalog
+from harness.cell import Cell, Group
+from harness.options import Spec, build_model, build_task
+from harness.plan import stream_length
+from harness.population import Population, build_seeded
+from harness.present import Presentation
+from harness.recipe import Recipe
+from harness.train import Data, Trainer
+
+TASK, LENGTH, BATCH = "reverse", 20, 64
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A cell with the means to train it in more than one way; ``tokens`` are those of one step."""
+
+    cell: Cell
+    presentation: Presentation
+    build: Callable[[], SequenceModel]
+    device: str
+    tokens: int
+
+    def trainer(self) -> Trainer:
+        """Return the harness's trainer on a fresh model."""
+        return Trainer(
+            Population([self.build()], self.device), Group((self.cell,)), self.presentation, lambda step, loss: None
+        )
+
+    def data(self) -> Data:
+        """Return the training batches."""
+        device = torch.device(self.device)
+        return Data(self.presentation, str(self.cell.task), self.cell.recipe, [self.cell.seed], device)
+
+
+def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096) -> Subject:
+    """Return the subject of an architecture spec: batches of 64 rows of length 20 of ``reverse``."""
+    spec, task = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
+    cell = Cell(spec, task, Recipe(steps=steps, batch_size=BATCH, train_lengths=f"{LENGTH}:{LENGTH}"), 1e-3, 0)
+    presentation = Presentation(build_task(task, catalog))
+
+    def build() -> SequenceModel:
+        return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
+
+    return Subject(cell, presentation, build, device, BATCH * stream_length(presentation, LENGTH))
