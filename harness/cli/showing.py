@@ -1,0 +1,160 @@
+"""``lengthwise show``: what an architecture, a task or a suite is, with options, examples and measured facts."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.catalog import ROOMS, Catalog, Entry
+from harness.cli import arguments as given
+from harness.cli.listing import SUITES
+from harness.errors import unknown
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from harness.options import Option, Spec
+
+
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="An architecture, a task or a suite; options may follow, as in lstm:width=32."
+        ),
+    ],
+    plugin: given.Plugins = None,
+) -> None:
+    """Show what something is: idea, paper, options, worked examples, measured facts."""
+    from harness.cli.page import console
+
+    out = console()
+    if name.endswith(".toml") or (SUITES / f"{name}.toml").is_file():
+        parts = _suite(name)
+    else:
+        catalog = Catalog(tuple(plugin or []))
+        parts = (part for entry in named(name.partition(":")[0], catalog) for part in _entry(entry, name, catalog))
+    for part in parts:
+        out.print(part)
+
+
+def named(name: str, catalog: Catalog) -> list[Entry]:
+    """Return the architecture and the task of this name, whichever there are."""
+    found = [catalog.entries[kind][name] for kind in ROOMS if name in catalog.entries[kind]]
+    if not found:
+        suites = [path.stem for path in SUITES.glob("*.toml")]
+        raise unknown("name", name, [*catalog.names("architecture"), *catalog.names("task"), *suites])
+    return found
+
+
+def _entry(entry: Entry, text: str, catalog: Catalog) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    from harness.cli.docstrings import opening, paragraphs
+    from harness.options import Spec
+
+    spec = Spec.parse(entry.kind, text, catalog)
+    where = "" if entry.origin == "built-in" else f" · {entry.origin}"
+    yield Text.assemble((str(spec), "bold cyan"), (f"  {entry.kind} · {entry.family}{where}", "dim"))
+    yield from paragraphs(sys.modules[entry.cls.__module__].__doc__ or "", opening(entry.cls))
+    yield from {"architecture": _architecture, "task": _task}[entry.kind](entry, spec, catalog)
+
+
+def _architecture(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableType]":
+    from harness.cli.docstrings import arguments
+    from harness.cli.facts import kernels
+    from harness.cli.page import MARKS, table
+    from harness.options import options_of, shell_for
+
+    shell, options = shell_for(entry.cls), options_of(entry)
+    common = arguments(shell) if shell else {}
+    own = {name: option for name, option in options.items() if name not in common}
+    rest = {name: option for name, option in options.items() if name in common}
+    yield from _options("Options", own, arguments(entry.cls))
+    yield from _options("Options of every mixer", rest, common)
+    yield _measured(spec, catalog)
+    usable = table("Kernels", "kernel", "", "")
+    for choice, resolved, why in kernels(entry, spec, catalog):
+        usable.add_row(choice, MARKS["missing" if why else "well"], why or resolved)
+    if usable.row_count:
+        yield usable
+
+
+def _measured(spec: "Spec", catalog: Catalog) -> "Table":
+    from harness.cli.facts import model_facts
+    from harness.cli.page import table
+    from harness.report.text import size
+
+    facts = model_facts(spec, catalog)
+    sizes = ", ".join(f"{size(of)} after {length} tokens" for length, of in facts.state.items())
+    made = table("Measured here, on a binary alphabet", "", "")
+    made.show_header = False
+    made.add_row("parameters", f"{facts.parameters:,}")
+    made.add_row("causal", "yes" if facts.causal else "no: it cannot be asked to generate")
+    made.add_row("longest input", "any" if facts.reach is None else f"{facts.reach:,} tokens")
+    made.add_row("state", sizes or "cannot step token by token")
+    return made
+
+
+def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableType]":
+    from harness.cli.docstrings import arguments
+    from harness.cli.facts import at_lengths, worked
+    from harness.cli.page import table
+    from harness.options import build_task, options_of
+    from tasks.base import worked_examples
+
+    task = build_task(spec, catalog)
+    yield f"\nPaper: {task.paper}" if task.paper else ""
+    yield f"Asked as: {task.answer}   Alphabet: {_few(task.symbols)}   Lengths: {_range(task.lengths)}"
+    yield from _options("Options", options_of(entry), arguments(entry.cls))
+    examples = table("Worked examples", "options", ">question", "answer")
+    for example in worked_examples(entry.cls):
+        examples.add_row(example.options, *worked(example, entry.name, catalog))
+    yield examples
+    made = table("Measured here", ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
+    for at in at_lengths(spec, task):
+        balance = _few([f"{symbol} {share:.1%}" for symbol, share in at.balance])
+        made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:.1%}", balance)
+    yield made
+
+
+def _options(title: str, options: "dict[str, Option]", meanings: dict[str, str]) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    from harness.cli.page import table
+
+    made = table(title, "option", "type", "default", "meaning")
+    for option in options.values():
+        made.add_row(option.name, Text(option.type, "dim"), str(option.default), meanings.get(option.name, ""))
+    if options:
+        yield made
+
+
+def _suite(name: str) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    from harness.cli.docstrings import paragraphs
+    from harness.cli.preview import architectures_table, tasks_table
+    from harness.plan import make_plan
+    from harness.suite import load
+
+    suite = load(name)
+    plan = make_plan(suite, Catalog(tuple(Path(each) for each in suite.plugins)))
+    yield Text.assemble((suite.name, "bold cyan"), ("  suite", "dim"))
+    yield from paragraphs(suite.title, suite.description)
+    rates = ", ".join(f"{rate:g}" for rate in suite.learning_rates)
+    yield f"\n{len(plan.cells)} cells, {suite.seeds} seeds, learning rates {rates}, {suite.samples} questions a length"
+    yield tasks_table(plan)
+    yield architectures_table(plan)
+
+
+def _few(words: "tuple[str, ...] | list[str]") -> str:
+    return " ".join(words) if len(words) <= 6 else f"{' '.join(words[:5])} ... {words[-1]} ({len(words)})"
+
+
+def _range(lengths: range) -> str:
+    end = "up" if lengths[-1] >= 1 << 23 else f"to {lengths[-1]}"
+    return f"{lengths[0]} {end}" + (f" in steps of {lengths.step}" if lengths.step > 1 else "")

@@ -1,0 +1,99 @@
+"""``lengthwise run`` and ``lengthwise evaluate``: train what is missing, evaluate it, report."""
+
+from pathlib import Path
+
+import typer
+
+from harness.cli import arguments as given
+from harness.cli.group import INTERRUPTED, say
+from harness.errors import UserError
+
+RESULTS = Path("results")
+KEPT = "interrupted; finished cells are kept, and the same command goes on from there"
+
+
+def run(
+    suite: given.SuiteName = None,
+    architecture: given.Architectures = None,
+    task: given.Tasks = None,
+    seeds: given.Seeds = None,
+    learning_rate: given.Rates = None,
+    plugin: given.Plugins = None,
+    steps: given.Steps = None,
+    train_lengths: given.TrainLengths = None,
+    test_lengths: given.TestLengths = None,
+    samples: given.Samples = None,
+    set_: given.Settings = None,
+    device: given.Device = "auto",
+    workers: given.Workers = None,
+    output: given.Output = None,
+    stale: given.StaleCells = None,
+    retry_failed: given.RetryFailed = False,
+    dry_run: given.DryRun = False,
+) -> None:
+    """Train and evaluate what is missing of a suite, then report.
+
+    Options replace what the suite says; -a and -t without SUITE make one of their own, custom.
+    Finished cells are kept whatever happens: give the same command again and it goes on.
+    """
+    from harness.catalog import Catalog
+    from harness.cli.overrides import Overrides, settings, suite_of
+    from harness.cli.page import console
+    from harness.cli.preview import preview
+    from harness.cli.reporting import publish
+    from harness.plan import make_plan
+    from harness.run import execute
+
+    replaced = {"seeds": seeds, "learning_rates": learning_rate, "samples": samples, "test_lengths": test_lengths}
+    recipe = settings(set_ or [], steps=steps, train_lengths=train_lengths)
+    chosen = suite_of(suite, Overrides(architecture or [], task or [], replaced, recipe, plugin or []))
+    catalog, out = Catalog(tuple(Path(each) for each in chosen.plugins)), console()
+    plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
+    if dry_run:
+        preview(plan, folder, device, workers, stale, retry_failed, out)
+        return
+    try:
+        outcome = execute(
+            plan,
+            folder,
+            device=device,
+            workers=workers,
+            plugins=catalog.plugins,
+            stale=stale,
+            retry_failed=retry_failed,
+            console=out,
+        )
+        publish([folder], folder, catalog, out)
+    except KeyboardInterrupt:
+        raise typer.Exit(say(KEPT, INTERRUPTED)) from None
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+def evaluate(
+    folder: given.Folder,
+    test_lengths: given.MoreLengths,
+    task: given.Variant = "",
+    variant: given.VariantName = "",
+    samples: given.Samples = None,
+    plugin: given.Plugins = None,
+    device: given.Device = "auto",
+    workers: given.Workers = None,
+) -> None:
+    """Evaluate trained cells at more lengths or on a variant, without training; then report."""
+    from harness.cli.page import console
+    from harness.cli.reporting import catalog_for, publish
+    from harness.lengths import parse_grid
+    from harness.run import evaluate as evaluate_folder
+
+    if variant and not task:
+        raise UserError(f"--variant {variant!r}: name the task it stands for with --task SPEC")
+    asked = [(variant or task, task, parse_grid(test_lengths, "test lengths"))]
+    catalog, out = catalog_for([folder], plugin or []), console()
+    try:
+        failed = evaluate_folder(
+            folder, asked, device=device, workers=workers, samples=samples, plugins=catalog.plugins, console=out
+        )
+        publish([folder], folder, catalog, out)
+    except KeyboardInterrupt:
+        raise typer.Exit(say(KEPT, INTERRUPTED)) from None
+    raise typer.Exit(1 if failed else 0)
