@@ -1,0 +1,115 @@
+"""Recurrent layers equal torch's, their stepping form equals the whole, and populations equal single models."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from architectures.base import Context
+from architectures.parts.kernels import replicas_ride_along
+from architectures.parts.recurrence import GRULayer, LSTMLayer, Recurrence
+from architectures.recurrent.lstm import LSTM
+
+LAYERS = [(LSTMLayer, nn.LSTM), (GRULayer, nn.GRU)]
+LENGTHS = [1, 2, 63, 64, 65, 200]
+INPUTS, WIDTH, ROWS = 5, 7, 3
+
+
+def pair(layer: type[Recurrence], library: type[nn.RNNBase], kernel: str, dtype: torch.dtype) -> tuple:
+    """Two layers, one for each direction, and torch's bidirectional module with the same weights."""
+    torch.manual_seed(0)
+    ahead = layer(INPUTS, WIDTH, kernel).to(dtype)
+    back = layer(INPUTS, WIDTH, kernel, reverse=True).to(dtype)
+    theirs = library(INPUTS, WIDTH, batch_first=True, bidirectional=True).to(dtype)
+    theirs.load_state_dict(
+        {
+            f"{name}{suffix}": p
+            for ours, suffix in ((ahead, ""), (back, "_reverse"))
+            for name, p in ours.cell.named_parameters()
+        }
+    )
+    return ahead, back, theirs
+
+
+def assert_close(ours: list[Tensor], theirs: list[Tensor], dtype: torch.dtype) -> None:
+    """Compare relative to the largest entry of all."""
+    scale = max(float(each.detach().abs().max()) for each in theirs)
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-5}[dtype] * scale
+    for left, right in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(("layer", "library"), LAYERS)
+@pytest.mark.parametrize(
+    ("kernel", "dtype"), [("loop", torch.float64), ("loop", torch.float32), ("torch", torch.float64)]
+)
+def test_both_directions_equal_torch(
+    layer: type[Recurrence], library: type[nn.RNNBase], kernel: str, dtype: torch.dtype, length: int
+) -> None:
+    ahead, back, theirs = pair(layer, library, kernel, dtype)
+    x = torch.randn(ROWS, length, INPUTS, dtype=dtype, requires_grad=True)
+    (forwards, last), (backwards, first) = ahead(x), back(x)
+    expected, ends = theirs(x)
+    final = ends[0] if isinstance(ends, tuple) else ends
+    assert_close([torch.cat((forwards, backwards), -1), last[0], first[0]], [expected, *final], dtype)
+    probe = torch.randn_like(expected)
+    ours = torch.autograd.grad(
+        (torch.cat((forwards, backwards), -1) * probe).sum(), [x, *ahead.parameters(), *back.parameters()]
+    )
+    known = torch.autograd.grad((expected * probe).sum(), [x, *theirs.parameters()])
+    assert_close(list(ours), list(known), dtype)
+
+
+@pytest.mark.parametrize(("layer", "library"), LAYERS)
+@pytest.mark.parametrize("kernel", ["loop", "torch"])
+def test_a_given_state_is_where_it_continues(layer: type[Recurrence], library: type[nn.RNNBase], kernel: str) -> None:
+    ahead, _, _ = pair(layer, library, kernel, torch.float64)
+    x = torch.randn(ROWS, 9, INPUTS, dtype=torch.float64)
+    whole, end = ahead(x)
+    first, middle = ahead(x[:, :4])
+    second, last = ahead(x[:, 4:], middle)
+    assert_close([torch.cat((first, second), 1), *last], [whole, *end], torch.float64)
+
+
+@pytest.mark.parametrize("kernel", ["loop", "torch", "auto"])
+def test_lstm_steps_equal_forward(kernel: str) -> None:
+    torch.manual_seed(0)
+    mixer = LSTM(WIDTH, kernel=kernel).double()
+    x = torch.randn(ROWS, 65, WIDTH, dtype=torch.float64)
+    context = Context(torch.zeros(ROWS, 65, dtype=torch.long), torch.arange(65), 65)
+    state, outputs = mixer.start(ROWS, x), []
+    for each in x.unbind(1):
+        out, state = mixer.step(each, state, context)
+        outputs.append(out)
+    assert_close([torch.stack(outputs, 1)], [mixer(x, context)], torch.float64)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("layer", [LSTMLayer, GRULayer])
+def test_a_population_equals_its_members(layer: type[Recurrence], reverse: bool) -> None:
+    torch.manual_seed(0)
+    members = [layer(INPUTS, WIDTH, reverse=reverse).double() for _ in range(3)]
+    x = torch.randn(3, ROWS, 20, INPUTS, dtype=torch.float64)
+    parameters, buffers = stack_module_state(members)
+
+    def call(values: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(members[0], (values, buffers), (x,))[0]
+
+    with replicas_ride_along():
+        together = vmap(call)(parameters, x)
+    alone = torch.stack([member(each)[0] for member, each in zip(members, x, strict=True)])
+    assert_close([together], [alone], torch.float64)
+    gradients = torch.autograd.grad(together.square().sum(), list(parameters.values()))
+    known = torch.autograd.grad(alone.square().sum(), [p for member in members for p in member.parameters()])
+    stacked = [torch.stack(known[i :: len(parameters)]) for i in range(len(parameters))]
+    assert_close(list(gradients), stacked, torch.float64)
+
+
+def test_the_fused_operator_takes_swapped_weights() -> None:
+    """``functional_call`` replaces parameters behind torch's back; its LSTM must notice."""
+    torch.manual_seed(0)
+    layer, other = LSTMLayer(INPUTS, WIDTH, "torch"), LSTMLayer(INPUTS, WIDTH, "torch")
+    x = torch.randn(ROWS, 6, INPUTS)
+    swapped = functional_call(layer, dict(other.named_parameters()), (x,))[0]
+    torch.testing.assert_close(swapped, other(x)[0], rtol=0, atol=0)

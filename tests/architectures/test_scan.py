@@ -1,0 +1,106 @@
+"""Every form of a linear recurrence equals the sum it stands for, at any decay."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from forms import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
+from torch import Tensor
+from torch.func import vmap
+
+from architectures.parts.scans import decay, diagonal
+
+ROWS, HEADS, WIDTH, VALUES = 2, 3, 4, 5
+DIAGONAL = [diagonal.chunked, partial(diagonal.chunked, chunk=1), partial(diagonal.chunked, chunk=16)]
+MATRIX = [decay.recurrent, decay.parallel, decay.chunked, partial(decay.chunked, chunk=16)]
+EXTREMES = torch.tensor([-1000.0, -100.0, -7.4, -1e-3, -1e-7, 0.0], dtype=torch.float64)
+
+
+def spelled_out(a: Tensor, u: Tensor) -> Tensor:
+    """``h_t = sum_j (a_{j+1} ... a_t) u_j``, every product by itself."""
+    sums = [sum(a[:, j + 1 : t + 1].prod(1) * u[:, j] for j in range(t + 1)) for t in range(u.shape[1])]
+    return torch.stack(sums, dim=1)
+
+
+def spelled_out_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """``o_t = sum_j (q_t . (a_{j+1} ... a_t k_j)) v_j``, every sum of logarithms by itself."""
+    out = []
+    for t in range(v.shape[-2]):
+        kept = [log_decay[..., j + 1 : t + 1, :].sum(-2).exp() * k[..., j, :] for j in range(t + 1)]
+        out.append(sum((q[..., t, :] * key).sum(-1, keepdim=True) * v[..., j, :] for j, key in enumerate(kept)))
+    return torch.stack(out, dim=-2)
+
+
+def attention_inputs(length: int, kind: str, dtype: torch.dtype) -> list[Tensor]:
+    torch.manual_seed(length)
+    q, k = torch.randn(2, ROWS, HEADS, length, WIDTH, dtype=torch.float64)
+    v = torch.randn(ROWS, HEADS, length, VALUES, dtype=torch.float64)
+    shapes = {"constant": (HEADS, 1, 1), "by head": (ROWS, HEADS, length, 1), "by row": (ROWS, HEADS, length, WIDTH)}
+    shape = shapes[kind]
+    log_decay = torch.rand(shape, dtype=torch.float64).log().expand(*shape[:-2], length, shape[-1])
+    return [each.to(dtype) for each in (q, k, v, log_decay)]
+
+
+def test_loop_is_the_sum_it_stands_for() -> None:
+    a, u = torch.randn(2, ROWS, 9, WIDTH, dtype=torch.float64)
+    assert_same(diagonal.loop, spelled_out, [a, u])
+
+
+@pytest.mark.parametrize("form", DIAGONAL)
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.complex128])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_chunked_scan_equals_loop(form: Callable[..., Tensor], dtype: torch.dtype, length: int) -> None:
+    torch.manual_seed(length)
+    a, u = torch.randn(2, ROWS, length, WIDTH, 2, dtype=dtype)
+    a = a / a.abs().clamp(min=1)
+    a[:, length // 2] = 0
+    assert_same(form, diagonal.loop, [a, u])
+
+
+@pytest.mark.parametrize("kind", ["constant", "by head", "by row"])
+def test_recurrent_is_the_sum_it_stands_for(kind: str) -> None:
+    assert_same(decay.recurrent, spelled_out_attention, attention_inputs(9, kind, torch.float64))
+
+
+@pytest.mark.parametrize("form", MATRIX[1:])
+@pytest.mark.parametrize("kind", ["constant", "by head", "by row"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_forms_of_attention_agree(form: Callable[..., Tensor], kind: str, dtype: torch.dtype, length: int) -> None:
+    assert_same(form, decay.recurrent, attention_inputs(length, kind, dtype))
+
+
+@pytest.mark.parametrize("form", [diagonal.loop, *DIAGONAL])
+def test_extreme_decays_in_the_scan(form: Callable[..., Tensor]) -> None:
+    torch.manual_seed(0)
+    a = EXTREMES[torch.randint(len(EXTREMES), (ROWS, 200, WIDTH))].exp()
+    u = torch.randn(ROWS, 200, WIDTH, dtype=torch.float64)
+    out, gradients = with_gradients(form, [a.float(), u.float()])
+    expected, known = with_gradients(diagonal.loop, [a, u])
+    assert_close([out], [expected])
+    assert_close(gradients, known)
+
+
+@pytest.mark.parametrize("form", MATRIX)
+@pytest.mark.parametrize("kind", ["by head", "by row"])
+@pytest.mark.parametrize("decays", [EXTREMES, EXTREMES[2:3]])
+def test_extreme_decays_in_linear_attention(form: Callable[..., Tensor], kind: str, decays: Tensor) -> None:
+    q, k, v, like = attention_inputs(200, kind, torch.float64)
+    log_decay = decays[torch.randint(len(decays), like.shape)]
+    out, gradients = with_gradients(form, [each.float() for each in (q, k, v, log_decay)])
+    expected, known = with_gradients(decay.recurrent, [q, k, v, log_decay.float().double()])
+    assert_close([out], [expected])
+    assert_close(gradients, known)
+
+
+@pytest.mark.parametrize("form", [diagonal.loop, *DIAGONAL])
+def test_scans_batch_under_vmap(form: Callable[..., Tensor]) -> None:
+    a, u = torch.rand(2, 3, ROWS, 20, WIDTH, dtype=torch.float64)
+    assert_same(vmap(form), lambda a, u: torch.stack([form(*each) for each in zip(a, u, strict=True)]), [a, u])
+
+
+@pytest.mark.parametrize("form", MATRIX)
+def test_linear_attention_batches_under_vmap(form: Callable[..., Tensor]) -> None:
+    inputs = [torch.stack([each, each.flip(0), each / 2]) for each in attention_inputs(20, "by row", torch.float64)]
+    assert_same(vmap(form), lambda *all: torch.stack([form(*each) for each in zip(*all, strict=True)]), inputs)

@@ -1,0 +1,61 @@
+"""The golden run: one small cell of each architecture, from a fixed seed, and the loss it ended with when recorded.
+
+It notices what no contract does: a changed initialisation, another order of operations, a different default. When
+that is meant, record anew and commit the file::
+
+    python -m tests.contracts.golden
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from harness.catalog import Catalog
+from harness.cell import Cell, Group
+from harness.options import Spec, build_model, build_task
+from harness.population import Population, build_seeded
+from harness.present import Presentation
+from harness.recipe import Recipe
+from harness.train import Trainer
+
+FILE = Path(__file__).with_name("golden.json")
+RECIPE = Recipe(steps=20, batch_size=16, train_lengths="1:8", warmup=5, schedule="constant")
+RATE, SEED = 3e-3, 0
+
+
+def names() -> list[str]:
+    """The built-in architectures."""
+    return [entry.name for entry in Catalog().entries["architecture"].values() if entry.origin == "built-in"]
+
+
+def recorded() -> dict[str, float]:
+    return json.loads(FILE.read_text()) if FILE.is_file() else {}
+
+
+def last_loss(name: str) -> float:
+    """Train one cell on reversing and return the loss of its last step."""
+    torch.set_num_threads(1)
+    catalog = Catalog()
+    task = Spec("task", "reverse")
+    spec = Spec("architecture", name).with_defaults({"width": 16}, catalog)
+    model = build_model(spec, ("a", "b"), catalog)
+    presentation = Presentation(build_task(task, catalog), "generate" if model.causal else "readout")
+    model = build_seeded(lambda: build_model(spec, presentation.symbols, catalog), SEED, name)
+    group = Group((Cell(spec, task, RECIPE, RATE, SEED),))
+    trainer = Trainer(Population([model]), group, presentation, lambda step, loss: None)
+    for _ in range(RECIPE.steps):
+        trainer.step()
+    return float(trainer.losses[-1, 0])
+
+
+def main() -> None:
+    """Record all losses and print what changed."""
+    old, new = recorded(), {name: round(last_loss(name), 7) for name in names()}
+    for name in sorted({*old, *new}):
+        print(f"{name:24} {old.get(name, 'new'):>12} -> {new.get(name, 'gone'):>12}")
+    FILE.write_text(json.dumps(new, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

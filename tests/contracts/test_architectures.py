@@ -1,0 +1,73 @@
+"""Every architecture of the catalog keeps the contract, as it is and with every value of its closed options.
+
+Nothing here names an architecture: a new file is found and checked. What the checks make sure of stands in
+``harness/check``; ``lengthwise check NAME`` makes the same ones.
+"""
+
+from functools import cache
+
+import pytest
+
+from architectures.parts.kernels import KernelMissing
+from architectures.parts.positions import ENCODINGS
+from harness.catalog import Catalog, Entry
+from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, subject_of, variants
+from harness.errors import UserError
+from harness.options import Spec
+
+CATALOG = Catalog()
+ENTRIES = [entry for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]
+NAMES = [entry.name for entry in ENTRIES]
+
+OF_VARIANTS = ("builds", "records", "shapes", "rows", "causal", "online", "long", "gradients", "steps", "population")
+"""What an option could break without breaking the default."""
+
+
+@cache
+def subject(name: str) -> ModelSubject:
+    made = subject_of(CATALOG.find("architecture", name), CATALOG)
+    assert isinstance(made, ModelSubject)
+    return made
+
+
+def specs_of(entry: Entry) -> list[Spec]:
+    """A file that does not import has no variants; the contract says what is wrong with it."""
+    try:
+        return [Spec.of("architecture", entry.name, options, CATALOG) for options in variants(entry)]
+    except UserError:
+        return []
+
+
+VARIANTS = [spec for entry in ENTRIES for spec in specs_of(entry)]
+
+
+@pytest.mark.parametrize("check", ARCHITECTURE_CHECKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name: str, check: str) -> None:
+    result = run_check(check, ARCHITECTURE_CHECKS[check], subject(name))
+    assert result.ok, result.problem
+
+
+@pytest.mark.parametrize("spec", VARIANTS, ids=str)
+def test_contract_of_variants(spec: Spec) -> None:
+    made = ModelSubject(CATALOG.find("architecture", spec.name), CATALOG, dict(spec.options))
+    skip_what_cannot_be(made)
+    results = [run_check(name, ARCHITECTURE_CHECKS[name], made) for name in OF_VARIANTS]
+    assert not [f"{result.name}: {result.problem}" for result in results if not result.ok]
+
+
+def skip_what_cannot_be(made: ModelSubject) -> None:
+    """Two things are documented as not applicable: encodings inside an attention that is not there, missing kernels."""
+    try:
+        made.build()
+    except UserError as error:
+        encoding = ENCODINGS.get(str(made.options.get("position")))
+        homeless = encoding is not None and encoding.in_attention and not getattr(made.entry.cls, "attends", True)
+        if not homeless and not isinstance(error.__context__, KernelMissing):
+            raise
+        pytest.skip(str(error))
+
+
+def test_the_catalog_is_not_empty() -> None:
+    assert {"lstm", "transformer"} <= set(NAMES)
+    assert VARIANTS

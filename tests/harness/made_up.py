@@ -1,0 +1,98 @@
+"""Made-up runs: frames as a store would give them, with failures, gaps and everything a report has to survive."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ARCHITECTURES = ("lstm", "transformer:position=rope", "transformer:position=alibi", "mamba", "stack_rnn")
+MANY = tuple(f"architecture_{n}:width=64" for n in range(14))
+TASKS = {"parity": 0.5, "reverse": 0.0, "flip_flop:ignore=0.8": 0.5, "addition@long": 0.0}
+SEVERAL = ("reverse", "addition@long")
+LENGTHS = (5, 10, 20, 25, 40, 80, 160, 320)
+NOT_APPLICABLE = ("stack_rnn", "addition@long")
+Run = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]
+
+
+def skill(architecture: str, task: str, seed: int) -> float:
+    """The length at which a made-up model has fallen half way to chance."""
+    key = sum(map(ord, architecture + task))
+    return (12, 30, 60, 150, 2000)[key % 5] * (0.8 + 0.15 * ((seed * 7 + key) % 4))
+
+
+def made_cell(architecture: str, task: str, seed: int, rate: float) -> dict[str, Any]:
+    status, reason = "done", ""
+    if (architecture, task) == NOT_APPLICABLE:
+        status, reason = "not applicable", "it would read the answer"
+    elif (architecture, task, seed) == ("mamba", "reverse", 1):
+        status, reason = "failed", "loss is not finite at step 312 <b>&</b>"
+    elif (architecture, seed, rate) == ("mamba", 2, 0.01):
+        status = "missing"
+    late = min(1.0, skill(architecture, task, seed) / 25)
+    noise = np.random.default_rng(seed).normal(0, 0.05, 41)
+    losses = [0.7 * math.exp(-late * place / 8 + move) + 1e-3 for place, move in enumerate(noise)]
+    state = {20: 4096, 320: 65536 if "transformer" in architecture else 4096}
+    return {
+        **{"run": "demo", "cell": f"{architecture}|{task}|{seed}|{rate}", "architecture": architecture, "task": task},
+        **{"name": architecture.partition(":")[0], "family": "made up", "seed": seed, "learning_rate": rate},
+        **{"status": status, "reason": reason, "steps": 1000, "steps_used": 1000, "train_low": 1, "train_high": 20},
+        **{"validation_exact": late, "validation_loss": 0.01 + rate, "parameters": 21_000 + 900 * len(architecture)},
+        **{"tokens_per_second": 9e4 + 1e3 * seed, "train_seconds": 75.0, "evaluate_seconds": 9.0},
+        **{"stale": (architecture, task) == ("lstm", "reverse"), "device": "cpu", "kernel": "reference"},
+        **{"dtype": "float32", "git": "0123abc", "distinct": 0.93, "state_bytes": state},
+        "curve": [{"step": 25 * place, "loss": loss} for place, loss in enumerate(losses)]
+        if status == "done"
+        else None,
+    }
+
+
+def made_scores(cell: dict[str, Any], variant: str, step: int, final: bool) -> list[dict[str, Any]]:
+    architecture, task = cell["architecture"], cell["task"]
+    half = skill(architecture, task, cell["seed"]) * step / 1000 * (0.5 if variant else 1.0)
+    chance, rows = TASKS[task], []
+    for length in LENGTHS:
+        status = "out of memory" if architecture.endswith("alibi") and length > 160 else "ok"
+        if (architecture, task) == ("lstm", "addition@long") and length > 20:
+            status = "beyond reach"
+        good = 1 / (1 + (length / half) ** 6) if half < 1000 else 1.0
+        exact = round((chance + (1 - chance) * good) * 500) / 500
+        known = {"n": 500, "tokens": 500 * (length if task in SEVERAL else 1), "loss": 1 - good, "seconds": 0.1}
+        known |= {"exact": exact, "token": max(exact, 0.5 + 0.5 * good) if task in SEVERAL else exact}
+        known |= {"chance_exact": 0.5**length if task in SEVERAL else chance, "chance_token": 0.5}
+        place = {"cell": cell["cell"], "variant": variant, "step": step, "final": final, "length": length}
+        rows.append({**place, "status": status, "in_range": length <= 20, **(known if status == "ok" else {})})
+    return rows
+
+
+def made_run(
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    tasks: tuple[str, ...] = tuple(TASKS),
+    seeds: int = 3,
+    rates: tuple[float, ...] = (0.001, 0.01),
+    steps: tuple[int, ...] = (250, 500, 1000),
+) -> Run:
+    """Return the two frames and the facts of a made-up run."""
+    cells = [made_cell(a, t, s, r) for a in architectures for t in tasks for s in range(seeds) for r in rates]
+    scores = []
+    for cell in (cell for cell in cells if cell["status"] == "done"):
+        variants = ("", "sparse") if cell["task"].startswith("flip_flop") else ("",)
+        scores += [row for step in steps for v in variants for row in made_scores(cell, v, step, step == max(steps))]
+    weights = np.tril(np.random.default_rng(0).random((12, 12)) ** 4)
+    seen = {
+        "weights": (weights / weights.sum(1, keepdims=True)).tolist(),
+        "rows": "0110=1001011",
+        "columns": "0110=1001011",
+    }
+    meta = {
+        "title": "A made-up comparison",
+        "description": "**Nothing** here was trained: `made_run` wrote it. <script>alert()</script> ![x](http://x.org/x.png)",
+        "versions": {"lengthwise": "0.1.0", "torch": "2.13.0"},
+        "command": ["lengthwise run made-up.toml --workers 2"],
+        **{"git": "0123abc", "created": "2026-01-01 12:00", "notes": ["Nothing to note."]},
+        **{"catalog_order": list(architectures), "tasks_order": list(tasks), "not_applicable": []},
+        "inspections": [
+            {"architecture": architectures[0], "task": tasks[0], "name": f"head {n}", **seen} for n in range(2)
+        ],
+    }
+    return pd.DataFrame(cells), pd.DataFrame(scores), meta

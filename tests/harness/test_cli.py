@@ -1,0 +1,297 @@
+"""The ``lengthwise`` command: what each command prints and writes, and that it comes at once."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.catalog import Catalog
+from harness.cli import app
+from harness.cli.overrides import Overrides, settings, suite_of
+
+SUITE = """
+name = "mine"
+title = "A suite of mine"
+description = "What it asks."
+architectures = ["lstm", "lstm:depth=1", "transformer_encdec"]
+seeds = 2
+learning_rates = [1e-3, 3e-3]
+samples = 8
+test_lengths = "5:9"
+[model]
+width = 8
+[recipe]
+steps = 4
+batch_size = 4
+warmup = 0
+train_lengths = "1:4"
+[[tasks]]
+task = "parity"
+steps = 3
+test_lengths = "6"
+[[tasks]]
+task = "addition:base=2"
+[[evaluation]]
+name = "hinted"
+task = "addition:base=2,order=reversed"
+test_lengths = "5"
+"""
+SMALL = ["--steps", "3", "--seeds", "1", "--learning-rate", "0.001", "--workers", "1", "--samples", "8"]
+SMALL += ["--set", "batch_size=4", "--set", "warmup=0"]
+
+
+@pytest.fixture(autouse=True)
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.report.write_report", lambda cells, scores, meta, folder: folder / "report.html")
+
+
+def call(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def words(said: str) -> list[list[str]]:
+    return [line.split() for line in said.splitlines() if line.strip()]
+
+
+def files(folder: str) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_help_and_lists_import_nothing_heavy() -> None:
+    lines = [["--help"], ["run", "--help"], ["list", "architectures"], ["list", "tasks", "--json"], ["list", "suites"]]
+    heavy = {"torch", "numpy", "pandas", "seaborn", "matplotlib", "scipy", "jinja2"}
+    program = f"""
+import sys
+from typer.testing import CliRunner
+from harness.cli import app
+for line in {lines}:
+    assert CliRunner().invoke(app, line).exit_code == 0
+print(sorted({heavy} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == []
+
+
+def test_without_a_command_there_is_help() -> None:
+    said = call().stdout
+    for name in ("run", "evaluate", "report", "list", "show", "new", "check", "doctor", "bench"):
+        assert f"│ {name} " in said
+    assert call("--version").stdout.startswith("lengthwise 0.")
+
+
+@pytest.mark.parametrize(("what", "kind"), [("architectures", "architecture"), ("tasks", "task")])
+def test_lists_hold_the_catalog(what: str, kind: Any) -> None:
+    entries = Catalog().entries[kind]
+    rows = json.loads(call("list", what, "--json").stdout)
+    assert [(row["name"], row["family"]) for row in rows] == [(e.name, e.family) for e in entries.values()]
+    assert all(row["summary"] for row in rows)
+    shown = call("list", what).stdout
+    assert all(name in shown for name in entries)
+
+
+def test_a_suite_that_cannot_be_read_is_listed_with_its_reason(monkeypatch: pytest.MonkeyPatch, suite: Path) -> None:
+    (suite.parent / "bad.toml").write_text("title =")
+    monkeypatch.setattr("harness.cli.listing.SUITES", suite.parent)
+    rows = {row["name"]: row["title"] for row in json.loads(call("list", "suites", "--json").stdout)}
+    assert rows["mine"] == "A suite of mine"
+    assert rows["bad"].startswith("<broken: ")
+
+
+def test_show_an_architecture() -> None:
+    said = call("show", "transformer:width=32,depth=1").stdout
+    assert "transformer:depth=1,width=32  architecture · attention" in said
+    assert [line.rstrip() for line in said.splitlines() if "number of heads" in line] == [
+        "    h        number of heads           <-> heads      (H)"
+    ]
+    assert "``" not in said
+    from harness.cli.facts import BINARY
+    from harness.cost import parameters
+    from harness.options import Spec, build_model
+
+    spec, catalog = Spec.parse("architecture", "transformer:width=32,depth=1", Catalog()), Catalog()
+    assert f"{parameters(build_model(spec, BINARY, catalog)):,}" in said
+    rows = words(said)
+    assert ["heads", "int", ">=", "1", "4", "attention", "heads", "H."] in rows
+    assert ["math", "✓", "math"] in rows
+    assert any(row[:2] == ["flash_attn", "–"] and row[-1] == '"lengthwise[flash]"' for row in rows)
+
+
+def test_show_a_task() -> None:
+    rows = words(call("show", "parity").stdout)
+    assert ["1", "0", "1", "1", "1"] in rows
+    five, forty = (next(row for row in rows if row[0] == length) for length in ("5", "40"))
+    assert 0.4 < float(five[1]) < 0.6
+    assert five[3] == f"{32 / 2048:.1%}"
+    assert forty[3] == "100.0%"
+    assert {five[4], five[6]} == {"0", "1"}
+    assert all(45 < float(row[i].rstrip("%")) < 55 for row in (five, forty) for i in (5, 7))
+
+
+def test_show_a_suite(suite: Path) -> None:
+    said = call("show", suite).stdout
+    assert "What it asks." in said
+    assert "24 cells" in said
+    assert "hinted: addition:base=2,order=reversed" in said
+
+
+def test_options_override_the_suite_and_its_tasks(suite: Path) -> None:
+    recipe = settings(["batch_size=2", "answer=none"], steps=7)
+    asked = Overrides(["lstm"], ["parity"], {"seeds": 5, "samples": None, "test_lengths": "9"}, recipe)
+    made = suite_of(str(suite), asked)
+    assert (made.architectures, made.seeds, made.samples, made.test_lengths) == (["lstm"], 5, 8, "9")
+    assert [(entry.task, entry.test_lengths, entry.overrides) for entry in made.tasks] == [("parity", None, {})]
+    assert made.recipe == {"steps": 7, "batch_size": "2", "answer": None, "warmup": 0, "train_lengths": "1:4"}
+    assert not made.evaluation
+
+
+def test_a_task_that_the_suite_has_keeps_what_it_says_of_it(suite: Path) -> None:
+    made = suite_of(str(suite), Overrides(tasks=["majority", "parity", "addition:base=2"]))
+    said = [(entry.task, entry.overrides, entry.test_lengths) for entry in made.tasks]
+    assert said == [("majority", {}, None), ("parity", {"steps": 3}, "6"), ("addition:base=2", {}, None)]
+    assert [each.name for each in made.evaluation] == ["hinted"]
+
+
+def test_architectures_and_tasks_make_a_suite_of_their_own() -> None:
+    made = suite_of(None, Overrides(["lstm"], ["parity"], recipe=settings([], train_lengths="1:30")))
+    assert (made.name, made.recipe, made.test_lengths) == ("custom", {"train_lengths": "1:30"}, "31:150")
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(suite: Path) -> None:
+    said = call("run", suite, "--dry-run").stdout
+    assert "24 cells, 24 to train" in said
+    assert "24 groups to train" in said
+    assert "measured just now" in said
+    rows = words(said)
+    assert any(row[0] == "lstm:depth=1,width=8" and row[-5:-2] == ["2", "8", "8"] for row in rows)
+    assert any(row[:5] == ["parity", "readout", "1", "to", "4"] for row in rows)
+    assert [path.name for path in Path().iterdir()] == ["mine.toml"]
+
+
+def test_what_cannot_be_asked_is_said(suite: Path) -> None:
+    suite.write_text(SUITE.replace('["lstm",', '["lstm", "transformer:position=learned,reach=5",'))
+    said = call("run", suite, "--dry-run").stdout
+    assert "Not applicable" in said
+    assert "beyond its reach of 5" in said
+
+
+def test_a_run_writes_its_report(suite: Path) -> None:
+    said = call("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity").stdout
+    assert "Report: results/mine/report.html" in said
+    assert "A suite of mine" in Path("results/mine/report.html").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_second_run_has_nothing_to_do(suite: Path) -> None:
+    run = ("run", suite, "--seeds", 1, "--learning-rate", "0.003", "--workers", "1")
+    first = call(*run)
+    assert "Suite mine, records in results/mine: 6 cells, 6 to train." in first.stdout
+    assert "[6/6] " in first.stdout
+    assert "Solved to" in first.stdout
+    before = files("results/mine/cells")
+    again = call(*run)
+    assert "6 cells, 6 done." in again.stdout
+    assert files("results/mine/cells") == before
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_more_lengths_and_variants_without_training(suite: Path) -> None:
+    call("run", suite, *SMALL, "-a", "lstm:depth=1")
+    training = {path: stamp for path, stamp in files("results/mine/cells").items() if path.name == "training.json"}
+    evaluate = ("evaluate", "results/mine", "--workers", "1", "--test-lengths")
+    assert "[2/2]" in call(*evaluate, "12,14").stdout
+    assert "[1/1]" in call(*evaluate, "3", "-t", "addition:base=2,padding=2", "--variant", "padded").stdout
+    assert not call(*evaluate, "12,14").stdout.startswith("[")
+    found = {(e["variant"], e["length"]) for path in Path("results").rglob("evaluations.json") for e in records(path)}
+    assert {("", 12), ("", 14), ("padded", 3), ("hinted", 5)} <= found
+    assert {path: path.stat().st_mtime_ns for path in training} == training
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["records"]
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_report_of_several_runs_and_of_a_plugin_that_is_gone(suite: Path) -> None:
+    call("new", "architecture", "fleeting")
+    run = ("run", *SMALL, "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "5")
+    call(*run, "-a", "fleeting:width=8", "--plugin", "fleeting.py", "--output", "runs/a")
+    call(*run, "-a", "lstm:width=8", "--output", "runs/b")
+    Path("fleeting.py").unlink()
+    said = call("report", "runs/a", "runs/b").stdout
+    assert "Report: runs/a+b/report.html" in said
+    assert "fleeting" in said
+    assert "lstm" in said
+    assert "Report: elsewhere/report.html" in call("report", "runs/a", "--output", "elsewhere").stdout
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize(
+    ("kind", "with_it"),
+    [("architecture", ["-a", "my_own:width=8", "-t", "parity"]), ("task", ["-t", "my_own", "-a", "lstm"])],
+)
+def test_a_starter_file_is_whole(kind: str, with_it: list[str]) -> None:
+    said = call("new", kind, "my_own").stdout
+    assert "lengthwise check my_own.py" in said
+    text = Path("my_own.py").read_text()
+    assert "class MyOwn(" in text
+    assert "Starter" not in text
+    assert "All checks passed" in call("check", "my_own.py").stdout
+    assert "my_own" in call("list", f"{kind}s", "--plugin", "my_own.py").stdout
+    assert "plug-in" in call("show", "my_own", "--plugin", "my_own.py").stdout
+    call("run", "--plugin", "my_own.py", *with_it, *SMALL, "--train-lengths", "1:4", "--test-lengths", "5")
+    refused = CliRunner().invoke(app, ["new", kind, "my_own"])
+    assert refused.exit_code == 2
+    assert "exists already" in refused.stderr
+    assert Path("my_own.py").read_text() == text
+
+
+def test_a_broken_contract_is_told_in_plain_words() -> None:
+    call("new", "architecture", "peeks")
+    path = Path("peeks.py")
+    path.write_text(path.read_text().replace("for each in x.unbind(1)", "for each in x.flip(1).unbind(1)"))
+    result = CliRunner().invoke(app, ["check", "peeks.py"])
+    assert result.exit_code == 1
+    assert "✗ Where the model is declared causal" in result.stdout
+    assert "failed" in result.stdout.splitlines()[-1]
+
+
+LINES = ["list architectures", "list tasks", "show mamba", "show addition", "run mine.toml --dry-run", "check parity"]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_is_printed_fits_a_page(line: str) -> None:
+    assert max(len(each.rstrip()) for each in call(*line.split()).stdout.splitlines()) <= 100
+
+
+def test_the_doctor_sees_what_shadows_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    well = call("doctor").stdout
+    assert "All is well" in well
+    assert "torch" in well
+    assert "flash" in well
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "another one is in the way" in call("doctor", code=1).stdout
+
+
+def test_the_bench_prints_a_row_an_architecture() -> None:
+    said = call("bench", "-a", "lstm:width=8,depth=1", "--steps", "8", "--no-workers", "--output", "bench.csv").stdout
+    row = next(line.split() for line in said.splitlines() if line.startswith("lstm"))
+    assert len(row) == 9
+    assert all(float(number.rstrip("%")) >= 0 for number in row[1:])
+    assert Path("bench.csv").read_text().splitlines()[1].split(",")[-1] == row[-1]

@@ -1,0 +1,87 @@
+"""A fingerprint changes with the code behind an entry, and with nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+import harness.fingerprint
+from harness.catalog import Catalog, Entry
+from harness.fingerprint import fingerprint
+
+CODE = '''"""Mine."""
+from architectures.parts.deep import scan
+
+def mine(x):
+    """Scan."""
+    return scan(x)  # so
+'''
+HOME = {
+    "architectures/base.py": "class Mixer: ...\n",
+    "architectures/shell.py": "from architectures.base import Mixer\n",
+    "architectures/parts/scan.py": "def scan(x):\n    return x + 1\n",
+    "architectures/parts/deep.py": "from architectures.parts.scan import scan\n",
+    "architectures/parts/other.py": "def other(x):\n    return x\n",
+    "architectures/family/mine.py": CODE,
+    "tasks/base.py": "class Task: ...\n",
+}
+MINE, SCAN = "architectures/family/mine.py", "architectures/parts/scan.py"
+
+
+def printed(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: tuple[str, str, str]) -> str:
+    """Return the fingerprint of ``mine`` in a house of its own, with some files changed: (file, old, new)."""
+    files = dict(HOME)
+    for file, old, new in changes.values():
+        assert old in files[file]
+        files[file] = files[file].replace(old, new)
+    home = folder / str(len(list(folder.iterdir())))
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    monkeypatch.setattr(harness.fingerprint, "_HOME", home)
+    return fingerprint(Entry("architecture", "mine", "family", "built-in", home / MINE, "architectures.family.mine"))
+
+
+KEEPS = {
+    "a comment": (MINE, "# so", "# not so"),
+    "a docstring of the file": (MINE, '"""Mine."""', '"""Ours,\n\nand theirs."""'),
+    "a docstring of a function": (MINE, '"""Scan."""', '"""Scan twice."""'),
+    "no docstring any more": (MINE, '    """Scan."""\n', ""),
+    "layout": (MINE, "return scan(x)", "return scan(\n        x,\n    )"),
+    "a part that is not used": ("architectures/parts/other.py", "return x", "return -x"),
+    "the other room": ("tasks/base.py", "class Task: ...", "class Task: pass"),
+}
+CHANGES = {
+    "the code": (MINE, "return scan(x)", "return scan(-x)"),
+    "a part of a part": (SCAN, "x + 1", "x + 2"),
+    "the contract": ("architectures/base.py", "...", "causal = True"),
+    "the shell": ("architectures/shell.py", "Mixer", "Mixer as M"),
+}
+
+
+@pytest.mark.parametrize("change", KEEPS)
+def test_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    before = printed(tmp_path, monkeypatch)
+    assert printed(tmp_path, monkeypatch, change=KEEPS[change]) == before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    before = printed(tmp_path, monkeypatch)
+    assert printed(tmp_path, monkeypatch, change=CHANGES[change]) != before
+
+
+def test_every_entry_has_its_own() -> None:
+    catalog = Catalog()
+    for kind in ("architecture", "task"):
+        entries = catalog.entries[kind].values()
+        assert len({fingerprint(entry) for entry in entries}) == len(entries)
+
+
+def test_a_plug_in_counts_the_parts_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(tmp_path, monkeypatch)
+    file = tmp_path / "plugin.py"
+    file.write_text("from architectures.parts.scan import scan\n")
+    entry = Entry("architecture", "plugin", "plug-in", "plug-in", file)
+    before = fingerprint(entry)
+    printed(tmp_path, monkeypatch, change=(SCAN, "x + 1", "x + 2"))
+    assert fingerprint(entry) != before

@@ -1,0 +1,201 @@
+"""The page, the tables and the terminal's tables, on made-up runs."""
+
+import doctest
+import io
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+from made_up import MANY, Run, made_run
+from rich.console import Console
+
+import harness.report.formats
+import harness.report.text
+from harness.report import terminal_report, write_report
+from harness.report.plots import galleries
+from harness.report.story import warnings
+from harness.report.tables import tables
+from harness.report.view import View
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return made_run()
+
+
+@pytest.fixture(scope="module")
+def view(run: Run) -> View:
+    return View.of(*run)
+
+
+@pytest.fixture(scope="module")
+def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(*run, tmp_path_factory.mktemp("report")).parent
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch, name and nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href", "srcset")]
+
+
+def test_page_stands_alone(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert not page.tags["script"] + page.tags["img"] + page.tags["link"] + page.tags["iframe"]
+    assert all(link.startswith(("#", "data:image/")) or link == "http://x.org/x.png" for link in page.links)
+    assert not re.findall(r"url\((?!#)|@import", text)
+    assert [name for name, count in Counter(page.ids).items() if count > 1] == []
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_page_says_what_must_be_said(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    for said in (
+        "≥320",
+        "3/3 fit",
+        "n/a",
+        "chance 0.50",
+        "trained on 1–20",
+        "tested on 25–320",
+        "it would read the answer",
+    ):
+        assert said in text
+    for said in ("loss is not finite at step 312 &lt;b&gt;&amp;", "108 of 114 planned models are trained, 2 failed"):
+        assert said in text
+    for said in (
+        "never by these scores",
+        "out of memory at 320",
+        "lengthwise run made-up.toml",
+        "torch 2.13.0",
+        "not complete",
+    ):
+        assert said in text
+
+
+def test_every_table_and_plot_is_written(folder: Path, view: View) -> None:
+    names = {table.name for table in tables(view)}
+    assert {path.stem for path in (folder / "tables").glob("*.md")} == names
+    assert {path.stem for path in (folder / "tables").glob("*.tex")} == names
+    assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores"}
+    for ending in ("svg", "png"):
+        assert {path.stem for path in (folder / "plots").glob(f"*.{ending}")} == set(galleries(view))
+    summary = pd.read_csv(folder / "tables" / "detail.csv")
+    assert sorted(summary.exact.dropna()) == pytest.approx(sorted(view.summary.exact.dropna()))
+
+
+def test_headline_is_solved_to_with_seeds_that_fit(view: View) -> None:
+    headline = next(table for table in tables(view) if table.name == "solved-to").frame.set_index("architecture")
+    assert headline.reverse["transformer:position=rope"] == ">=320‡ (3/3 fit)"
+    assert headline.reverse["transformer:position=alibi"] == ">=160†‡ (3/3 fit)"
+    assert headline.reverse["mamba"] == ">=320‡ (2/3 fit)"
+    assert headline["addition@long"]["stack_rnn"] == "n/a"
+    assert list(headline.loc["chance"]) == ["0.50", "0.00", "0.50", "0.00"]
+    assert list(headline.loc["trained on"]) == ["1–20"] * 4
+
+
+def test_captions_name_seeds_and_selection_and_the_maximum_is_no_headline(view: View) -> None:
+    for table in tables(view):
+        if table.name in ("solved-to", "beyond-exact", "beyond-token", "detail"):
+            assert re.search("Seeds: 2–3; 500 samples.*chosen by validation", table.caption)
+        assert ("selected on test" in table.frame.to_string()) == (table.name == "detail")
+
+
+def test_markdown_and_latex_have_whole_rows(folder: Path) -> None:
+    for path in (folder / "tables").glob("*.md"):
+        rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+        assert len({row.count("|") - row.count("\\|") for row in rows}) == 1
+    for path in (folder / "tables").glob("*.tex"):
+        text = path.read_text(encoding="utf-8")
+        body = text[text.index("\\toprule") : text.index("\\bottomrule")]
+        assert len({len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines() if line.endswith("\\\\")}) == 1
+        assert not re.search(r"(?<!\\)[_#]|≥", body)
+    assert r"$\geq$320\ddag{} (3/3 fit)" in (folder / "tables" / "solved-to.tex").read_text(encoding="utf-8")
+
+
+def printed(run: Run, width: int = 100) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(terminal_report(*run, width=width))
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("architectures", [("lstm",), MANY])
+def test_terminal_tables_fit(architectures: tuple[str, ...], width: int) -> None:
+    text = printed(made_run(architectures, seeds=1, rates=(0.001,), steps=(1000,)), width)
+    grid = text[: text.index("The last evaluated length")]
+    assert max(len(line.rstrip()) for line in grid.splitlines()) <= width
+    assert all(name.partition(":")[0] in text for name in architectures)
+
+
+def test_terminal_says_what_the_page_says(run: Run) -> None:
+    text = printed(run)
+    for said in (">=320‡ 3/3 fit", "n/a", "chance 0.50", "1–20 → 320", "64 KiB", "Seeds: 2–3", "by validation"):
+        assert said in text
+
+
+def only(run: Run, status: str) -> Run:
+    cells, scores, meta = run
+    cells = cells.assign(status=status, curve=None, validation_exact=float("nan"), reason="no reason")
+    return cells, scores.iloc[:0], {**meta, "inspections": []}
+
+
+@pytest.mark.parametrize("status", ["failed", "missing", "not applicable", "done"])
+def test_a_report_of_no_scores(run: Run, status: str, tmp_path: Path) -> None:
+    few = made_run(("lstm", "mamba"), ("parity",), seeds=1, rates=(0.001,))
+    page = write_report(*only(few, status), tmp_path).read_text(encoding="utf-8")
+    word = {"failed": "failed", "missing": "not run", "not applicable": "n/a", "done": "no scores"}[status]
+    assert f">{word}</td>" in page
+    assert word in printed(only(few, status))
+
+
+def test_a_report_of_nothing(tmp_path: Path) -> None:
+    nothing = pd.DataFrame(), pd.DataFrame(), {}
+    assert "Nothing has been trained yet" in write_report(*nothing, tmp_path).read_text(encoding="utf-8")
+    assert "Nothing has been trained yet" in printed(nothing)
+
+
+def test_intervals_only_from_five_seeds_on() -> None:
+    for seeds, there in ((4, False), (5, True)):
+        few = View.of(*made_run(("lstm",), ("parity",), seeds, rates=(0.001,), steps=(1000,)))
+        detail = next(table for table in tables(few) if table.name == "detail")
+        assert detail.frame["exact, IQM"].str.contains(r"\[", regex=True).all() == there
+
+
+def test_warns_of_unequal_trials() -> None:
+    cells, scores, meta = made_run(("lstm", "mamba"), ("parity",), seeds=2, rates=(0.001,), steps=(1000,))
+    unequal = cells[(cells.architecture == "lstm") | (cells.seed == 0)]
+    assert any("different numbers of trials on parity" in line for line in warnings(View.of(unequal, scores, meta)))
+
+
+def test_a_cell_in_two_runs_counts_once(run: Run, view: View) -> None:
+    cells, scores, meta = run
+    older = cells[cells.status != "not applicable"].assign(status="missing", run="older")
+    twice = View.of(pd.concat([cells, older]), pd.concat([scores, scores]), meta)
+    pd.testing.assert_frame_equal(twice.summary, view.summary)
+
+
+@pytest.mark.parametrize("module", [harness.report.formats, harness.report.text])
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
+
+
+def test_importing_the_report_is_light() -> None:
+    heavy = "import harness.report, sys; print({'pandas', 'matplotlib', 'scipy', 'jinja2'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "set()\n"

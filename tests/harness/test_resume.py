@@ -1,0 +1,153 @@
+"""A run keeps what is there and does what is missing; the same cell gives the same numbers."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.catalog import Catalog
+from harness.plan import Plan, make_plan
+from harness.run import Outcome, evaluate, execute
+from harness.store.folder import RunFolder
+from harness.store.records import EvaluationRecord
+from harness.suite import make
+
+SUITE: dict[str, Any] = {
+    "name": "small",
+    "architectures": ["lstm:width=8,depth=1"],
+    "tasks": ["parity"],
+    "seeds": 3,
+    "samples": 32,
+    "test_lengths": "6,9",
+    "recipe": {"steps": 6, "batch_size": 4, "train_lengths": "1:4", "warmup": 0},
+}
+
+
+def plan(plugins: tuple[Path, ...] = (), **values: Any) -> Plan:
+    return make_plan(make(SUITE | values, "test"), Catalog(plugins))
+
+
+def do(made: Plan, folder: Path, **options: Any) -> Outcome:
+    return execute(made, folder, device="cpu", workers=1, console=Console(file=io.StringIO()), **options)
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When each record was written last, by its path."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.glob("cells/*/*.json")}
+
+
+def scores(folder: Path, cell: str) -> list[EvaluationRecord]:
+    return [each.model_copy(update={"seconds": 0.0}) for each in RunFolder(folder).evaluations(cell)]
+
+
+def test_every_cell_is_trained_and_evaluated(tmp_path: Path) -> None:
+    made, folder = plan(), RunFolder(tmp_path)
+    assert do(made, tmp_path).failed == 0
+    assert folder.known() == sorted(cell.id for cell in made.cells)
+    for cell in made.cells:
+        record = folder.training(cell.id)
+        assert record is not None
+        assert record.cell == cell.canonical()
+        assert record.steps_used == 6
+        assert [each.length for each in folder.evaluations(cell.id)] == [1, 2, 3, 4, 6, 9]
+        assert all(each.rows == 32 and each.status == "ok" for each in folder.evaluations(cell.id))
+
+
+def test_another_seed_gives_other_scores_and_the_same_seed_the_same(tmp_path: Path) -> None:
+    made = plan()
+    for name in ("first", "again"):
+        do(made, tmp_path / name)
+    cells = [cell.id for cell in made.cells]
+    assert len({tuple(each.loss for each in scores(tmp_path / "first", cell)) for cell in cells}) == len(cells)
+    assert len({each.set_hash for cell in cells for each in scores(tmp_path / "first", cell)}) == 6
+    for cell in cells:
+        assert scores(tmp_path / "first", cell) == scores(tmp_path / "again", cell)
+
+
+def test_only_what_is_missing_is_done(tmp_path: Path) -> None:
+    made = plan(seeds=2)
+    do(made, tmp_path)
+    before = written(tmp_path)
+    assert len(do(made, tmp_path).before.done) == 2
+    assert written(tmp_path) == before
+    lost = made.cells[0].id
+    (tmp_path / "cells" / lost / "training.json").unlink()
+    expected = scores(tmp_path, lost)
+    outcome = do(plan(), tmp_path)
+    assert [cell.id for cell in outcome.before.to_train] == [lost, plan().cells[2].id]
+    after = written(tmp_path)
+    assert {path for path in before if after[path] != before[path]} == {
+        f"cells/{lost}/{name}.json" for name in ("training", "evaluations")
+    }
+    assert scores(tmp_path, lost) == expected
+
+
+def test_more_lengths_are_added_without_training(tmp_path: Path) -> None:
+    do(plan(), tmp_path)
+    before = written(tmp_path)
+    do(plan(test_lengths="6,9,12"), tmp_path)
+    assert evaluate(tmp_path, [("", "", [9, 15])], device="cpu", workers=1, console=Console(file=io.StringIO())) == 0
+    after = written(tmp_path)
+    assert all(after[path] == before[path] for path in before if path.endswith("training.json"))
+    for cell in plan().cells:
+        assert [each.length for each in RunFolder(tmp_path).evaluations(cell.id)] == [1, 2, 3, 4, 6, 9, 12, 15]
+
+
+def test_checkpoints_are_evaluated_each(tmp_path: Path) -> None:
+    made = plan(seeds=1, recipe=SUITE["recipe"] | {"checkpoints": 2})
+    do(made, tmp_path)
+    seen = [(each.length, each.step) for each in RunFolder(tmp_path).evaluations(made.cells[0].id)]
+    assert seen == [(length, step) for length in (1, 2, 3, 4, 6, 9) for step in (3, 6)]
+
+
+RAISES = '''"""Raises on long streams."""
+from torch import nn
+from architectures.base import Mixer
+
+class Fragile(Mixer):
+    """Breaks."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x, context):
+        if {condition}:
+            raise ValueError("too long for me")
+        return self.out(x)
+'''
+
+
+def test_a_failure_is_recorded_and_tried_again_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "fragile.py"
+    file.write_text(RAISES.format(condition="self.training"))
+    made = plan((file,), architectures=["fragile:width=8", "lstm:width=8,depth=1"], seeds=1)
+    folder = tmp_path / "run"
+    assert do(made, folder, plugins=(file,)).failed == 1
+    failure = RunFolder(folder).failure(made.cells[0].id)
+    assert failure is not None
+    assert failure.reason == "raised ValueError: too long for me"
+    assert "fragile.py" in failure.details
+    assert RunFolder(folder).training(made.cells[1].id) is not None
+    before = written(folder)
+    assert do(made, folder, plugins=(file,)).failed == 1
+    assert written(folder) == before
+    assert do(made, folder, plugins=(file,), retry_failed=True).failed == 1
+    after = written(folder)
+    assert [path for path in before if after[path] != before[path]] == [f"cells/{made.cells[0].id}/failure.json"]
+
+
+def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(RAISES.format(condition="False"))
+    made, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
+    do(made, folder, plugins=(file,))
+    monkeypatch.setattr("harness.launch.jobs.fingerprint", lambda entry: "other code")
+    assert len(do(made, folder, plugins=(file,), stale="keep").before.done) == 1
+    assert len(do(made, folder, plugins=(file,)).before.to_train) == 1
+    built_in = plan(seeds=1)
+    do(built_in, tmp_path / "built-in")
+    again = do(built_in, tmp_path / "built-in").before
+    assert (len(again.done), len(again.stale), len(again.to_train)) == (1, 1, 0)

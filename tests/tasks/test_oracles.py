@@ -1,0 +1,208 @@
+"""Every task against an independent oracle: a few lines of plain Python for one row of symbols.
+
+``ORACLES`` is the one place to add a task to. Each is checked at its shortest length, at random lengths and at 500 (or
+the longest length it has).
+"""
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from harness.catalog import Catalog
+from harness.options import Spec, build_task
+from harness.stream import Stream
+from tasks.arithmetic.addition import Addition
+from tasks.base import Task, decode
+from tasks.counting.count import Count
+from tasks.counting.majority import Majority
+from tasks.strings.reverse import Reverse
+
+CATALOG = Catalog()
+LONG = 500
+Oracle = Callable[[list[str]], list[str]]
+
+
+def parity(source: list[str]) -> list[str]:
+    return [str(source.count("1") % 2)]
+
+
+def majority(source: list[str]) -> list[str]:
+    return ["1" if source.count("1") > source.count("0") else "0"]
+
+
+def count(source: list[str]) -> list[str]:
+    first, last = map(int, source)
+    return [str(number) for number in range(first, last + 1)]
+
+
+def reverse(source: list[str]) -> list[str]:
+    return source[::-1]
+
+
+def addition(base: int = 10, reverse: bool = False, hints: bool = False, padding: int = 0) -> Oracle:
+    """With Python's own integers."""
+
+    def number(tokens: list[str]) -> int:
+        digits = [token for token in tokens if not token.startswith("#")]
+        return int("".join(digits[::-1] if reverse else digits), base)
+
+    def write(value: int, places: int) -> list[str]:
+        symbols = "0123456789abcdefghijklmnopqrstuvwxyz"
+        digits = [symbols[value // base**place % base] for place in range(places)]
+        return digits if reverse else digits[::-1]
+
+    def oracle(source: list[str]) -> list[str]:
+        plus = source.index("+")
+        a, b = source[:plus], source[plus + 1 :]
+        places = len([token for token in a if not token.startswith("#")]) + (padding == 0)
+        answer = write(number(a) + number(b), places)
+        if not hints:
+            return answer
+        known = [int(token[1:]) for token in a if token.startswith("#")]
+        assert known == [int(token[1:]) for token in b if token.startswith("#")]
+        first = known[0] - (padding == 0 and not reverse)
+        assert known == list(range(known[0], known[0] + len(known)))
+        return [token for place, digit in enumerate(answer) for token in (f"#{first + place}", digit)]
+
+    return oracle
+
+
+ORACLES: dict[str, Oracle] = {
+    "parity": parity,
+    "majority": majority,
+    "count": count,
+    "count:numbers=7": count,
+    "count:numbers=1": count,
+    "count:numbers=600": count,
+    "reverse": reverse,
+    "reverse:alphabet=1": reverse,
+    "reverse:alphabet=26": reverse,
+    "addition": addition(),
+    "addition:base=2": addition(base=2),
+    "addition:base=36": addition(base=36),
+    "addition:base=2,order=reversed": addition(base=2, reverse=True),
+    "addition:order=reversed": addition(reverse=True),
+    "addition:padding=1": addition(padding=1),
+    "addition:padding=3,order=reversed": addition(padding=3, reverse=True),
+    "addition:hints=2": addition(hints=True),
+    "addition:hints=40": addition(hints=True),
+    "addition:hints=40,order=reversed": addition(hints=True, reverse=True),
+    "addition:hints=600,padding=1": addition(hints=True, padding=1),
+    "addition:base=2,hints=600,order=reversed,padding=2": addition(base=2, hints=True, reverse=True, padding=2),
+}
+
+
+def task_of(spec: str) -> Task:
+    return build_task(Spec.parse("task", spec, CATALOG), CATALOG)
+
+
+def some_lengths(task: Task) -> list[int]:
+    """The shortest, twenty random ones below a hundred, and the longest up to 500."""
+    top = min(task.lengths[-1], LONG)
+    draw = random.Random(0)
+    return sorted({task.lengths[0], top, *(draw.randint(task.lengths[0], min(top, 100)) for _ in range(20))})
+
+
+def test_every_task_has_an_oracle() -> None:
+    assert {spec.partition(":")[0] for spec in ORACLES} == set(CATALOG.names("task"))
+
+
+@pytest.mark.parametrize("spec", ORACLES)
+def test_answers_are_the_oracles(spec: str) -> None:
+    task, oracle = task_of(spec), ORACLES[spec]
+    for length in some_lengths(task):
+        source = task.sample(length, Stream.of([0], spec, "test", length, 8, "cpu"))
+        answers = task.solve(source)
+        assert source.dtype == answers.dtype == torch.int64
+        for question, answer in zip(source, answers, strict=True):
+            expected = oracle(list(decode(task.symbols, question)))
+            assert list(decode(task.symbols, answer)) == expected, (spec, length)
+
+
+@pytest.mark.parametrize("base", [2, 10])
+def test_a_carry_runs_the_whole_length(base: int) -> None:
+    """Random digits hardly make long carries; these do, with a break of each kind in the middle."""
+    task, length = task_of(f"addition:base={base}"), 600
+    nines, one = [base - 1] * length, [0] * (length - 1) + [1]
+    broken = [*nines[:300], 0, *nines[301:]]
+    twice = [*nines[:300], base - 1, *nines[301:]], [*[0] * 300, 1, *[0] * 298, 1]
+    rows = [(nines, one), (nines, nines), (broken, one), (one, nines), (nines, [0] * length), twice]
+    source = torch.tensor([[*a, base, *b] for a, b in rows])
+    for question, answer in zip(source, task.solve(source), strict=True):
+        assert list(decode(task.symbols, answer)) == addition(base)(list(decode(task.symbols, question)))
+
+
+def test_short_answers_of_a_mixed_batch_end_in_ignore() -> None:
+    task = Count()
+    answers = [decode(task.symbols, row) for row in task.solve(torch.tensor([[3, 5], [8, 8]]))]
+    assert answers == [("3", "4", "5"), ("8", ".", ".")]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 20])
+def test_majority_is_balanced_and_keeps_ties(length: int) -> None:
+    task = Majority()
+    source = task.sample(length, Stream.of([0], "majority", "test", 0, 20_000, "cpu"))
+    assert task.solve(source).float().mean().item() == pytest.approx(0.5, abs=0.015)
+    ones = source.float().mean(0)
+    assert float(ones.max() - ones.min()) < 0.04
+    assert bool((2 * source.sum(1) == length).any()) == (length % 2 == 0)
+
+
+def test_count_starts_anywhere() -> None:
+    source = Count(numbers=7).sample(3, Stream.of([0], "count", "test", 0, 500, "cpu"))
+    assert set(map(tuple, source.tolist())) == {(first, first + 2) for first in range(5)}
+
+
+@pytest.mark.parametrize("order", ["forward", "reversed"])
+def test_hints_come_from_every_window(order: str) -> None:
+    task = task_of(f"addition:hints=6,order={order}")
+    source = task.sample(3, Stream.of([0], "addition", "test", 0, 500, "cpu"))
+    windows = {tuple(symbol for symbol in decode(task.symbols, row) if symbol[0] == "#") for row in task.solve(source)}
+    assert windows == {tuple(f"#{first + place}" for place in range(4)) for first in range(3)}
+
+
+def test_orders_and_hints_ask_the_same_sums() -> None:
+    def operands(spec: str) -> list[tuple[int, ...]]:
+        task = task_of(spec)
+        source = task.sample(5, Stream.of([0], "addition", "test", 0, 4, "cpu"))
+        rows = [[symbol for symbol in decode(task.symbols, row) if symbol.isdigit()] for row in source]
+        step = -1 if "reversed" in spec else 1
+        return [tuple(int("".join(half[::step])) for half in (row[:5], row[5:])) for row in rows]
+
+    plain = operands("addition")
+    assert plain == operands("addition:order=reversed") == operands("addition:hints=9,order=reversed")
+
+
+@pytest.mark.parametrize(
+    ("build", "longest"),
+    [
+        (lambda: Count(numbers=7), 7),
+        (lambda: Addition(hints=9), 8),
+        (lambda: Addition(hints=9, padding=1), 8),
+        (lambda: Addition(hints=9, padding=3), 6),
+        (lambda: Addition(), Task.lengths[-1]),
+    ],
+)
+def test_the_alphabet_limits_the_lengths(build: Callable[[], Task], longest: int) -> None:
+    assert build().lengths[-1] == longest
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Addition(base=40), ["base=40", "from 2 to 36", "36"]),
+        (lambda: Addition(base=1), ["base=1", "from 2 to 36", "nearest is 2"]),
+        (lambda: Addition(order="backward"), ["order=backward", "forward or reversed", "nearest is forward"]),
+        (lambda: Addition(padding=-1), ["padding=-1", "at least 0"]),
+        (lambda: Addition(hints=2, padding=3), ["hints=2", "at least 4"]),
+        (lambda: Addition(hints=-5), ["hints=-5", "at least 2"]),
+        (lambda: Count(numbers=0), ["numbers=0", "at least 1"]),
+        (lambda: Reverse(alphabet=27), ["alphabet=27", "from 1 to 26", "nearest is 26"]),
+    ],
+)
+def test_bad_options_are_one_clear_line(build: Callable[[], Task], words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
+        build()
+    assert all(word in str(caught.value) for word in words), caught.value

@@ -1,0 +1,73 @@
+"""The documents are executed: CONTRIBUTING's examples are real files, every command of the README runs."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.catalog import Catalog
+from harness.check import run_checks
+from harness.cli import app
+
+HOME = Path(__file__).resolve().parent.parent
+EXAMPLES = re.findall(r"executed by tests/test_documents.py -->\n```python\n(.*?)```", (HOME / "CONTRIBUTING.md").read_text(), re.S)
+TOY = ["--steps", "2", "--samples", "8", "--seeds", "1", "--workers", "1"]
+
+
+def commands(document: str) -> list[str]:
+    """Every ``lengthwise`` command in the bash blocks of a document, comments cut off."""
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", (HOME / document).read_text(), re.S)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.startswith("lengthwise ")]
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the examples of CONTRIBUTING.md as files."""
+    folder = tmp_path_factory.mktemp("documents")
+    for name, text in zip(("ema", "first"), EXAMPLES, strict=True):
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=["ema", "first"])
+def test_example_is_short(text: str) -> None:
+    assert len(text.splitlines()) <= 30
+
+
+@pytest.mark.parametrize("name", ["ema", "first"])
+def test_example_passes_its_contract(plugins: Path, name: str) -> None:
+    catalog = Catalog((plugins / f"{name}.py",))
+    results = list(run_checks(catalog.of_plugin(plugins / f"{name}.py"), catalog))
+    assert results
+    assert not [f"{result.name}: {result.problem}" for result in results if not result.ok and not result.skipped]
+
+
+@pytest.mark.parametrize("command", [*commands("README.md"), *commands("CONTRIBUTING.md")])
+def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in plugins.glob("*.py"):
+        (tmp_path / file.name).write_text(file.read_text())
+    words = shlex.split(command)[1:]
+    if words[0] in {"evaluate", "report"}:
+        folder = next(word for word in words if word.startswith("results/"))
+        first = ["run", "-a", "lstm", "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "6", "--output", folder]
+        assert CliRunner().invoke(app, first + TOY).exit_code == 0
+    toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8"]}.get(words[0], [])
+    done = CliRunner().invoke(app, words + toy)
+    assert done.exit_code == 0, done.output
+
+
+def test_extras_of_the_readme_exist() -> None:
+    named = set(re.findall(r"\.\[(\w+)\]", (HOME / "README.md").read_text()))
+    declared = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert named
+    assert named <= set(declared)
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    named = set(re.findall(r"^make (\w+)", (HOME / "README.md").read_text(), re.M))
+    assert {"quick", "test"} <= named <= set(re.findall(r"^(\w+):", (HOME / "Makefile").read_text(), re.M))
