@@ -109,6 +109,7 @@ def bench(
     architecture: given.Architectures = None,
     steps: Annotated[int, typer.Option(min=8, metavar="N", help="Training steps of each measurement.")] = 64,
     workers: Annotated[bool, typer.Option(help="Also measure two workers against two plain loops.")] = True,
+    device: given.Device = "auto",
     output: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the table there too.")] = None,
     plugin: given.Plugins = None,
 ) -> None:
@@ -120,20 +121,21 @@ def bench(
     from harness.bench.workers import two_workers
     from harness.catalog import Catalog
     from harness.cli.page import console, table
+    from harness.launch.local import resolve_device
 
-    catalog, out = Catalog(tuple(plugin or [])), console()
+    catalog, out, where = Catalog(tuple(plugin or [])), console(), resolve_device(device)
     specs, rows = architecture or catalog.names("architecture"), []
     with out.status("") as status:
         for spec in specs:
             status.update(f"measuring {spec}")
-            rows += [_bench_row(each) for each in measure([spec], catalog, steps=steps)]
+            rows += [_bench_row(each) for each in measure([spec], catalog, steps=steps, device=where)]
     made = table("Milliseconds of a training step", COLUMNS[0], *(f">{name}" for name in COLUMNS[1:]))
     for row in rows:
         made.add_row(*row)
     out.print(made)
     if output:
         output.write_text("\n".join(",".join(row) for row in [COLUMNS, *rows]) + "\n")
-    if workers:
+    if workers and where == "cpu":
         share = two_workers(specs[0], steps)
         out.print(f"\nTwo workers reach {share:.2f} of two plain loops side by side ({specs[0]}).")
 
