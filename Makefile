@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # Two OpenMP threads on a busy pair of cores are several times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install quick test lint clean
+.PHONY: install quick test lint gpu clean
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,13 @@ lint: install
 
 test: lint  ## lint, type check, tests
 	$(RUN) -m pytest -n auto $(ARGS)
+
+OUT ?= results/gpu
+gpu:  ## every GPU check in one call, results into OUT; uses the Python at hand and installs nothing
+	mkdir -p $(OUT)
+	PYTHONPATH=. $(PYTHON) -m harness doctor | tee $(OUT)/doctor.txt
+	PYTHONPATH=. $(PYTHON) -m pytest tests/gpu -p no:cacheprovider | tee $(OUT)/tests.txt
+	PYTHONPATH=. $(PYTHON) -m harness bench --device cuda --no-workers --output $(OUT)/bench.csv | tee $(OUT)/bench.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -71,12 +71,18 @@ def head(question: Question, measure: str) -> str:
 def inspections(view: View) -> Gallery:
     """Return attention and alignment weights, the symbols beside them."""
     panels = []
-    for seen in view.meta.get("inspections") or []:
+    maps = [seen for seen in view.meta.get("inspections") or [] if len(seen["weights"]) > 1]
+    for seen in sorted(
+        maps, key=lambda seen: (view.tasks.index(seen["task"]), view.architectures.index(seen["architecture"]))
+    ):
         height, width = (min(6.0, 1.3 + 0.13 * n) for n in np.shape(seen["weights"]))
         note = f"{seen['architecture']}, {seen['task']}"
         draw = partial(draw_weights, seen=seen)
         panels.append(Panel(seen["name"], draw, note, size=(max(width, 3.9), max(height, 3.4))))
-    caption = "Each row is a position that is answered, each column a position that it may look at."
+    caption = (
+        "Each row is a position that is answered, each column a position that it may look at. One model for each pair: "
+        "the lowest seed at the chosen learning rate. Questions answered at a single position are left out."
+    )
     return Gallery("inspections", "Attention and alignment", caption, tuple(panels))
 
 

@@ -1,7 +1,7 @@
 """Every task against an independent oracle: a few lines of plain Python for one row of symbols.
 
-``ORACLES`` is the one place to add a task to. Each is checked at its shortest length, at random lengths and at 500 (or
-the longest length it has).
+They are in ``oracles/``, a file for each folder of tasks. Each is checked at its shortest length, at random lengths and
+at 500 (or the longest length it has).
 """
 
 import random
@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from oracles import all_oracles
+from oracles.arithmetic import addition
 
 from harness.catalog import Catalog
 from harness.options import Spec, build_task
@@ -21,77 +23,9 @@ from tasks.strings.reverse import Reverse
 
 CATALOG = Catalog()
 LONG = 500
-Oracle = Callable[[list[str]], list[str]]
 
 
-def parity(source: list[str]) -> list[str]:
-    return [str(source.count("1") % 2)]
-
-
-def majority(source: list[str]) -> list[str]:
-    return ["1" if source.count("1") > source.count("0") else "0"]
-
-
-def count(source: list[str]) -> list[str]:
-    first, last = map(int, source)
-    return [str(number) for number in range(first, last + 1)]
-
-
-def reverse(source: list[str]) -> list[str]:
-    return source[::-1]
-
-
-def addition(base: int = 10, reverse: bool = False, hints: bool = False, padding: int = 0) -> Oracle:
-    """With Python's own integers."""
-
-    def number(tokens: list[str]) -> int:
-        digits = [token for token in tokens if not token.startswith("#")]
-        return int("".join(digits[::-1] if reverse else digits), base)
-
-    def write(value: int, places: int) -> list[str]:
-        symbols = "0123456789abcdefghijklmnopqrstuvwxyz"
-        digits = [symbols[value // base**place % base] for place in range(places)]
-        return digits if reverse else digits[::-1]
-
-    def oracle(source: list[str]) -> list[str]:
-        plus = source.index("+")
-        a, b = source[:plus], source[plus + 1 :]
-        places = len([token for token in a if not token.startswith("#")]) + (padding == 0)
-        answer = write(number(a) + number(b), places)
-        if not hints:
-            return answer
-        known = [int(token[1:]) for token in a if token.startswith("#")]
-        assert known == [int(token[1:]) for token in b if token.startswith("#")]
-        first = known[0] - (padding == 0 and not reverse)
-        assert known == list(range(known[0], known[0] + len(known)))
-        return [token for place, digit in enumerate(answer) for token in (f"#{first + place}", digit)]
-
-    return oracle
-
-
-ORACLES: dict[str, Oracle] = {
-    "parity": parity,
-    "majority": majority,
-    "count": count,
-    "count:numbers=7": count,
-    "count:numbers=1": count,
-    "count:numbers=600": count,
-    "reverse": reverse,
-    "reverse:alphabet=1": reverse,
-    "reverse:alphabet=26": reverse,
-    "addition": addition(),
-    "addition:base=2": addition(base=2),
-    "addition:base=36": addition(base=36),
-    "addition:base=2,order=reversed": addition(base=2, reverse=True),
-    "addition:order=reversed": addition(reverse=True),
-    "addition:padding=1": addition(padding=1),
-    "addition:padding=3,order=reversed": addition(padding=3, reverse=True),
-    "addition:hints=2": addition(hints=True),
-    "addition:hints=40": addition(hints=True),
-    "addition:hints=40,order=reversed": addition(hints=True, reverse=True),
-    "addition:hints=600,padding=1": addition(hints=True, padding=1),
-    "addition:base=2,hints=600,order=reversed,padding=2": addition(base=2, hints=True, reverse=True, padding=2),
-}
+ORACLES = all_oracles()
 
 
 def task_of(spec: str) -> Task:
