@@ -186,24 +186,18 @@ class Worker:
             self.tell(Event(self.number, "failed" if failed else "cell", 1.0, f"{cell}: {summary(self.folder, cell)}"))
 
     def _evaluate_at(self, step: int, cells: Sequence[Cell], there: dict[str, set[Any]]) -> None:
-        points = [(variant, length) for variant in self.job.variants for length in variant.lengths]
         missing = [
-            (variant, length, todo)
-            for variant, length in points
-            if (
-                todo := [
-                    c
-                    for c in cells
-                    if (variant.name, str(variant.task), length, step, self.job.samples) not in there[c.id]
-                ]
-            )
+            (variant, length)
+            for variant in self.job.variants
+            for length in variant.lengths
+            if any((variant.name, str(variant.task), length, step, self.job.samples) not in there[c.id] for c in cells)
         ]
         if not missing:
             return
         population = load(
             [self._build(c) for c in cells], [self.folder.weights(c.id, step) for c in cells], self.device
         )
-        for index, (variant, length, _) in enumerate(missing):
+        for index, (variant, length) in enumerate(missing):
             self.tell(
                 Event(self.number, "progress", self.share + (1 - self.share) * index / len(missing), f"length {length}")
             )
