@@ -1,6 +1,7 @@
 """Matching: give every architecture of a comparison the same number of parameters by solving its width.
 
-``match = "parameters:300k"`` in a suite. Widths are multiples of eight, so that heads divide them.
+``match = "parameters:300k"`` in a suite. Multiples of eight bracket the width, because heads divide them; between the
+two nearest, every width that the architecture takes is tried.
 """
 
 import re
@@ -42,9 +43,17 @@ def solve_width(spec: Spec, symbols: tuple[str, ...], target: int, catalog: Cata
             low = middle + 1
         else:
             high = middle
-    near = [(_wide(spec, 8 * units)) for units in {max(1, low - 1), low}]
-    counted = [(each, count(each, symbols, catalog)) for each in near]
+    between = (_wide(spec, width) for width in range(8 * max(1, low - 1), 8 * low + 1))
+    counted = [(each, size) for each in between if (size := _count_if_buildable(each, symbols, catalog))]
     return min(counted, key=lambda pair: abs(pair[1] - target))
+
+
+def _count_if_buildable(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> int:
+    """Return the parameters, zero for a width that the architecture does not take."""
+    try:
+        return count(spec, symbols, catalog)
+    except UserError:
+        return 0
 
 
 def _wide(spec: Spec, width: int) -> Spec:

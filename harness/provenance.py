@@ -40,6 +40,8 @@ def versions() -> dict[str, str]:
 def git_commit() -> str:
     """Return the commit of the source tree, with ``+`` where it has uncommitted changes; empty outside a checkout."""
     home = Path(__file__).resolve().parent.parent
+    if not (home / ".git").exists():  # else an enclosing repository would answer for an installed package
+        return ""
     try:
         commit = _git(home, "rev-parse", "--short=12", "HEAD")
         return commit + ("+" if _git(home, "status", "--porcelain", "--untracked-files=no") else "")

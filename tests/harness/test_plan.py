@@ -167,12 +167,12 @@ def test_sizes_are_those_of_the_models() -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
 def test_widths_are_solved_for_equal_sizes(name: str) -> None:
-    """The width is the best of all multiples of eight, and a miss by more than five percent is told."""
+    """No multiple of eight is nearer, and a miss by more than five percent is told."""
     target = 20_000
     made = plan(architectures=[f"{name}:depth=1"], match="parameters:20k")
     (size,), (note,) = made.sizes.values(), made.notes
     others = [plan(architectures=[f"{name}:depth=1,width={width}"]).sizes for width in range(8, 129, 8)]
-    assert abs(size - target) == min(abs(next(iter(each.values())) - target) for each in others)
+    assert abs(size - target) <= min(abs(next(iter(each.values())) - target) for each in others)
     assert note.startswith(f"matched: {made.architectures[0]} has {size:,} parameters")
     assert ("more than 5% off" in note) == (abs(size / target - 1) > 0.05)
 
