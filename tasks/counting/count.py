@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tasks.base import IGNORE, Stream, Task
 from tasks.limits import within
+from tasks.rasp._programs import count
 
 
 class Count(Task):
@@ -28,6 +29,7 @@ class Count(Task):
 
     answer = "generate"
     paper = "Zhou et al. 2023 (arXiv 2310.16028), count"
+    program = staticmethod(count)
 
     def __init__(self, *, numbers: int = 100) -> None:
         within("numbers", numbers, 1)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks.base import Stream, Task
+from tasks.rasp._programs import majority
 
 
 class Majority(Task):
@@ -30,6 +31,7 @@ class Majority(Task):
     symbols = ("0", "1")
     answer = "readout"
     paper = "Huang et al. 2025 (arXiv 2410.02140), binary majority"
+    program = staticmethod(majority)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw fair bits, then tip half of the ties."""

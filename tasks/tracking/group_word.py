@@ -1,0 +1,57 @@
+"""Word problems: multiply the elements of a finite group, the purest form of state tracking.
+
+Merrill et al. 2024 ("The Illusion of State in State-Space Models"): Z60 is commutative, A4xZ5 is solvable but not
+commutative, and A5 is not solvable. All three have 60 elements, but the word problem of the last is complete for NC1,
+while transformers and linear state-space models of constant depth stay within TC0, conjectured to be less.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tasks.base import Stream, Task
+from tasks.limits import one_of
+from tasks.scan import prefixes
+from tasks.tracking._groups import group_named
+
+
+class GroupWord(Task):
+    """What is the product of the elements so far?
+
+    Labels are the products of all prefixes. Permutations are written in one line and applied from left to right: in
+    ``213 132`` first 1 and 2 change places, then 2 and 3, which takes 1 to 3.
+
+    Args:
+        group: ``s3``, ``s5``, ``a5``, ``z60``, or a direct product such as ``a4xz5``; at most 720 elements.
+        generators: the elements that words consist of, drawn uniformly: ``all``, or the ``transpositions`` of a
+            symmetric group, which make the steps simpler but not the states (Grazzi et al. 2024, swaps only).
+
+    Examples:
+        group=s3: 213 132 -> 213 312
+        group=s3: 231 231 231 -> 231 312 123
+        group=z60: 30 20 15 -> 30 50 5
+        group=a4xz5: 2143,3 2143,4 -> 2143,3 1234,2
+        group=s4,generators=transpositions: 2134 1243 2134 -> 2134 2143 1243
+    """
+
+    answer = "tag"
+    paper = "Merrill et al. 2024 (arXiv 2404.08819), word problems"
+
+    def __init__(self, *, group: str = "s5", generators: Literal["all", "transpositions"] = "all") -> None:
+        one_of("generators", generators, ("all", "transpositions"))
+        found = group_named(group)
+        if generators == "transpositions" and not found.swaps:
+            raise ValueError(f"generators=transpositions: must be a group s2 to s6, not {group}; the nearest is all")
+        self.symbols, self.table = found.names, found.table
+        everything = tuple(range(len(found.names)))
+        self.steps = torch.tensor(everything if generators == "all" else found.swaps)
+
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        """Draw generators uniformly."""
+        return self.steps.to(stream.device)[stream.integers(len(self.steps), length)]
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Look the products up in the multiplication table."""
+        order, table = len(self.symbols), self.table.to(source.device).flatten()
+        return prefixes(lambda earlier, later: table[earlier * order + later], source)
