@@ -1,0 +1,1 @@
+"""Stacks: a pushdown automaton suffices."""
