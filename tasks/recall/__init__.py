@@ -1,0 +1,1 @@
+"""Recall: find again what stood in the context."""

@@ -1,0 +1,1 @@
+"""Structure: trees, automata and chains that have to be followed."""
