@@ -9,6 +9,7 @@ import ast
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -27,7 +28,8 @@ _HOME = Path(__file__).resolve().parent.parent
 class Entry:
     """One architecture or task: where it lives, and its class once asked for.
 
-    ``origin`` is ``built-in``, ``plug-in`` or the name of the installed package.
+    ``origin`` is ``built-in``, ``plug-in`` or the name of the installed package. ``function`` is the RASP-L program
+    that makes the task, where a plug-in has programs.
     """
 
     kind: Kind
@@ -37,6 +39,7 @@ class Entry:
     path: Path | None = None
     module: str = ""
     point: EntryPoint | None = field(default=None, repr=False)
+    function: str = ""
 
     @cached_property
     def summary(self) -> str:
@@ -52,6 +55,10 @@ class Entry:
     @cached_property
     def cls(self) -> type:
         """The class; raises :class:`UserError` where the file does not import or defines none."""
+        if self.function:
+            from tasks.rasp._user import task_of
+
+            return task_of(self._load(), self.function)
         found = self._defined(self._load())
         if len(found) == 1:
             return found[0]
@@ -141,7 +148,8 @@ class Catalog:
                     )
                 )
         for path in self.plugins:
-            self._add(_plugin(path))
+            for entry in _plugin(path):
+                self._add(entry)
 
     def _add(self, entry: Entry) -> None:
         there = self.entries[entry.kind].get(entry.name)
@@ -183,8 +191,16 @@ def _built_in(kind: Kind) -> dict[str, Entry]:
     }
 
 
-def _plugin(path: Path) -> Entry:
-    """Return the entry of a user's file; importing it tells which kind it is."""
+def program_of(text: str) -> tuple[Path | None, str]:
+    """Read ``file.py:function`` as (the file, the task's name); any other text is a task's name already."""
+    file, _, function = text.rpartition(":")
+    if not (file.endswith(".py") and function.isidentifier()):
+        return None, text
+    return Path(file), f"{Path(file).stem}.{function}"
+
+
+def _plugin(path: Path) -> list[Entry]:
+    """Return the entries of a user's file, one but for RASP-L programs; importing it tells which kind it is."""
     if not path.is_file():
         raise UserError(f"plug-in {path} does not exist")
     try:
@@ -193,12 +209,20 @@ def _plugin(path: Path) -> Entry:
         raise UserError(f"plug-in {path.name} does not import: {_reason(error)}") from error
     candidates = [Entry(kind, path.stem, "plug-in", "plug-in", path) for kind in ROOMS]
     found = [entry for entry in candidates if entry._defined(import_file(path))]
-    if len(found) != 1:
-        what = (
-            "both an architecture and a task"
-            if found
-            else "no architecture (Mixer or SequenceModel) and no task (Task)"
-        )
-        raise UserError(f"plug-in {path.name} defines {what}; a file defines one")
-    _ = found[0].cls
-    return found[0]
+    if len(found) == len(candidates):
+        raise UserError(f"plug-in {path.name} defines both an architecture and a task; a file defines one")
+    found = found or list(_programs(path))
+    if not found:
+        nothing = "no architecture (Mixer or SequenceModel) and no task (Task, or an ALPHABET and RASP-L programs)"
+        raise UserError(f"plug-in {path.name} defines {nothing}; a file defines one")
+    for entry in found:
+        _ = entry.cls
+    return found
+
+
+def _programs(path: Path) -> Iterator[Entry]:
+    """Yield a task for each RASP-L program of a user's file, called ``file.function``."""
+    from tasks.rasp._user import programs
+
+    for function in programs(import_file(path)):
+        yield Entry("task", f"{path.stem}.{function}", "plug-in", "plug-in", path, function=function)

@@ -13,9 +13,9 @@ its options. The class docstring holds worked examples, which are executed as te
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -55,6 +55,8 @@ class Task:
         lengths: the lengths the task has, as a ``range``.
         online: the labels of a ``tag`` task give away later source tokens, so only an online model may be asked.
         paper: where the task comes from.
+        program: its shortest known program in RASP-L (``tasks/rasp``), a function of the tokens so far; None if none is
+            known. Set it in ``__init__``, or as a ``staticmethod``.
     """
 
     symbols: tuple[str, ...]
@@ -62,6 +64,7 @@ class Task:
     lengths: range = range(1, 1 << 24)
     online: bool = False
     paper: str = ""
+    program: Callable[[Any], Any] | None = None
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw questions: long ``[rows, source_length]``. All rows have one source length."""

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from harness.cli.authoring import check, new
+from harness.cli.benching import bench
 from harness.cli.group import OneLine
 from harness.cli.listing import list_
-from harness.cli.machine import bench, doctor
+from harness.cli.machine import doctor
 from harness.cli.reporting import report
 from harness.cli.showing import show
 from harness.cli.training import evaluate, run

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.catalog import Catalog, Entry, Kind
+from harness.catalog import Catalog, Entry, Kind, program_of
 from harness.cli import arguments as given
 from harness.errors import UserError
 
@@ -69,8 +69,9 @@ def _targets(target: str, plugins: list[Path]) -> tuple[Catalog, list[Entry]]:
         return catalog, [catalog.of_plugin(Path(target))]
     from harness.cli.showing import named
 
-    catalog = Catalog(tuple(plugins))
-    return catalog, named(target, catalog)
+    file, name = program_of(target)
+    catalog = Catalog((*plugins, *([file] if file else [])))
+    return catalog, named(name, catalog)
 
 
 def _line(result: "Result") -> "Table":

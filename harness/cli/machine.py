@@ -1,16 +1,10 @@
-"""``lengthwise doctor`` and ``lengthwise bench``: what this machine can do, and how fast."""
+"""``lengthwise doctor``: what this machine can do, and what stands in the way."""
 
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from harness.cli import arguments as given
-
-if TYPE_CHECKING:
-    from harness.bench import Bench
 
 PACKAGES = ("architectures", "harness", "tasks")
 HOME = Path(__file__).resolve().parents[2]
@@ -100,47 +94,3 @@ SECTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "Kernels": _kernels,
     "Places": _places,
 }
-
-
-COLUMNS = ["architecture", "data", "forward", "backward", "optimizer", "step", "overhead", "tokens/s", "x plain"]
-
-
-def bench(
-    architecture: given.Architectures = None,
-    steps: Annotated[int, typer.Option(min=8, metavar="N", help="Training steps of each measurement.")] = 64,
-    workers: Annotated[bool, typer.Option(help="Also measure two workers against two plain loops.")] = True,
-    device: given.Device = "auto",
-    output: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the table there too.")] = None,
-    plugin: given.Plugins = None,
-) -> None:
-    """Measure where a training step's time goes, beside a plain PyTorch loop.
-
-    A step takes 64 rows of length 20; every figure is a ratio of things measured in turn within one run.
-    """
-    from harness.bench import bench as measure
-    from harness.bench.workers import two_workers
-    from harness.catalog import Catalog
-    from harness.cli.page import console, table
-    from harness.launch.local import resolve_device
-
-    catalog, out, where = Catalog(tuple(plugin or [])), console(), resolve_device(device)
-    specs, rows = architecture or catalog.names("architecture"), []
-    with out.status("") as status:
-        for spec in specs:
-            status.update(f"measuring {spec}")
-            rows += [_bench_row(each) for each in measure([spec], catalog, steps=steps, device=where)]
-    made = table("Milliseconds of a training step", COLUMNS[0], *(f">{name}" for name in COLUMNS[1:]))
-    for row in rows:
-        made.add_row(*row)
-    out.print(made)
-    if output:
-        output.write_text("\n".join(",".join(row) for row in [COLUMNS, *rows]) + "\n")
-    if workers and where == "cpu":
-        share = two_workers(specs[0], steps)
-        out.print(f"\nTwo workers reach {share:.2f} of two plain loops side by side ({specs[0]}).")
-
-
-def _bench_row(each: "Bench") -> list[str]:
-    milliseconds = [f"{each.split.milliseconds[name]:.2f}" for name in COLUMNS[1:5]] + [f"{each.split.step:.2f}"]
-    ratios = [f"{each.split.overhead:.1%}", f"{each.tokens_per_second:.0f}", f"{each.against_plain:.2f}"]
-    return [each.architecture, *milliseconds, *ratios]

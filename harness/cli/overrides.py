@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.catalog import program_of
 from harness.errors import UserError
 from harness.recipe import make_recipe
 from harness.suite import Suite, load, make
@@ -17,7 +18,10 @@ DEFAULT, CUSTOM = "quick", "custom"
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says; ``None`` and what is empty say nothing. ``suite`` holds keys of the suite."""
+    """What the command line says; ``None`` and what is empty say nothing. ``suite`` holds keys of the suite.
+
+    Of the tasks, ``file.py:function`` is a RASP-L program of that plug-in.
+    """
 
     architectures: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
@@ -29,16 +33,18 @@ class Overrides:
 def suite_of(name: str | None, overrides: Overrides) -> Suite:
     """Return the suite that was asked for, with the overrides in it."""
     recipe = make_recipe(overrides.recipe, "--set")
-    custom = name is None and bool(overrides.architectures and overrides.tasks)
+    programs = [program_of(task) for task in overrides.tasks]
+    tasks, files = [name for _, name in programs], [file for file, _ in programs if file]
+    custom = name is None and bool(overrides.architectures and tasks)
     values = _custom(recipe.span[1]) if custom else load(name or DEFAULT).model_dump()
     values["architectures"] = overrides.architectures or values["architectures"]
-    chosen = _chosen(values["tasks"], overrides.tasks)
+    chosen = _chosen(values["tasks"], tasks)
     given = {key: value for key, value in overrides.suite.items() if value}
     values["tasks"] = [_without(entry, {*overrides.recipe, *given}) for entry in chosen]
-    if overrides.tasks:
+    if tasks:
         values["evaluation"] = [each for each in values.get("evaluation", []) if _name(each) in map(_name, chosen)]
     values["recipe"] = values.get("recipe", {}) | overrides.recipe
-    plugins = [*values.get("plugins", []), *(str(path.resolve()) for path in overrides.plugins)]
+    plugins = [*values.get("plugins", []), *(str(path.resolve()) for path in (*overrides.plugins, *files))]
     return make(values | given | {"plugins": list(dict.fromkeys(plugins))}, "command line")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.catalog import ROOMS, Catalog, Entry
+from harness.catalog import ROOMS, Catalog, Entry, program_of
 from harness.cli import arguments as given
 from harness.cli.listing import SUITES
 from harness.errors import unknown
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.options import Option, Spec
+    from tasks.base import Task
 
 
 def show(
@@ -35,7 +36,8 @@ def show(
     if name.endswith(".toml") or (SUITES / f"{name}.toml").is_file():
         parts = _suite(name)
     else:
-        catalog = Catalog(tuple(plugin or []))
+        file, name = program_of(name)
+        catalog = Catalog((*(plugin or []), *([file] if file else [])))
         parts = (part for entry in named(name.partition(":")[0], catalog) for part in _entry(entry, name, catalog))
     for part in parts:
         out.print(part)
@@ -109,6 +111,7 @@ def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableT
     task = build_task(spec, catalog)
     yield f"\nPaper: {task.paper}" if task.paper else ""
     yield f"Asked as: {task.answer}   Alphabet: {_few(task.symbols)}   Lengths: {_range(task.lengths)}"
+    yield from _program(task)
     yield from _options("Options", options_of(entry), arguments(entry.cls))
     examples = table("Worked examples", "options", ">question", "answer")
     for example in worked_examples(entry.cls):
@@ -119,6 +122,23 @@ def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableT
         balance = _few([f"{symbol} {share:.1%}" for symbol, share in at.balance])
         made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:.1%}", balance)
     yield made
+
+
+def _program(task: "Task") -> "Iterator[RenderableType]":
+    """The RASP-L program and how long it is; silent where none is known."""
+    if task.program is None:
+        return
+    import inspect
+    import textwrap
+
+    from rich.syntax import Syntax
+
+    from tasks.rasp._machine import length
+
+    yield f"RASP-L program, {length(task.program)} core operations:\n"
+    yield Syntax(
+        textwrap.dedent(inspect.getsource(task.program)).rstrip(), "python", theme="ansi_light", word_wrap=True
+    )
 
 
 def _options(title: str, options: "dict[str, Option]", meanings: dict[str, str]) -> "Iterator[RenderableType]":

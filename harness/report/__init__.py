@@ -17,7 +17,8 @@ def write_report(cells: "pd.DataFrame", scores: "pd.DataFrame", meta: dict[str, 
     Args:
         cells, scores: the frames of ``harness.frames``; empty and half-filled ones are fine.
         meta: all keys optional: title, description (Markdown), created, git, versions (dict), command (list of lines),
-            catalog_order and tasks_order (labels), not_applicable (architecture, task, reason), notes (list), and
+            catalog_order and tasks_order (labels), not_applicable (architecture, task, reason), notes (list),
+            programs (core operations of a task's RASP-L program by the task's label; None where none is known), and
             inspections (dicts of architecture, task, name, weights, rows, columns).
         folder: where to write; made if it is not there.
     """

@@ -31,6 +31,7 @@ SECTIONS = {
     "score-map": "Scores beyond training",
     "length-exact": "Exact match by length",
     "length-token": "Token accuracy by length",
+    "conjecture": "Program length",
     "detail": "All statistics",
     "checkpoints": "Along training",
     "cost": "Cost",

@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.fingerprint import fingerprint
 from harness.frames import CELLS, SCORES
 from harness.lengths import parse_span
+from harness.options import Spec, build_task
 from harness.store.folder import RunFolder, check_schema
 from harness.store.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
 
@@ -176,11 +177,23 @@ def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> dict[
         "catalog_order": _in_catalog_order(cells, catalog),
         "catalog_places": {name: place for place, name in enumerate(catalog.names("architecture"))},
         "tasks_order": list(dict.fromkeys(cells["task"])),
+        "programs": {label: _program_length(label, catalog) for label in dict.fromkeys(cells["task"])},
         "planned": sum(len(r.cells) for r in runs),
         "inspections": [],
         "not_applicable": [each for r in runs for each in r.not_applicable if tuple(each[:2]) not in shown],
         "notes": list(dict.fromkeys(note for r in runs for note in r.notes)),
     }
+
+
+def _program_length(label: str, catalog: Catalog) -> int | None:
+    """Return the core operations of a task's RASP-L program; None where none is known, or the task is gone."""
+    from tasks.rasp._machine import length
+
+    try:
+        program = build_task(Spec.parse("task", label.partition(" [")[0], catalog), catalog).program
+    except UserError:
+        return None
+    return None if program is None else length(program)
 
 
 def _in_catalog_order(cells: pd.DataFrame, catalog: Catalog) -> list[str]:

@@ -9,6 +9,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from rich.console import Console
 import harness.report.formats
 import harness.report.text
 from harness.report import terminal_report, write_report
+from harness.report.conjecture import conjecture_table
 from harness.report.plots import galleries
 from harness.report.story import warnings
 from harness.report.tables import tables
@@ -108,6 +110,16 @@ def test_headline_is_solved_to_with_seeds_that_fit(view: View) -> None:
     assert headline["addition@long"]["stack_rnn"] == "n/a"
     assert list(headline.loc["chance"]) == ["0.50", "0.00", "0.50", "0.00"]
     assert list(headline.loc["trained on"]) == ["1–20"] * 4
+
+
+def test_the_conjectures_table_orders_tasks_by_program_and_marks_those_without(view: View, monkeypatch: Any) -> None:
+    monkeypatch.setitem(view.meta, "programs", {"reverse": 12, "parity": 4})
+    frame = conjecture_table(view).frame
+    assert list(frame.program) == ["4", "12", "none known", "none known"]
+    assert list(frame.task[:2]) == ["parity", "reverse"]
+    assert frame.set_index("task").answer["parity"] == "1"
+    monkeypatch.setitem(view.meta, "programs", {"reverse": 12})
+    assert conjecture_table(view).frame.empty
 
 
 def test_captions_name_seeds_and_selection_and_the_maximum_is_no_headline(view: View) -> None:

@@ -1,0 +1,79 @@
+"""A user's own program as a task: questions drawn from the alphabet its file declares, answered by running it.
+
+The file declares ``ALPHABET``, a string or a sequence of symbols, and, where its programs need tokens that differ,
+``DISTINCT = True``. Each of its public functions of one argument is a program.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.base import IGNORE, Stream, Task
+from tasks.rasp._language import RuleBroken
+from tasks.rasp._machine import generate, next_tokens
+
+INT8 = 127
+TRIED = (1, 2, 3, 5, 8)
+
+
+class UserProgram(Task):
+    """Answers are what a program says, token by token, until it says END."""
+
+    answer = "generate"
+    distinct: bool = False
+    program: Callable[[Any], Any]
+
+    def __init__(self) -> None:
+        if self.distinct:
+            self.lengths = range(1, len(self.symbols) + 1)
+        try:
+            self._try()
+        except RuleBroken as error:
+            raise ValueError(f"the program {error}") from None
+        except Exception as error:
+            raise ValueError(f"the program raises {type(error).__name__}: {error}".partition("\n")[0]) from None
+
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        """Draw symbols uniformly, different ones where that is declared."""
+        count = len(self.symbols)
+        return stream.permutation(count)[:, :length] if self.distinct else stream.integers(count, length)
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Run the program on its own answers."""
+        size = source.shape[1]
+        return generate(self.program, source, len(self.symbols), limit=10 * size + 100, ignore=IGNORE)
+
+    def _try(self) -> None:
+        """Run the program on a few short questions, every integer looked at."""
+        generator = torch.Generator().manual_seed(0)
+        for size in (size for size in TRIED if size in self.lengths):
+            order = torch.rand(4, max(size, len(self.symbols)), generator=generator).argsort(dim=1)
+            source = order[:, :size] % len(self.symbols)
+            answer = self.solve(source)
+            tokens = torch.cat((source, answer.clamp(min=0)), dim=1)
+            next_tokens(self.program, tokens, max(INT8, 2 * len(self.symbols)))
+
+
+def programs(module: ModuleType) -> Iterator[str]:
+    """Yield the names of a module's programs; none where it declares no alphabet."""
+    for name, value in vars(module).items() if hasattr(module, "ALPHABET") else ():
+        own = inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if own and len(inspect.signature(value).parameters) == 1:
+            yield name
+
+
+def task_of(module: ModuleType, name: str) -> type[Task]:
+    """Return the task of one of a module's programs."""
+    function = getattr(module, name)
+    facts = {
+        "symbols": tuple(module.ALPHABET),
+        "distinct": bool(getattr(module, "DISTINCT", False)),
+        "program": staticmethod(function),
+        "__doc__": function.__doc__ or UserProgram.__doc__,
+        "__module__": module.__name__,
+    }
+    return type(name, (UserProgram,), facts)
