@@ -15,7 +15,7 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def block(call: Callable[[], None], times: int, device: str) -> float:
+def block(call: Callable[[], object], times: int, device: str) -> float:
     """Return the seconds of ``times`` calls."""
     synchronize(device)
     began = time.perf_counter()
