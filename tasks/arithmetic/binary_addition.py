@@ -1,0 +1,39 @@
+"""Binary addition: numbers of different lengths, written one after the other, that have to be brought into line.
+
+Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), binary addition, a context-sensitive task.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.arithmetic import _binary
+from tasks.arithmetic._digits import add
+from tasks.base import Stream, Task
+
+
+class BinaryAddition(Task):
+    """Add two binary numbers, the units first.
+
+    The length is that of the question with its sign. The places left by the sign are split uniformly between the
+    numbers, each of which is uniform from 1 to what its places hold. The sum ends with its highest bit and is closed by
+    ``$``. (The authors' code has lengths 1 and 2 too, single numbers; here there are none.)
+
+    Examples:
+        0 0 1 + 0 1 1 0 1 -> 0 1 0 1 1 $ . . . .
+        1 1 + 1 -> 0 0 1 $ .
+        1 + 1 0 0 -> 0 1 $ . . .
+    """
+
+    symbols = ("0", "1", "+", "$")
+    answer = "readout"
+    lengths = range(3, 1 << 24)
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        """Draw two positive numbers."""
+        return _binary.draw_operands(length, stream)
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Add with carry look-ahead."""
+        a, b = _binary.read_operands(source)
+        return _binary.write_number(F.pad(add(a, b, 2), (0, 1)))

@@ -1,0 +1,54 @@
+"""Multiplication: a long number times a short one, whose carries are digits and not only 0 or 1.
+
+With one digit the multiplier is a constant to be remembered; with more, every digit of the product is a sum over
+several places. The length that grows is that of the other operand. Products of two long numbers are studied by McLeish
+et al. 2024 ("Transformers Can Do Arithmetic with the Right Embeddings"); the protocol with a fixed multiplier is ours.
+"""
+
+from typing import Literal
+
+from torch import Tensor
+
+from tasks.arithmetic._digits import Notation, multiply
+from tasks.base import Stream, Task
+from tasks.limits import within
+
+
+class Multiplication(Task):
+    """Multiply a number with one of ``digits`` digits.
+
+    The length is that of the first. The digits of both are uniform, leading zeros included. The answer always has
+    ``length + digits`` digits, with leading zeros where it needs fewer, so that a batch has one shape.
+
+    Args:
+        digits: length of the second operand.
+        base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
+        order: ``forward`` writes the units last, ``reversed`` first, in operands and answer alike.
+
+    Examples:
+        5 4 * 7 -> 3 7 8
+        1 2 * 3 -> 0 3 6
+        digits=2: 9 9 * 9 9 -> 9 8 0 1
+        digits=3: 4 * 1 2 5 -> 0 5 0 0
+        base=16: f f * f -> e f 1
+        order=reversed: 4 5 * 7 -> 8 7 3
+        digits=2,order=reversed: 2 1 * 5 0 -> 0 6 0 0
+    """
+
+    answer = "generate"
+    paper = "McLeish et al. 2024 (arXiv 2405.17399), multiplication; the multiplier's length is fixed here"
+
+    def __init__(self, *, digits: int = 1, base: int = 10, order: Literal["forward", "reversed"] = "forward") -> None:
+        within("digits", digits, 1)
+        self.notation = Notation("*", base, order)
+        self.digits, self.symbols = digits, self.notation.symbols
+
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        """Draw uniform digits."""
+        base = self.notation.base
+        return self.notation.question(stream.integers(base, length), stream.integers(base, self.digits))
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Multiply."""
+        a, b, _ = self.notation.operands(source, source.shape[1] - 1 - self.digits)
+        return self.notation.write(multiply(a, b, self.notation.base))

@@ -1,0 +1,74 @@
+"""Subtraction: digit by digit, with a borrow that may run the whole length.
+
+A task of Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length Generalization in Transformers"). The
+ways to write it are those of addition; the protocol is ours.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.arithmetic._digits import Notation, subtract
+from tasks.base import Stream, Task
+from tasks.limits import within
+
+
+class Subtraction(Task):
+    """Subtract a number from one of equally many digits that is not smaller.
+
+    The length is that of the operands. Two numbers with uniform digits, leading zeros included, are drawn, and the
+    larger is put first. The answer has as many digits as an operand, padding and leading zeros included.
+
+    Args:
+        base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
+        order: ``forward`` writes the units last, ``reversed`` first, in operands and answer alike.
+        hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. Before every digit stands the hint of its place;
+            in reading order the places have consecutive hints, from a random one on. Limits the length.
+        padding: zeros put before each operand (on its most significant side).
+
+    Examples:
+        5 4 - 3 7 -> 1 7
+        1 0 0 - 0 0 1 -> 0 9 9
+        7 7 - 7 7 -> 0 0
+        base=2: 1 0 - 0 1 -> 0 1
+        base=16: f 0 - 0 f -> e 1
+        order=reversed: 4 5 - 7 3 -> 7 1
+        padding=1: 0 5 4 - 0 3 7 -> 0 1 7
+        hints=5: #2 5 #3 4 - #2 3 #3 7 -> #2 1 #3 7
+        hints=5,order=reversed: #2 4 #3 5 - #2 7 #3 3 -> #2 7 #3 1
+    """
+
+    answer = "generate"
+    paper = "Kazemnejad et al. 2023 (arXiv 2305.19466), subtraction; formats of Zhou et al. 2023 (arXiv 2310.16028)"
+
+    def __init__(
+        self, *, base: int = 10, order: Literal["forward", "reversed"] = "forward", hints: int = 0, padding: int = 0
+    ) -> None:
+        self.notation = Notation("-", base, order, hints)
+        within("padding", padding, 0)
+        self.padding = padding
+        if hints:
+            within("hints", hints, padding + 1)
+            self.lengths = range(1, hints - padding + 1)
+        self.symbols = self.notation.symbols
+
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        """Draw uniform digits and, with hints, the window they come from; put the larger number first."""
+        operands = F.pad(stream.integers(self.notation.base, 2, length), (0, self.padding))  # [B, 2, N], units first
+        a, b = operands.unbind(1)
+        swapped = _smaller(a, b)
+        a, b = torch.where(swapped, b, a), torch.where(swapped, a, b)
+        return self.notation.question(a, b, self.notation.draw_hint(length + self.padding, stream))
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Subtract and write the answer with the hints of the question."""
+        a, b, units = self.notation.operands(source, (source.shape[1] - 1) // (2 * self.notation.width))
+        return self.notation.write(subtract(a, b, self.notation.base), units)
+
+
+def _smaller(a: Tensor, b: Tensor) -> Tensor:
+    """Return whether ``a`` is smaller than ``b``, bool ``[B, 1]``: the highest place where they differ decides."""
+    place = torch.arange(1, a.shape[1] + 1, device=a.device)
+    return ((a < b) * place).amax(dim=1, keepdim=True) > ((a > b) * place).amax(dim=1, keepdim=True)
