@@ -63,9 +63,7 @@ def score(population: Population, presentation: Presentation, source: Tensor) ->
 
 def chunks(presentation: Presentation, source: Tensor) -> Iterator[Tensor]:
     """Cut the questions so that a forward sees a bounded number of tokens."""
-    batch = presentation(source[:1])
-    width = batch.source.shape[1] + (0 if batch.prefix is None else batch.prefix.shape[1])
-    return iter(source.split(max(1, TOKENS_AT_ONCE // width)))
+    return iter(source.split(max(1, TOKENS_AT_ONCE // presentation(source[:1]).stream_length)))
 
 
 def _score_chunk(population: Population, presentation: Presentation, source: Tensor) -> Tensor:

@@ -30,6 +30,10 @@ class Variant:
     task: Spec
     lengths: tuple[int, ...]
 
+    def key(self, length: int, step: int, samples: int) -> tuple[str, str, int, int, int]:
+        """Return the ``EvaluationRecord.key`` that the evaluation at a length and checkpoint will have."""
+        return self.name, str(self.task), length, step, samples
+
 
 @dataclass(frozen=True)
 class Question:
@@ -229,5 +233,5 @@ def _check_reach(model: SequenceModel, presentation: Presentation, recipe: Recip
 
 def stream_length(presentation: Presentation, length: int) -> int:
     """Return how many tokens, source and prefix, a model sees at a length."""
-    batch = presentation(presentation.task.sample(length, Stream.of([0], "", "", 0, 1, "cpu")))
-    return batch.source.shape[1] + (0 if batch.prefix is None else batch.prefix.shape[1])
+    source = presentation.task.sample(length, Stream.of([0], "", "", 0, 1, "cpu"))
+    return presentation(source).stream_length

@@ -29,6 +29,11 @@ class Presented(NamedTuple):
     prefix: Tensor | None
     target: Tensor
 
+    @property
+    def stream_length(self) -> int:
+        """How many tokens of a row, source and prefix, a model sees."""
+        return self.source.shape[1] + (0 if self.prefix is None else self.prefix.shape[1])
+
 
 class NotApplicable(ValueError):
     """This task cannot be asked in this way."""

@@ -141,7 +141,7 @@ class Trainer:
         self.optimizer.step(self.recipe.factor(self.done))
         self.losses[self.done] = losses.detach()
         self._remember(batch.source)
-        self.tokens += self.recipe.batch_size * _width(batch)
+        self.tokens += self.recipe.batch_size * batch.stream_length
         self.done += 1
 
     def log(self) -> list[dict[str, Any]]:
@@ -216,7 +216,3 @@ def validate(population: Population, presentation: Presentation, key: str, recip
     ]
     pooled = list(zip(*each, strict=True))
     return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in pooled]
-
-
-def _width(batch: Presented) -> int:
-    return batch.source.shape[1] + (0 if batch.prefix is None else batch.prefix.shape[1])

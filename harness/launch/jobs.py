@@ -87,7 +87,7 @@ def lacks(folder: RunFolder, cell: Cell, variants: Sequence[Variant], samples: i
     assert record is not None
     there = {each.key for each in folder.evaluations(cell.id) if not each.raised}
     return any(
-        (variant.name, str(variant.task), length, step, samples) not in there
+        variant.key(length, step, samples) not in there
         for variant in variants
         for length in variant.lengths
         for step in record.checkpoints

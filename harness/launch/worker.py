@@ -190,7 +190,7 @@ class Worker:
             (variant, length)
             for variant in self.job.variants
             for length in variant.lengths
-            if any((variant.name, str(variant.task), length, step, self.job.samples) not in there[c.id] for c in cells)
+            if any(variant.key(length, step, self.job.samples) not in there[c.id] for c in cells)
         ]
         if not missing:
             return
