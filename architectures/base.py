@@ -75,8 +75,17 @@ class SequenceModel(nn.Module):
         return {}
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]) -> None:
-        """For models that are fitted without gradients: see all ``(source, prefix, target)`` batches once."""
+        """For models that are fitted without gradients: add what ``(source, prefix, target)`` batches teach.
+
+        Called again and again with further batches. What is learned lives in parameters that ask for no gradient and
+        are changed in place; nothing is asked where a target is negative.
+        """
         raise NotImplementedError
+
+    @classmethod
+    def fits_itself(cls) -> bool:
+        """Whether this model has a ``fit`` of its own and is not trained by gradients."""
+        return cls.fit is not SequenceModel.fit
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,11 @@ class Context:
     """What every layer may look at beside its input; built once a forward. Most mixers ignore it.
 
     tokens: long ``[B, L]``, the stream ``source + prefix``; in a step, long ``[B, 1]``.
-    positions: long ``[L]``, the place of every token.
+    positions: ``[L]``, the place of every token; long, or float where places are squeezed.
     boundary: where the source ends and the prefix begins.
     encoding: the position encoding of the model (``architectures/parts/positions``).
+    stretch: how many times longer the source is than those the frequencies of an encoding were made for, at least 1.
+    training: whether random choices may be made.
     shared: what layers pass on to later ones, by name.
     """
 
@@ -115,6 +126,8 @@ class Context:
     positions: Tensor
     boundary: int
     encoding: Any = None
+    stretch: float = 1.0
+    training: bool = False
     shared: dict[str, Any] = field(default_factory=dict)
 
 
@@ -126,6 +139,7 @@ class Mixer(nn.Module):
     ``reference`` names the value of the ``kernel`` option that reads like the paper's equation.
 
     ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional and come together.
+    ``heads`` is the number of attention heads, for encodings that treat each differently.
     """
 
     causal: bool = True
@@ -133,13 +147,14 @@ class Mixer(nn.Module):
     position: ClassVar[str] = "none"
     attends: ClassVar[bool] = False
     reference: ClassVar[str | None] = None
+    heads: int = 1
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Mix ``x`` ``[B, L, D]``; the output at position ``t`` may use positions up to ``t`` if causal."""
         raise NotImplementedError
 
     def initialize(self, layer: int, depth: int) -> None:
-        """Called once by the shell, for initialisations that depend on the layer's depth (from 0)."""
+        """Called once by the shell, for what depends on the layer's place, from 0 to ``depth - 1``."""
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the state before the first token for ``rows`` sequences; device and dtype as ``like``."""
@@ -153,10 +168,10 @@ class Mixer(nn.Module):
         """Attention weights ``[B, H, L, L]`` for ``inspect``; ``None`` where there are none."""
         return None
 
-    @classmethod
-    def can_step(cls) -> bool:
+    @property
+    def steps(self) -> bool:
         """Whether this mixer has a stepping form."""
-        return cls.step is not Mixer.step
+        return type(self).step is not Mixer.step
 
 
 def state_bytes(state: State) -> int:

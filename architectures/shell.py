@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from architectures.base import SHARED_BLOCK, Block, Context, Fraction, Mixer, Positive, SequenceModel, State
 from architectures.parts.feedforward import FeedForward
-from architectures.parts.places import PLACES, PlacesName, needs_reach
-from architectures.parts.positions import PositionName, make_encoding
+from architectures.parts.places import PLACES, PlacesName, needs_reach, stretch
+from architectures.parts.positions import PositionName, Setting, make_encoding
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
@@ -85,9 +85,10 @@ class LanguageModel(SequenceModel):
         dropout: probability, after the embedding and each sub-layer.
         block: ``native`` is the block of the mixer's paper, ``shared`` the same pre-norm block for every mixer.
         position: the position encoding; ``native`` is the one of the mixer's paper.
-        places: which position a token gets: its index, its index plus a random offset while training, or a sorted
-            random subset of ``range(reach)`` (Ruoss et al. 2023).
-        reach: the number of positions that ``learned``, ``offset`` and ``randomized`` draw from.
+        places: which position a token gets (``parts/places.py``): its index, its index plus a random offset while
+            training, a sorted random subset of ``range(reach)``, or places that are squeezed for long sources.
+        reach: the number of positions that ``learned``, ``offset`` and ``randomized`` draw from; the longest source
+            that ``linear`` and ``ntk`` leave as it is, which should be the longest in training.
     """
 
     def __init__(
@@ -107,21 +108,18 @@ class LanguageModel(SequenceModel):
         super().__init__(symbols)
         frame = mixer.native if block == "native" else SHARED_BLOCK
         name = mixer.position if position == "native" else position
-        self.causal = self.online = mixer.causal
-        self.steps = mixer.can_step() and places != "randomized"
-        self.places, self.place_range = PLACES[places], reach
-        self.encoding = make_encoding(name, width, reach)
-        if self.encoding.in_attention and not mixer.attends:
-            raise ValueError(
-                f"position={name} works inside attention, which this mixer has not: none, sinusoidal or learned"
-            )
-        self.reach = reach if self.encoding.bounded or needs_reach(places) else None
+        self.places, self.place_name, self.place_range = PLACES[places], places, reach
         self.embedding = nn.Embedding(len(symbols), width)
         self.dropout = nn.Dropout(dropout)
         mixers = [mixer(width, **(options or {})) for _ in range(depth)]
         self.layers = nn.ModuleList(Layer(m, width, frame, dropout) for m in mixers)
         for index, each in enumerate(mixers):
             each.initialize(index, depth)
+        setting = Setting(width, mixers[0].heads, reach, symbols)
+        self.encoding = make_encoding(name, places, setting, attends=mixer.attends)
+        self.causal = self.online = all(each.causal for each in mixers)
+        self.steps = all(each.steps for each in mixers) and self.encoding.steps and places != "randomized"
+        self.reach = reach if self.encoding.bounded or needs_reach(places) else None
         self.norm = NORMS[frame.norm if frame.final_norm else "none"](width)
         self.head = nn.Linear(width, len(symbols))
 
@@ -135,9 +133,13 @@ class LanguageModel(SequenceModel):
     def begin(self, source: Tensor, prefix: Tensor | None) -> tuple[Tensor, Context]:
         """Embed the stream ``[B, L]`` and build the context that all layers share."""
         tokens = source if prefix is None else torch.cat((source, prefix), dim=1)
-        places = self.places(tokens.shape[1], self.place_range, self.training, tokens.device)
-        context = Context(tokens, places, source.shape[1], self.encoding)
-        return self.dropout(self.encoding.embed(self.embedding(tokens), places)), context
+        places = self.places(tokens.shape[1], source.shape[1], self.place_range, self.training, tokens.device)
+        context = self._context(tokens, places, source.shape[1])
+        return self.dropout(self.encoding.embed(self.embedding(tokens), context)), context
+
+    def _context(self, tokens: Tensor, places: Tensor, boundary: int) -> Context:
+        longer = stretch(boundary, self.place_range) if self.place_name == "ntk" else 1.0
+        return Context(tokens, places, boundary, self.encoding, longer, self.training)
 
     def start(self, source: Tensor) -> State:
         """Step through the source; the state is (time, source length, a state per layer)."""
@@ -151,9 +153,9 @@ class LanguageModel(SequenceModel):
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Feed one token ``[B]``."""
         time, boundary, layers = state
-        places = torch.tensor([time], device=token.device)
-        context = Context(token[:, None], places, boundary, self.encoding)
-        x = self.encoding.embed(self.embedding(token)[:, None], places)[:, 0]
+        places = self.places(time + 1, boundary, self.place_range, False, token.device)[-1:]
+        context = self._context(token[:, None], places, boundary)
+        x = self.encoding.embed(self.embedding(token)[:, None], context)[:, 0]
         after = []
         for layer, before in zip(self.layers, layers, strict=True):
             x, new = layer.step(x, before, context)  # type: ignore[operator]

@@ -53,7 +53,7 @@ def _limit(limit: Any) -> str:
 
 
 @cache
-def _signature(cls: type) -> tuple[Option, ...]:
+def signature(cls: type) -> tuple[Option, ...]:
     """Keyword parameters of a class; a mixer's come after those of the shell."""
     hints = typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
     keywords = [p for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -71,8 +71,8 @@ def shell_for(cls: type) -> type | None:
 def options_of(entry: Entry) -> dict[str, Option]:
     """Return the options of an entry by name, the shell's first."""
     shell = shell_for(entry.cls) if entry.kind == "architecture" else None
-    inherited = _signature(shell) if shell else ()
-    return {option.name: option for option in (*inherited, *_signature(entry.cls))}
+    inherited = signature(shell) if shell else ()
+    return {option.name: option for option in (*inherited, *signature(entry.cls))}
 
 
 @cache
@@ -166,7 +166,7 @@ def build_model(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> Any:
     try:
         if shell is None:
             return entry.cls(symbols, **options)
-        own = {option.name for option in _signature(entry.cls)}
+        own = {option.name for option in signature(entry.cls)}
         inner = {key: options.pop(key) for key in list(options) if key in own}
         return shell(symbols, entry.cls, inner, **options)
     except ValueError as error:

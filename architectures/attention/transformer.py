@@ -42,6 +42,7 @@ class Transformer(Mixer):
     def __init__(self, width: int, *, heads: Positive = 4, kernel: KernelName = "auto") -> None:
         super().__init__()
         head_width(width, heads, multiple=2)
+        self.heads = heads
         self.attention = MultiHead(width, heads, kernel)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
@@ -63,15 +64,14 @@ class Transformer(Mixer):
         past, places = state
         q, new = self._project(x[:, None], context)
         memory, places = remember(past, new), torch.cat((places, context.positions))
-        bias = context.encoding.bias(self.attention.heads, context.positions, places)
+        bias = context.encoding.bias(q, places, context)
         return self.attention(q, memory, bias=bias, causal=True)[:, 0], (memory, places)
 
     def _look(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Tensor | None]:
         q, memory = self._project(x, context)
-        return q, memory, context.encoding.bias(self.attention.heads, context.positions, context.positions)
+        return q, memory, context.encoding.bias(q, context.positions, context)
 
     def _project(self, x: Tensor, context: Context) -> tuple[Tensor, Memory]:
         """Return queries and memory with queries and keys turned to their places; the cache keeps turned keys."""
         q, (keys, values) = self.attention.queries(x), self.attention.memorize(x)
-        turn, places = context.encoding.rotate, context.positions
-        return turn(q, places), (turn(keys, places), values)
+        return context.encoding.query(q, context), (context.encoding.key(keys, context), values)

@@ -5,7 +5,7 @@ is normalised over positions, the same function is attention (equation 5), a rec
 
 Glossary (paper <-> code):
     Q, K, V      queries, keys, values    <-> q, k [B, H, L, E], v [B, H, L, V]     E = D / H, V = expand * E
-    Theta        rotation of Q and K      <-> rotation
+    Theta        rotation of Q and K      <-> rotate
     gamma        decay, 1 - 2^(-5-h)      <-> log_decay [H, 1, 1], its logarithm, for h = 0 .. H-1
     S_n          state                    <-> state [B, H, E, V]
     GroupNorm_h  norm of each head        <-> layer_norm over V, without weights
@@ -28,7 +28,7 @@ from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts.attention import head_width
 from architectures.parts.backends import choose
 from architectures.parts.kernels import fla
-from architectures.parts.positions.rope import RoPE
+from architectures.parts.positions.rope import rotate
 from architectures.parts.scans import decay
 
 FORMS = {"recurrent": decay.recurrent, "parallel": decay.parallel, "chunked": decay.chunked}
@@ -63,7 +63,6 @@ class RetNet(Mixer):
         self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.heads, self.inner = heads, expand * width
-        self.rotation = RoPE(width, reach=0)
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, self.inner, bias=False)
@@ -95,7 +94,7 @@ class RetNet(Mixer):
         maps = (self.query, self.key, self.value)
         q, k, v = (each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in maps)  # [B, H, L, ...]
         k = k * k.shape[-1] ** -0.5
-        return self.rotation.rotate(q, positions), self.rotation.rotate(k, positions), v
+        return rotate(q, positions), rotate(k, positions), v
 
     def _log_decay(self, v: Tensor) -> Tensor:
         """Return ``log(gamma)`` of every head, ``[H, L, 1]``."""

@@ -4,6 +4,11 @@
 have been seen although no training stream was long (RASP-L packs its examples that way). ``randomized`` spreads the
 tokens over a much longer range as a sorted random subset (Ruoss et al. 2023, section 3), while training and after.
 
+Two squeeze a source that is longer than ``reach``, which should be the longest in training. ``linear`` divides all
+places by how much longer it is (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional
+Interpolation"; without the fine-tuning that they add). ``ntk`` counts from zero and leaves it to ``rope`` to lower its
+slow frequencies. Both look at the source alone, so that a token's place does not depend on how long the answer gets.
+
 One draw serves the whole batch. At evaluation the draw depends on the length alone, so that scores are repeatable.
 """
 
@@ -14,15 +19,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-PlacesName = Literal["identity", "offset", "randomized"]
+PlacesName = Literal["identity", "offset", "randomized", "linear", "ntk"]
 
 
-def identity(length: int, reach: int, training: bool, device: torch.device) -> Tensor:
+def identity(length: int, source: int, reach: int, training: bool, device: torch.device) -> Tensor:
     """Return ``0 .. L-1``."""
     return torch.arange(length, device=device)
 
 
-def offset(length: int, reach: int, training: bool, device: torch.device) -> Tensor:
+def offset(length: int, source: int, reach: int, training: bool, device: torch.device) -> Tensor:
     """Return ``k .. k+L-1`` with ``k`` uniform in ``[0, reach - L]`` while training, 0 otherwise."""
     places = torch.arange(length, device=device)
     if not training or length >= reach:
@@ -30,7 +35,7 @@ def offset(length: int, reach: int, training: bool, device: torch.device) -> Ten
     return places + torch.randint(reach - length + 1, (1,), device=device)
 
 
-def randomized(length: int, reach: int, training: bool, device: torch.device) -> Tensor:
+def randomized(length: int, source: int, reach: int, training: bool, device: torch.device) -> Tensor:
     """Return a sorted random subset of ``range(reach)``, of size ``L``."""
     if training:
         return torch.rand(reach, device=device).argsort()[:length].sort().values
@@ -38,10 +43,23 @@ def randomized(length: int, reach: int, training: bool, device: torch.device) ->
     return torch.tensor(sorted(random.Random(length).sample(range(reach), length)), device=device)
 
 
-PLACES: dict[str, Callable[[int, int, bool, torch.device], Tensor]] = {
+def linear(length: int, source: int, reach: int, training: bool, device: torch.device) -> Tensor:
+    """Return ``0 .. L-1`` divided by :func:`stretch`, float."""
+    return torch.arange(length, device=device) / stretch(source, reach)
+
+
+def stretch(source: int, reach: int) -> float:
+    """Return how many times longer a source is than the reach, at least 1."""
+    return max(1.0, source / reach)
+
+
+Places = Callable[[int, int, int, bool, torch.device], Tensor]
+PLACES: dict[str, Places] = {
     "identity": identity,
     "offset": offset,
     "randomized": randomized,
+    "linear": linear,
+    "ntk": identity,
 }
 
 

@@ -7,14 +7,30 @@ import torch
 from forms import assert_close
 from torch import Tensor
 
-from architectures.parts.places import PLACES, needs_reach
-from architectures.parts.positions import ENCODINGS, make_encoding
+from architectures.base import Context
+from architectures.parts.positions import ENCODINGS, Encoding, Setting, make_encoding
+from architectures.parts.positions.abacus import FARTHEST_OFFSET, places_in_numbers
 from architectures.parts.positions.alibi import slopes
+from architectures.parts.positions.rope import rotate
 from architectures.parts.positions.sinusoidal import sinusoids
 
-CPU = torch.device("cpu")
-LENGTH, REACH = 20, 64
+REACH = 64
 PLACED = torch.tensor([0, 1, 5, 6, 40])
+
+
+def encoding_of(name: str, width: int, heads: int = 1, symbols: str = "ab") -> Encoding:
+    """An encoding with small random values where it starts with zeros."""
+    torch.manual_seed(0)
+    made = make_encoding(name, "identity", Setting(width, heads, REACH, tuple(symbols)), attends=True)
+    for parameter in made.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return made
+
+
+def at(places: Tensor, tokens: Tensor | None = None, *, training: bool = False) -> Context:
+    """The context of a stream whose tokens have these places."""
+    tokens = torch.zeros(1, len(places), dtype=torch.long) if tokens is None else tokens
+    return Context(tokens, places, len(places), training=training)
 
 
 def spelled_out(position: int, width: int) -> list[float]:
@@ -34,7 +50,7 @@ def test_sinusoids_are_the_papers(width: int) -> None:
 
 def test_sinusoids_are_added_to_the_embeddings() -> None:
     x = torch.randn(2, len(PLACED), 6, dtype=torch.float64)
-    added = make_encoding("sinusoidal", 6, 0).embed(x, PLACED) - x
+    added = encoding_of("sinusoidal", 6).embed(x, at(PLACED)) - x
     assert_close([added], [sinusoids(PLACED, 6).expand_as(x)])
 
 
@@ -47,8 +63,8 @@ def test_rope_equals_hugging_face() -> None:
     q, k = torch.randn(2, 3, 4, len(PLACED), 16)
     theirs = LlamaRotaryEmbedding(LlamaConfig(hidden_size=64, num_attention_heads=4, head_dim=16))
     cos, sin = theirs(q, PLACED[None])
-    rope = make_encoding("rope", 64, 0)
-    ours = [rope.rotate(x, PLACED) for x in (q, k)]
+    rope = encoding_of("rope", 64)
+    ours = [rope.query(q, at(PLACED)), rope.key(k, at(PLACED))]
     assert_close(ours, apply_rotary_pos_emb(q, k, cos, sin))
 
 
@@ -56,8 +72,7 @@ def scores(positions: Tensor) -> Tensor:
     """The scores of one query vector against one key vector, at all pairs of positions."""
     torch.manual_seed(0)
     q, k = torch.randn(2, 1, 1, 1, 8).expand(-1, 1, 1, len(positions), 8)
-    rope = make_encoding("rope", 8, 0)
-    return (rope.rotate(q, positions) @ rope.rotate(k, positions).mT)[0, 0]
+    return (rotate(q, positions) @ rotate(k, positions).mT)[0, 0]
 
 
 def test_rope_scores_depend_on_the_distance_alone() -> None:
@@ -71,7 +86,7 @@ def test_rope_scores_depend_on_the_distance_alone() -> None:
 
 def test_rope_keeps_lengths_and_the_first_position() -> None:
     x = torch.randn(2, 3, len(PLACED), 8, dtype=torch.float64)
-    turned = make_encoding("rope", 8, 0).rotate(x, PLACED)
+    turned = rotate(x, PLACED)
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-6, atol=0)
     assert torch.equal(turned[:, :, 0], x[:, :, 0])
 
@@ -84,7 +99,7 @@ def test_alibi_slopes_are_the_papers() -> None:
 
 
 def test_alibi_penalises_distance() -> None:
-    bias = make_encoding("alibi", 8, 0).bias(8, PLACED[-1:], PLACED)
+    bias = encoding_of("alibi", 8).bias(torch.zeros(1, 8, 1, 1), PLACED, at(PLACED[-1:]))
     assert bias.shape == (8, 1, len(PLACED))
     assert bias[0, 0].tolist() == [-20.0, -19.5, -17.5, -17.0, 0.0]
     assert bias[7, 0, 0].item() == -40 / 256
@@ -92,9 +107,9 @@ def test_alibi_penalises_distance() -> None:
 
 def test_learned_positions_are_rows_of_a_table() -> None:
     torch.manual_seed(0)
-    learned = make_encoding("learned", 6, REACH)
+    learned = make_encoding("learned", "identity", Setting(6, reach=REACH), attends=False)
     x = torch.zeros(2, len(PLACED), 6, requires_grad=True)
-    out = learned.embed(x, PLACED)
+    out = learned.embed(x, at(PLACED))
     assert torch.equal(out[1], learned.table.weight[PLACED])
     out.sum().backward()
     touched = learned.table.weight.grad.abs().sum(1).nonzero().flatten()
@@ -102,69 +117,126 @@ def test_learned_positions_are_rows_of_a_table() -> None:
     assert learned.table.weight.std().item() == pytest.approx(0.02, rel=0.2)
 
 
+def test_ntk_equals_hugging_face() -> None:
+    pytest.importorskip("transformers")
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    parameters = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 1.0}
+    config = LlamaConfig(head_dim=16, max_position_embeddings=32, rope_parameters=parameters)
+    frequencies, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, torch.device("cpu"), seq_len=96)
+    unit = torch.cat((torch.ones(8), torch.zeros(8))).expand(1, 1, 2, 16)
+    turned = rotate(unit, torch.tensor([0, 1]), stretch=3.0)[0, 0, 1]
+    assert_close([turned], [torch.cat((frequencies.cos(), frequencies.sin()))])
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_t5_equals_hugging_face(both_ways: bool) -> None:
+    pytest.importorskip("transformers")
+    from transformers import T5Config
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    relative = T5Attention._relative_position_bucket
+    places = torch.arange(300)
+    away = places[None, :] - places[:, None]
+    known = T5Config()
+    theirs = relative(away, True, 2 * known.relative_attention_num_buckets, known.relative_attention_max_distance)
+    t5 = encoding_of("t5", 8, heads=4)
+    table, bias = t5.table.weight.detach(), t5.bias(torch.zeros(1, 4, 300, 2), places, at(places))
+    # They put the keys after a query into the upper half as well, with the same buckets on either side.
+    expected = table[theirs].permute(2, 0, 1)
+    if not both_ways:
+        causal = relative(away, False, known.relative_attention_num_buckets, known.relative_attention_max_distance)
+        expected, bias = table[causal].permute(2, 0, 1).tril(), bias.tril()
+    assert_close([bias], [expected])
+
+
+@torch.no_grad()
+def test_transformer_xl_is_the_papers_sum() -> None:
+    heads, each = 2, 4
+    xl = encoding_of("transformer_xl", heads * each, heads).double()
+    q, k = torch.randn(2, 1, heads, len(PLACED), each, dtype=torch.float64)
+    asked = xl.query(q, at(PLACED))
+    bias = xl.bias(asked, PLACED, at(PLACED))
+    ours = asked @ k.mT / math.sqrt(each) + bias
+    for h in range(heads):
+        u, v = xl.content[h, 0], xl.place[h, 0]
+        into = xl.distance.weight.unflatten(0, (heads, each))[h]  # [E, D]
+        for i, here in enumerate(PLACED.tolist()):
+            for j, there in enumerate(PLACED.tolist()):
+                r = into @ torch.tensor(spelled_out(here - there, heads * each), dtype=torch.float64)
+                wanted = (q[0, h, i] + u) @ k[0, h, j] + (q[0, h, i] + v) @ r
+                assert float(ours[0, h, i, j] * math.sqrt(each)) == pytest.approx(float(wanted), abs=1e-5)
+
+
+@torch.no_grad()
+def test_fire_is_the_papers_function() -> None:
+    fire = encoding_of("fire", 8, heads=3).double()
+    fire.threshold.data.fill_(20 / 512)
+    bias = fire.bias(torch.zeros(1, 3, len(PLACED), 2, dtype=torch.float64), PLACED, at(PLACED))
+    c = abs(float(fire.scale))
+    for i, here in enumerate(PLACED.tolist()):
+        for j, there in enumerate(PLACED.tolist()[: i + 1]):
+            x = math.log(c * (here - there) + 1) / math.log(c * max(here, 20) + 1)
+            wanted = fire.network(torch.tensor([x], dtype=torch.float64))
+            assert_close([bias[:, i, j]], [wanted])
+
+
+def test_fire_interpolates() -> None:
+    fire = encoding_of("fire", 8).double()
+    fire.threshold.data.zero_()
+    far = fire.bias(torch.zeros(1, 1, 1, 2, dtype=torch.float64), torch.tensor([0]), at(torch.tensor([10**6])))
+    near = fire.bias(torch.zeros(1, 1, 1, 2, dtype=torch.float64), torch.tensor([0]), at(torch.tensor([3])))
+    assert_close([far], [near])
+
+
+def test_abacus_counts_digits_within_their_numbers() -> None:
+    stream = "12+305=a7"
+    digit = torch.tensor([[each in "0123456789" for each in stream]])
+    assert places_in_numbers(digit).tolist() == [[1, 2, 0, 1, 2, 3, 0, 0, 1]]
+    symbols = "".join(dict.fromkeys(stream))
+    tokens = torch.tensor([[symbols.index(each) for each in stream]])
+    abacus = encoding_of("abacus", 6, symbols=symbols)
+    x = torch.zeros(1, len(stream), 6)
+    added = abacus.embed(x, at(torch.arange(len(stream)), tokens))
+    assert torch.equal(added, abacus.table.weight[places_in_numbers(digit)])
+
+
+def test_abacus_shifts_places_in_training_alone() -> None:
+    abacus, tokens = encoding_of("abacus", 6, symbols="0+"), torch.tensor([[0, 0, 1, 0]])
+    context, seen = at(torch.arange(4), tokens, training=True), set()
+    for _ in range(400):
+        added = abacus.embed(torch.zeros(1, 4, 6), context)[0]
+        rows = [int((abacus.table.weight == each).all(1).nonzero()) for each in added]
+        assert rows[2] == 0
+        assert rows[1] == rows[0] + 1
+        assert rows[3] == rows[0]
+        seen.add(rows[0] - 1)
+    assert seen == set(range(min(REACH - 4, FARTHEST_OFFSET)))
+
+
+ACTS = {
+    "none": [],
+    "sinusoidal": ["embed"],
+    "learned": ["embed"],
+    "abacus": ["embed"],
+    "rope": ["query", "key"],
+    "alibi": ["bias"],
+    "t5": ["bias"],
+    "transformer_xl": ["query", "bias"],
+    "fire": ["bias"],
+}
+
+
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_an_encoding_acts_in_one_place(name: str) -> None:
-    encoding, x = make_encoding(name, 8, REACH), torch.randn(2, 2, len(PLACED), 8)
+def test_an_encoding_acts_where_it_says(name: str) -> None:
+    encoding, x, context = encoding_of(name, 8, heads=2), torch.randn(2, 2, len(PLACED), 4), at(PLACED)
+    embedded = torch.randn(1, len(PLACED), 8)
     acts = {
-        "embed": not torch.equal(encoding.embed(x[0], PLACED), x[0]),
-        "rotate": not torch.equal(encoding.rotate(x, PLACED), x),
-        "bias": encoding.bias(2, PLACED, PLACED) is not None,
+        "embed": not torch.equal(encoding.embed(embedded, context), embedded),
+        "query": not torch.equal(encoding.query(x, context), x),
+        "key": not torch.equal(encoding.key(x, context), x),
+        "bias": encoding.bias(x, PLACED, context) is not None,
     }
-    where = {"none": [], "sinusoidal": ["embed"], "learned": ["embed"], "rope": ["rotate"], "alibi": ["bias"]}[name]
-    assert [hook for hook, does in acts.items() if does] == where
-    assert encoding.in_attention is bool({"rotate", "bias"} & set(where))
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_identity_counts(training: bool) -> None:
-    assert PLACES["identity"](LENGTH, REACH, training, CPU).tolist() == list(range(LENGTH))
-
-
-def test_offset_shifts_in_training_alone() -> None:
-    torch.manual_seed(0)
-    drawn = torch.stack([PLACES["offset"](LENGTH, REACH, True, CPU) for _ in range(500)])
-    assert (drawn.diff(dim=1) == 1).all()
-    assert set(drawn[:, 0].tolist()) == set(range(REACH - LENGTH + 1))
-    assert PLACES["offset"](LENGTH, REACH, False, CPU).tolist() == list(range(LENGTH))
-    assert PLACES["offset"](REACH + 5, REACH, True, CPU).tolist() == list(range(REACH + 5))
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_randomized_is_a_sorted_subset_of_the_reach(training: bool) -> None:
-    torch.manual_seed(0)
-    for length in (1, LENGTH, REACH):
-        places = PLACES["randomized"](length, REACH, training, CPU)
-        assert len(places) == length
-        assert (places.diff() > 0).all()
-        assert places.min() >= 0
-        assert places.max() < REACH
-
-
-def test_randomized_reaches_everywhere_in_training() -> None:
-    torch.manual_seed(0)
-    drawn = torch.cat([PLACES["randomized"](LENGTH, REACH, True, CPU) for _ in range(400)])
-    share = drawn.bincount(minlength=REACH) / 400
-    assert share.min() > 0.5 * LENGTH / REACH
-    assert share.max() < 1.5 * LENGTH / REACH
-
-
-def test_randomized_is_repeatable_in_evaluation_alone() -> None:
-    def draw(training: bool, seed: int) -> list[int]:
-        torch.manual_seed(seed)
-        return PLACES["randomized"](LENGTH, REACH, training, CPU).tolist()
-
-    assert draw(False, 0) == draw(False, 1)
-    assert draw(True, 0) == draw(True, 0)
-    assert draw(True, 0) != draw(True, 1)
-
-
-def test_evaluation_leaves_the_global_generator_alone() -> None:
-    torch.manual_seed(0)
-    before = torch.random.get_rng_state()
-    for name in PLACES:
-        PLACES[name](LENGTH, REACH, False, CPU)
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_only_randomized_places_end() -> None:
-    assert [name for name in PLACES if needs_reach(name)] == ["randomized"]
+    assert [hook for hook, does in acts.items() if does] == ACTS[name]
+    assert encoding.in_attention is bool({"query", "key", "bias"} & set(ACTS[name]))

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.transformer import Transformer
+from architectures.base import Context
 from architectures.parts.attention import KernelName, attend
 from architectures.parts.kernels import flash_attn, replicas_ride_along
+from architectures.parts.positions import Setting
 from architectures.parts.positions.alibi import ALiBi, slopes
 from architectures.shell import LanguageModel
 
@@ -73,7 +75,7 @@ def test_slopes_are_alibi(heads: int, dtype: torch.dtype) -> None:
     inputs = [torch.randn(ROWS, heads, 65, 16, device="cuda", dtype=dtype, requires_grad=True) for _ in range(3)]
     places = torch.arange(65, device="cuda")
     out = flash_attn.attend(*inputs, causal=True, slopes=slopes(heads).cuda())
-    expected, exact = exactly(inputs, ALiBi(0, 0).bias(heads, places, places), True)
+    expected, exact = exactly(inputs, ALiBi(Setting(0)).bias(inputs[0], places, Context(places, places, 65)), True)
     assert gap([out], [expected]) < TOLERANCE[dtype]
     assert gap(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
 

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from architectures.base import Context
 from architectures.parts.positions.base import Encoding
 
 
@@ -17,10 +18,10 @@ class ALiBi(Encoding):
 
     in_attention = True
 
-    def bias(self, heads: int, queries: Tensor, keys: Tensor) -> Tensor:
+    def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the penalties ``[H, Lq, Lk]``."""
-        distance = (queries[:, None] - keys[None, :]).abs()
-        return -slopes(heads).to(queries.device)[:, None, None] * distance
+        distance = (context.positions[:, None] - keys[None, :]).abs()
+        return -slopes(q.shape[1]).to(q.device)[:, None, None] * distance
 
 
 def slopes(heads: int) -> Tensor:

@@ -6,19 +6,21 @@ A position that no training stream reached keeps its initial value, so this enco
 
 from torch import Tensor, nn
 
-from architectures.parts.positions.base import Encoding
+from architectures.base import Context
+from architectures.parts.positions.base import Encoding, Setting
 
 
 class Learned(Encoding):
     """A table ``[reach, D]``, initialised as GPT-2 does (normal, 0.02)."""
 
     bounded = True
+    squeezes = False
 
-    def __init__(self, width: int, reach: int) -> None:
-        super().__init__(width, reach)
-        self.table = nn.Embedding(reach, width)
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.table = nn.Embedding(setting.reach, setting.width)
         nn.init.normal_(self.table.weight, std=0.02)
 
-    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Add the table's rows at ``positions``."""
-        return x + self.table(positions)
+    def embed(self, x: Tensor, context: Context) -> Tensor:
+        """Add the table's rows at the positions."""
+        return x + self.table(context.positions)

@@ -7,19 +7,20 @@ Vaswani et al. 2017, "Attention Is All You Need", section 3.5:
 import torch
 from torch import Tensor
 
-from architectures.parts.positions.base import Encoding
+from architectures.base import Context
+from architectures.parts.positions.base import Encoding, Setting
 
 
 class Sinusoidal(Encoding):
     """Parameter-free and defined at every position. An odd width leaves out the last cosine."""
 
-    def __init__(self, width: int, reach: int) -> None:
-        super().__init__(width, reach)
-        self.width = width
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.width = setting.width
 
-    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Add the table's rows at ``positions``."""
-        return x + sinusoids(positions, self.width).to(x.dtype)
+    def embed(self, x: Tensor, context: Context) -> Tensor:
+        """Add the table's rows at the positions."""
+        return x + sinusoids(context.positions, self.width).to(x.dtype)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
