@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from harness.stream import Stream
 from tasks.base import IGNORE, Answer, Task
 
 SPECIALS = ("<start>", "<end>", "<blank>", "<think>")
+PROBED, ROWS = 9, 16
+"""Whether a task asks something at its last position is seen on this many rows of its ninth length."""
 
 
 class Presented(NamedTuple):
@@ -46,7 +50,7 @@ class Presentation:
     Args:
         task: the task.
         answer: how to ask; ``None`` takes the task's own way. generate and readout may stand for each other, and
-            readout for tag (it asks for the last label).
+            readout for tag (it asks for the last label), unless nothing is ever asked at the last position.
         think: computation tokens for each source token.
     """
 
@@ -58,6 +62,8 @@ class Presentation:
         asked = (self.task.answer, self.way)
         if asked[0] != asked[1] and asked not in {("generate", "readout"), ("readout", "generate"), ("tag", "readout")}:
             raise NotApplicable(f"a {asked[0]} task cannot be asked as {asked[1]}")
+        if self.last_label and not self._asks_at_the_end():
+            raise NotApplicable("a readout asks for the last label, and this task asks nothing at the last position")
         if self.way == "tag" and self.think:
             raise NotApplicable("think needs an answer after the source: ask as readout or generate")
 
@@ -83,7 +89,7 @@ class Presentation:
         """Present questions ``[B, S]`` with the given answers ``[B, T]``."""
         if self.way == "tag":
             return Presented(source, None, answer)
-        if self.task.answer == "tag":
+        if self.last_label:
             answer = answer[:, -1:]
         seen = self._thinking(source)
         if self.way == "readout":
@@ -97,6 +103,10 @@ class Presentation:
         """Grade a presented answer: the task's own grade, and END like any token. Bool ``[B, T]`` twice."""
         if not self.graded_by_task:
             return prediction == target, target != IGNORE
+        if self.last_label:
+            labels = (F.pad(each, (source.shape[1] - 1, 0), value=IGNORE) for each in (target, prediction))
+            correct, counted = self.task.grade(source, *labels)
+            return correct[:, -1:], counted[:, -1:] & (target != IGNORE)
         if self.way != "generate":
             return self.task.grade(source, target, prediction)
         correct, counted = self.task.grade(source, target[:, :-1], prediction[:, :-1])
@@ -108,7 +118,17 @@ class Presentation:
     @property
     def graded_by_task(self) -> bool:
         """Whether the task has a grade of its own (then a model's exact match needs a real decode)."""
-        return type(self.task).grade is not Task.grade and not (self.task.answer == "tag" and self.way == "readout")
+        return type(self.task).grade is not Task.grade
+
+    @property
+    def last_label(self) -> bool:
+        """Whether of the labels of a tag task the last alone is asked."""
+        return (self.task.answer, self.way) == ("tag", "readout")
+
+    def _asks_at_the_end(self) -> bool:
+        length = self.task.lengths[:PROBED][-1]
+        source = self.task.sample(length, Stream.of([0], "", "", 0, ROWS, "cpu"))
+        return bool((self.task.solve(source)[:, -1] != IGNORE).any())
 
     def _thinking(self, source: Tensor) -> Tensor:
         if not self.think:

@@ -57,6 +57,7 @@ TASK_CHECKS: dict[str, Check] = {
     "lengths": questions.has_its_lengths,
     "legal": questions.tokens_are_legal,
     "asked": questions.answers_end_once,
+    "ways": questions.every_way_asks,
     "rows": questions.rows_are_their_own,
     "batches": questions.data_do_not_depend_on_the_batch,
     "stream": questions.questions_come_from_the_stream,

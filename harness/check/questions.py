@@ -98,6 +98,19 @@ def answers_end_once(subject: TaskSubject) -> None:
         expect(generated or bool(asked.any(1).all()), f"a row at length {length} asks nothing: it is all IGNORE")
 
 
+def every_way_asks(subject: TaskSubject) -> None:
+    """In every way it can be asked, most rows are asked something."""
+    for way in WAYS:
+        try:
+            presentation = Presentation(subject.task, way)
+        except NotApplicable:
+            continue
+        for length in subject.lengths:
+            asked = (presentation(subject.questions(length)).target != IGNORE).any(1)
+            few = f"asked to {way} at length {length}, {int((~asked).sum())} of {len(asked)} rows ask nothing"
+            expect(bool(asked.double().mean() > 0.5), f"{few}: the target is all IGNORE")
+
+
 def rows_are_their_own(subject: TaskSubject) -> None:
     """A row's question and answer are the same alone, in any batch, and anywhere in it."""
     for length in subject.lengths:

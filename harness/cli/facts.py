@@ -5,9 +5,10 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
+from architectures.base import SequenceModel
 from harness.catalog import Catalog, Entry
 from harness.chance import ROWS, chance
-from harness.cost import measured_state, parameters
+from harness.cost import Growth, measured_state, parameters, training_operations
 from harness.errors import UserError
 from harness.options import Spec, build_model, build_task, options_of
 from harness.present import SPECIALS, Presentation
@@ -19,12 +20,12 @@ BINARY = ("0", "1", *SPECIALS)
 
 
 class AtLength(NamedTuple):
-    """A task at one length: chance, the share of distinct questions in a sample, and the commonest answer symbols."""
+    """A task at one length: chance, distinct questions among :data:`ROWS`, and the share of each answer symbol."""
 
     length: int
     chance_exact: float
     chance_token: float
-    distinct: float
+    distinct: int
     balance: list[tuple[str, float]]
 
 
@@ -34,7 +35,7 @@ def at_lengths(spec: Spec, task: Task) -> Iterator[AtLength]:
     for length in dict.fromkeys(nearest_length(task, wanted) for wanted in (SHORT, LONG)):
         source = task.sample(length, Stream.of([0], str(spec), "show", length, ROWS, "cpu"))
         answers = task.solve(source)
-        distinct = len(source.unique(dim=0)) / ROWS
+        distinct = len(source.unique(dim=0))
         yield AtLength(length, *chance(presentation, str(spec), length), distinct, _balance(task, answers))
 
 
@@ -48,7 +49,7 @@ def _balance(task: Task, answers: torch.Tensor) -> list[tuple[str, float]]:
     asked = answers[answers != IGNORE]
     shares = torch.bincount(asked, minlength=len(task.symbols)) / len(asked)
     order = shares.argsort(descending=True, stable=True).tolist()
-    return [(task.symbols[symbol], float(shares[symbol])) for symbol in order]
+    return [(task.symbols[symbol], float(shares[symbol])) for symbol in order if shares[symbol]]
 
 
 def worked(example: Example, name: str, catalog: Catalog) -> tuple[str, str]:
@@ -59,19 +60,37 @@ def worked(example: Example, name: str, catalog: Catalog) -> tuple[str, str]:
 
 
 class Model(NamedTuple):
-    """An architecture on a binary alphabet: parameters, whether it steps, and the bytes of its state by length."""
+    """An architecture on a binary alphabet, with what a token costs as functions of length; ``None`` where unknown.
+
+    ``state`` is in bytes, ``operations`` are those of training.
+    """
 
     parameters: int
     causal: bool
-    steps: bool
     reach: int | None
-    state: dict[str, int]
+    state: Growth | None
+    operations: Growth | None
+
+
+PLAIN = ("math", "loop")
+"""Kernels whose operations can be counted, where the usual one is fused."""
 
 
 def model_facts(spec: Spec, catalog: Catalog) -> Model:
     """Build a model and measure it."""
     model = build_model(spec, BINARY, catalog)
-    return Model(parameters(model), model.causal, model.steps, model.reach, measured_state(model, (16, 256)))
+    state = {int(length): size for length, size in measured_state(model, (16, 256)).items()}
+    operations = {} if model.fits_itself() else training_operations(_plain(spec, catalog))
+    grown = [Growth.of(costs) if costs else None for costs in (state, operations)]
+    return Model(parameters(model), model.causal, model.reach, *grown)
+
+
+def _plain(spec: Spec, catalog: Catalog) -> SequenceModel:
+    """Build the model with a kernel that hides nothing."""
+    option = options_of(catalog.find(spec.kind, spec.name)).get("kernel")
+    known = _choices(option.annotation) if option else ()
+    plain = {"kernel": next(name for name in PLAIN if name in known)} if set(PLAIN) & set(known) else {}
+    return build_model(Spec.of(spec.kind, spec.name, dict(spec.options) | plain, catalog), BINARY, catalog)
 
 
 def kernels(entry: Entry, spec: Spec, catalog: Catalog) -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """How numbers are written: the same in every table and plot, and never rounded up to perfect."""
 
+import re
 from collections.abc import Callable, Iterable
 from math import isfinite, isnan
 
@@ -71,6 +72,26 @@ def span(values: Iterable[float]) -> str:
     if not known:
         return NOTHING
     return number(known[0]) if known[0] == known[-1] else f"{number(known[0])}–{number(known[-1])}"
+
+
+def broken(name: str, width: int, marks: str = ":,= _") -> list[str]:
+    """Break a spec into lines after its marks, the outermost first; a word wider than a line stays whole.
+
+    >>> broken("permutation_swaps:things=3", 16), broken("parity", 16)
+    (['permutation_', 'swaps:', 'things=3'], ['parity'])
+    >>> broken("addition:base=3,order=reversed,padding=1", 16)
+    ['addition:', 'base=3,', 'order=reversed,', 'padding=1']
+    """
+    if len(name) <= width or not marks:
+        return [name]
+    lines, room = [""], True
+    for piece in re.split(f"(?<={marks[0]})", name):
+        if room and len(lines[-1] + piece) <= width:
+            lines[-1] += piece
+        else:
+            lines += broken(piece, width, marks[1:])
+            room = len(piece) <= width  # what was broken itself is left alone
+    return [line for line in lines if line]
 
 
 def plural(n: int, noun: str) -> str:

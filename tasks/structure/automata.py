@@ -11,6 +11,7 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.base import IGNORE, Stream, Task
@@ -33,7 +34,8 @@ class Automata(Task):
 
     An automaton has 2 to ``states`` states and uses as many letters; a state has up to ``edges`` edges with different
     letters, each to any state. Strings start in state 0 and take edges uniformly; their lengths are uniform up to
-    ``longest``. The length is that of all strings with the bars between them. No string's end is asked.
+    ``longest``. The length is that of all strings with the bars between them. No string's end is asked; at the end of
+    the row it is a letter with which the string could go on.
 
     Args:
         states: of an automaton at most.
@@ -44,9 +46,9 @@ class Automata(Task):
         held_out: take as many others.
 
     Examples:
-        l j m e n d | g o | m d q i | m -> . . . . . . g o . m d q i . m .
-        letters=3: b b a c a c | c c b | b c | b b -> . . . . . . c c b . b c . b b .
-        held_out=true: l j m e n d | p d | a i p a | a -> . . . . . . p d . a i p a . a .
+        l j m e n d | g o | m d q i | m -> . . . . . . g o . m d q i . m d
+        letters=3: b b a c a c | c c b | b c | b b -> . . . . . . c c b . b c . b b c
+        held_out=true: l j m e n d | p d | a i p a | a -> . . . . . . p d . a i p a . a b
     """
 
     answer = "tag"
@@ -90,28 +92,38 @@ class Automata(Task):
         return torch.cat((name, torch.full_like(name[:, :1], self.letters), torch.stack(written, dim=1)), dim=1)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Give the letter that came next, one of those that are right."""
-        label = torch.cat((source[:, 1:], torch.full_like(source[:, :1], IGNORE)), dim=1)
+        """Give the letter that came next, one of those that are right; at the end of the row that of the first edge."""
+        automaton = self._automaton(source[:, :NAME])
+        onward = automaton.letter[..., 0].gather(1, self._states(automaton, source)[:, -1:])
+        label = torch.cat((source[:, 1:], onward), dim=1)
         label = label.masked_fill(label == self.letters, IGNORE)
         return label.index_fill(1, torch.arange(NAME, device=source.device), IGNORE)
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Accept every letter that is on an edge of the state reached."""
-        letter, goal, edges = self._automaton(source[:, :NAME])
-        real = torch.arange(letter.shape[2], device=source.device) < edges[..., None]
-        letter = letter.masked_fill(~real, self.letters + 1)
-        none = letter.new_zeros(*edges.shape, self.letters + 2)
-        legal = none.scatter(2, letter, 1).bool()
-        after = none.scatter(2, letter, goal)
-        legal[..., self.letters :], after[..., self.letters :] = False, 0
+        automaton = self._automaton(source[:, :NAME])
+        legal = self._table(automaton, torch.ones_like(automaton.target)).bool()
+        guess = prediction[:, NAME:].clamp(0, self.letters)
+        row = torch.arange(len(source), device=source.device)[:, None]
+        right = legal[row, self._states(automaton, source), guess]
+        return F.pad(right, (NAME, 0)), target != IGNORE
+
+    def _states(self, automaton: _Automaton, source: Tensor) -> Tensor:
+        """Walk the strings behind the name: the state after each token, long ``[B, N - 6]``."""
+        after = self._table(automaton, automaton.target)
         row = torch.arange(len(source), device=source.device)
-        state = torch.zeros_like(row)
-        right = [torch.zeros_like(state, dtype=torch.bool)] * NAME
-        guesses = prediction.clamp(0, self.letters)
-        for token, guess in zip(source[:, NAME:].unbind(1), guesses[:, NAME:].unbind(1), strict=True):
+        state, states = torch.zeros_like(row), []
+        for token in source[:, NAME:].unbind(1):
             state = after[row, state, token]
-            right.append(legal[row, state, guess])
-        return torch.stack(right, dim=1), target != IGNORE
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+    def _table(self, automaton: _Automaton, value: Tensor) -> Tensor:
+        """Sort a value of each edge by its letter: long ``[B, S, A + 1]``, 0 for other letters and for the bar."""
+        letter, _, edges = automaton
+        real = torch.arange(letter.shape[2], device=letter.device) < edges[..., None]
+        table = letter.new_zeros(*edges.shape, self.letters + 1)
+        return table.scatter(2, letter.masked_fill(~real, self.letters), value.masked_fill(~real, 0))
 
     def _automaton(self, name: Tensor) -> _Automaton:
         """Draw the automaton of each name, long ``[B, 6]``."""

@@ -110,6 +110,7 @@ BROKEN_TASKS = {
     "lengths": (ANY, "stream.integers(3, 4)", "what is longer about them?"),
     "legal": (ANY, "stream.integers(4, length)", "ids outside 0 to 2: [3]"),
     "asked": ("source.clone()", "source.masked_fill(source == 0, IGNORE)", "IGNORE before its last token"),
+    "ways": ("source.clone()", "source.masked_fill(source < 3, IGNORE)", "asked to readout at length 1, 16 of 16 rows"),
     "rows": ("source.clone()", "(source + source.sum()) % 3", "depends on the others"),
     "batches": (ANY, "(stream.integers(3, length) + stream.rows) % 3", "depends on the batch size"),
     "stream": (ANY, "torch.randint(3, (stream.rows, length))", "draw from the stream alone"),
@@ -153,6 +154,19 @@ def test_a_divergence_that_spreads(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """No module can reach its neighbours in a population, but an optimizer that clips them together can."""
     monkeypatch.setattr(AdamW, "_guard", lambda self: self.grads.div_(torch.linalg.vector_norm(self.grads)))
     assert "not finite" in problem(tmp_path, MIXER, "divergence")
+
+
+@pytest.mark.parametrize(("share", "words"), [("0 * source", ""), ("source", "of 16 rows ask nothing")])
+def test_a_last_label_that_is_mostly_not_asked(tmp_path: Path, share: str, words: str) -> None:
+    """Never, and the task cannot be read out; now and then, and a batch may ask nothing: that is broken."""
+    labels = f"""labels = source.clone()
+        labels[:, -1] = labels[:, -1].masked_fill({share}[:, -1] < 2, IGNORE)
+        return labels"""
+    text = TASK.replace('"generate"', '"tag"\n    lengths = range(2, 99)').replace("return source.clone()", labels)
+    entry, catalog = plugin(tmp_path, text)
+    result = run_check("ways", TASK_CHECKS["ways"], subject_of(entry, catalog))
+    assert result.ok == (not words)
+    assert words in result.problem
 
 
 @pytest.mark.parametrize("text", [MIXER, TASK], ids=["architecture", "task"])

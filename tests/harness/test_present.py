@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from harness.present import SPECIALS, NotApplicable, Presentation
-from tasks.base import IGNORE, Answer, Task
+from tasks.base import IGNORE, Answer, Stream, Task
 
 START, END, BLANK, THINK = "<start>", "<end>", "<blank>", "<think>"
 SHOW = dict(enumerate(("a", "b", *SPECIALS))) | {IGNORE: "."}
@@ -38,6 +38,9 @@ class Seen(Task):
     symbols = ("a", "b")
     answer = "tag"
 
+    def sample(self, length: int, stream: Stream) -> Tensor:
+        return stream.integers(2, length)
+
     def solve(self, source: Tensor) -> Tensor:
         return source.cummax(dim=1).values.index_fill(1, torch.tensor([0]), IGNORE)
 
@@ -48,6 +51,13 @@ class Either(Runs):
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         first = torch.arange(target.shape[1]) == 0
         return prediction < 2, (target != IGNORE) & first
+
+
+class Later(Seen):
+    """What comes next? Nothing is asked at the last place."""
+
+    def solve(self, source: Tensor) -> Tensor:
+        return torch.cat((source[:, 1:], torch.full_like(source[:, :1], IGNORE)), dim=1)
 
 
 class EitherSeen(Seen):
@@ -131,7 +141,14 @@ def test_thinking_room_stands_between_question_and_answer(way: Answer) -> None:
 
 @pytest.mark.parametrize(
     ("task", "way", "think"),
-    [(Seen(), "generate", 0), (Last(), "tag", 0), (Runs(), "tag", 0), (Seen(), None, 1), (Seen(), "tag", 1)],
+    [
+        (Seen(), "generate", 0),
+        (Last(), "tag", 0),
+        (Runs(), "tag", 0),
+        (Seen(), None, 1),
+        (Seen(), "tag", 1),
+        (Later(), "readout", 0),
+    ],
 )
 def test_what_cannot_be_asked(task: Task, way: Answer | None, think: int) -> None:
     with pytest.raises(NotApplicable):
@@ -166,8 +183,7 @@ def test_a_grade_of_the_task_in_readout() -> None:
     assert graded(presentation, tokens("a a .", "a . ."), tokens(f"b {END} a", f"{END} a a")) == ["+..", "-.."]
 
 
-def test_the_last_label_alone_is_graded_by_equality() -> None:
-    assert Presentation(EitherSeen()).graded_by_task
+def test_the_last_label_alone_is_graded_as_the_last_of_all() -> None:
     presentation = Presentation(EitherSeen(), "readout")
-    assert not presentation.graded_by_task
-    assert graded(presentation, tokens("b", "b"), tokens("a", "b")) == ["-", "+"]
+    assert presentation.graded_by_task
+    assert graded(presentation, tokens("b", "b", "."), tokens("a", BLANK, "a")) == ["+", "-", "."]

@@ -64,16 +64,27 @@ def listops(source: list[str]) -> list[str]:
     return [str(result)]
 
 
-def automata(source: list[str]) -> list[str]:
-    """After the name: the next token, unless it is a bar."""
-    assert source[6] == "|"
-    return ["."] * 6 + [token if token != "|" else "." for token in [*source[7:], "|"]]
+def automata(**options: int) -> Oracle:
+    """After the name: the next token, unless it is a bar; in the end the letter of the first edge."""
+
+    def oracle(source: list[str]) -> list[str]:
+        assert source[6] == "|"
+        onward = legal_letters(source, **options)[-1][0]
+        return ["."] * 6 + [token if token != "|" else "." for token in [*source[7:], onward]]
+
+    return oracle
 
 
 def legal_letters(
-    source: list[str], *, states: int, edges: int, letters: int, automata: int, held_out: bool
-) -> list[set[str]]:
-    """Return what the automaton of the row allows after each token behind the name."""
+    source: list[str],
+    *,
+    states: int = 12,
+    edges: int = 4,
+    letters: int = 18,
+    automata: int = 5000,
+    held_out: int = False,
+) -> list[list[str]]:
+    """Return what the automaton of the row allows after each token behind the name, edge by edge."""
 
     def mix(x: int) -> int:
         x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
@@ -105,7 +116,7 @@ def legal_letters(
     state, allowed = 0, []
     for token in source[6:]:
         state = 0 if token == "|" else rules[state][token]
-        allowed.append(set(rules[state]))
+        allowed.append(list(rules[state]))
     return allowed
 
 
@@ -118,10 +129,10 @@ ORACLES: dict[str, Oracle] = {
     "lego:order=chain": lego,
     "lego:variables=600": lego,
     "lego:variables=1": lego,
-    "automata": automata,
-    "automata:held_out=true": automata,
-    "automata:automata=1,edges=1,letters=2,longest=1,states=2": automata,
-    "automata:edges=26,letters=26,longest=5,states=30": automata,
+    "automata": automata(),
+    "automata:held_out=true": automata(held_out=True),
+    "automata:automata=1,edges=1,letters=2,longest=1,states=2": automata(automata=1, edges=1, letters=2, states=2),
+    "automata:edges=26,letters=26,longest=5,states=30": automata(edges=26, letters=26, states=30),
     "listops": listops,
     "listops:depth=1": listops,
     "listops:arguments=2,depth=40": listops,
