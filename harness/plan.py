@@ -10,13 +10,14 @@ from harness.catalog import Catalog
 from harness.cell import Cell
 from harness.cost import parameters
 from harness.errors import UserError, nearest
+from harness.known import canonical
 from harness.lengths import even_grid, parse_grid
 from harness.match import TOLERANCE, parse_match, solve_width
 from harness.options import Spec, build_model, build_task, options_of
 from harness.present import NotApplicable, Presentation
 from harness.recipe import Recipe, make_recipe
 from harness.stream import Stream
-from harness.suite import Suite, TaskEntry
+from harness.suite import Evaluation, Suite, TaskEntry
 from harness.train import train_lengths
 
 IN_RANGE_POINTS = 5
@@ -85,31 +86,53 @@ def make_plan(suite: Suite, catalog: Catalog) -> Plan:
     plan = Plan(suite, catalog, list(dict.fromkeys(specs)), [])
     _check_evaluations(suite, catalog)
     plan.questions = [_question(entry, suite, catalog, plan.notes) for entry in suite.tasks]
+    asked = [_asked(entry, plan) for entry in suite.tasks]
     if suite.match:
         plan.architectures = [_matched(spec, plan) for spec in plan.architectures]
-    for question in plan.questions:
-        for spec in plan.architectures:
-            _pair(spec, question, plan)
+    for question, places in zip(plan.questions, asked, strict=True):
+        for place in places:
+            _pair(plan.architectures[place], question, plan)
+    _check_known(plan)
     if not plan.pairs:
         raise UserError("nothing to train: " + "; ".join(f"{a} on {t}: {why}" for a, t, why in plan.not_applicable))
     return plan
+
+
+def _asked(entry: TaskEntry, plan: Plan) -> list[int]:
+    """Return which architectures of the plan a task is for, by their places."""
+    known = {str(spec): place for place, spec in enumerate(plan.architectures)}
+    if entry.architectures is None:
+        return list(known.values())
+    for text in entry.architectures:
+        if (name := _label(text, plan)) not in known:
+            raise UserError(f"task {entry.task}: {text!r} is no architecture of this suite{nearest(name, known)}")
+    return sorted({known[_label(text, plan)] for text in entry.architectures})
+
+
+def _label(text: str, plan: Plan) -> str:
+    return str(Spec.parse("architecture", text, plan.catalog).with_defaults(plan.suite.model, plan.catalog))
 
 
 def _question(entry: TaskEntry, suite: Suite, catalog: Catalog, notes: list[str]) -> Question:
     spec = Spec.parse("task", entry.task, catalog)
     recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
     lengths = _test_lengths(spec, recipe, entry.test_lengths or suite.test_lengths, catalog, notes)
-    variants = [Variant("", spec, lengths)]
-    for each in suite.evaluation:
-        other = Spec.parse("task", each.task, catalog)
-        if other.name == spec.name:
-            _same_alphabet(spec, other, catalog)
-            variants.append(
-                Variant(
-                    each.name, other, tuple(_had(other, parse_grid(each.test_lengths, "test lengths"), catalog, notes))
-                )
-            )
-    return Question(spec, recipe, tuple(variants))
+    evaluations = [_variant(each, spec, catalog, notes) for each in suite.evaluation if _concerns(each, spec, catalog)]
+    return Question(spec, recipe, (Variant("", spec, lengths), *evaluations))
+
+
+def _concerns(evaluation: Evaluation, spec: Spec, catalog: Catalog) -> bool:
+    """Whether the cells of a task are evaluated there too."""
+    if evaluation.of:
+        return Spec.parse("task", evaluation.of, catalog) == spec
+    return Spec.parse("task", evaluation.task, catalog).name == spec.name
+
+
+def _variant(evaluation: Evaluation, spec: Spec, catalog: Catalog, notes: list[str]) -> Variant:
+    other = Spec.parse("task", evaluation.task, catalog)
+    _same_alphabet(spec, other, catalog)
+    asked = parse_grid(evaluation.test_lengths, "test lengths")
+    return Variant(evaluation.name, other, tuple(_had(other, asked, catalog, notes)))
 
 
 def _test_lengths(spec: Spec, recipe: Recipe, text: str, catalog: Catalog, notes: list[str]) -> tuple[int, ...]:
@@ -152,7 +175,8 @@ def _words(lengths: range) -> str:
 def _same_alphabet(spec: Spec, other: Spec, catalog: Catalog) -> None:
     if build_task(spec, catalog).symbols != build_task(other, catalog).symbols:
         raise UserError(
-            f"evaluation {other}: its alphabet differs from that of {spec}, so no model of {spec} can take it"
+            f"evaluation {other}: its alphabet differs from that of {spec}, so no model of {spec} can take it; "
+            "`of` limits an evaluation to one entry"
         )
 
 
@@ -165,13 +189,34 @@ def _check_model_options(suite: Suite, catalog: Catalog, specs: list[Spec]) -> N
 
 
 def _check_evaluations(suite: Suite, catalog: Catalog) -> None:
-    """A variant must be one of a task of this suite."""
-    names = {Spec.parse("task", entry.task, catalog).name for entry in suite.tasks}
+    """A variant must be one of a task of this suite, and of an entry of that task if it says so."""
+    specs = [Spec.parse("task", entry.task, catalog) for entry in suite.tasks]
+    names = {spec.name for spec in specs}
     for each in suite.evaluation:
-        if Spec.parse("task", each.task, catalog).name not in names:
-            raise UserError(
-                f"evaluation {each.name!r}: no task of this suite is a {each.task}{nearest(each.task, names)}"
-            )
+        what, name = f"evaluation {each.name!r}", Spec.parse("task", each.task, catalog).name
+        if name not in names:
+            raise UserError(f"{what}: no task of this suite is a {each.task}{nearest(each.task, names)}")
+        entries = {str(spec) for spec in specs if spec.name == name}
+        if each.of and str(Spec.parse("task", each.of, catalog)) not in entries:
+            raise UserError(f"{what}: of={each.of!r} is no {name} of this suite{nearest(each.of, entries)}")
+
+
+def _check_known(plan: Plan) -> None:
+    """A known result must be about models of this suite, at a length at which they are evaluated."""
+    grids = {
+        (str(architecture), str(question.task), variant.name): variant.lengths
+        for architecture, question in plan.pairs
+        for variant in question.variants
+    }
+    for known in (canonical(each, plan.suite.model, plan.catalog) for each in plan.suite.known):
+        for each in known.expect:
+            for name in filter(None, (each.architecture, each.above)):
+                lengths = grids.get((name, known.task, each.variant))
+                pair = f"known result {known.claim!r}: {name} on {known.task}"
+                if lengths is None:
+                    raise UserError(f"{pair} {each.variant}".rstrip() + " is not in this suite")
+                if each.at not in lengths:
+                    raise UserError(f"{pair} is not evaluated at {each.at}, but at {', '.join(map(str, lengths))}")
 
 
 def _matched(spec: Spec, plan: Plan) -> Spec:

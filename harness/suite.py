@@ -20,11 +20,21 @@
     task = "parity"
     test_lengths = "41:500"             # anything but `task` and `test_lengths` overrides the recipe
     steps = 4000
+    architectures = ["lstm"]            # these of the suite's alone
 
-    [[evaluation]]                      # the same cells on a variant of the task
-    name = "sparse"
-    task = "flip_flop:ignore=0.98"
-    test_lengths = "100"
+    [[tasks]]
+    task = "multiplication"
+
+    [[tasks]]
+    task = "multiplication:order=reversed"
+
+    [[evaluation]]                      # the same cells on a variant of the task, of one alphabet with it
+    name = "two digits"
+    task = "multiplication:digits=2,order=reversed"
+    of = "multiplication:order=reversed"    # of these cells alone; without it, of all cells of multiplication
+    test_lengths = "50"
+
+Claims of the literature may follow, to be looked up in the scores: see :mod:`harness.known`.
 """
 
 import tomllib
@@ -35,6 +45,7 @@ from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import UserError, nearest, unknown
+from harness.known import Known
 from harness.options import option_error
 from harness.recipe import Recipe
 
@@ -48,6 +59,7 @@ class TaskEntry(BaseModel):
 
     task: str
     test_lengths: str | None = None
+    architectures: list[str] | None = None
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -56,13 +68,14 @@ class TaskEntry(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """A variant on which the cells of a task of the same name are evaluated too."""
+    """A variant on which the cells of a task of the same name are evaluated too: all of them, or those ``of`` one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, MinLen(1)]
     task: str
     test_lengths: str
+    of: str = ""
 
 
 class Suite(BaseModel):
@@ -81,7 +94,8 @@ class Suite(BaseModel):
         model: options for every architecture that has them.
         match: ``parameters:300k`` solves each architecture's width for that many parameters.
         recipe: recipe keys.
-        evaluation: variants.
+        evaluation: variants, each for all entries of its task or ``of`` one of them; they share one alphabet.
+        known: results of others, looked up in the scores.
         plugins: files, relative to the suite's.
     """
 
@@ -100,6 +114,7 @@ class Suite(BaseModel):
     match: str = ""
     recipe: dict[str, Any] = Field(default_factory=dict)
     evaluation: list[Evaluation] = Field(default_factory=list)
+    known: list[Known] = Field(default_factory=list)
     plugins: list[str] = Field(default_factory=list)
 
     @field_validator("tasks", mode="before")

@@ -40,9 +40,13 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
     values["architectures"] = overrides.architectures or values["architectures"]
     chosen = _chosen(values["tasks"], tasks)
     given = {key: value for key, value in overrides.suite.items() if value}
-    values["tasks"] = [_without(entry, {*overrides.recipe, *given}) for entry in chosen]
+    replaced = {*overrides.recipe, *given, *(["architectures"] if overrides.architectures else [])}
+    values["tasks"] = [_without(entry, replaced) for entry in chosen]
+    if overrides.architectures or tasks or "test_lengths" in given:
+        values["known"] = []  # claims about models and lengths that may not be there any more
     if tasks:
-        values["evaluation"] = [each for each in values.get("evaluation", []) if _name(each) in map(_name, chosen)]
+        found = values.get("evaluation", [])
+        values["evaluation"] = [each for each in found if any(_concerns(each, entry) for entry in chosen)]
     values["recipe"] = values.get("recipe", {}) | overrides.recipe
     plugins = [*values.get("plugins", []), *(str(path.resolve()) for path in (*overrides.plugins, *files))]
     return make(values | given | {"plugins": list(dict.fromkeys(plugins))}, "command line")
@@ -70,8 +74,16 @@ def _chosen(entries: list[dict[str, Any]], specs: list[str]) -> list[dict[str, A
     return [entry for spec in specs for entry in [e for e in entries if e["task"] == spec] or [{"task": spec}]]
 
 
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["task"]).partition(":")[0]
+def _concerns(evaluation: dict[str, Any], entry: dict[str, Any]) -> bool:
+    """Whether an evaluation is one of this entry, as far as that can be seen without the catalog."""
+    if evaluation.get("of"):
+        return _parts(evaluation["of"]) == _parts(entry["task"])
+    return _parts(evaluation["task"])[0] == _parts(entry["task"])[0]
+
+
+def _parts(spec: str) -> tuple[str, list[str]]:
+    name, _, options = spec.partition(":")
+    return name.strip(), sorted(option.strip() for option in options.split(","))
 
 
 def _without(entry: dict[str, Any], keys: set[str]) -> dict[str, Any]:

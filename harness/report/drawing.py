@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.report.style import GRID, INK, PAPER, RC, Look
+from harness.report.style import COLORS, GRID, INK, PAPER, RC, Look
 
 LETTERS = 8
 """Letters of a title to an inch."""
@@ -117,9 +117,14 @@ def handles_of(names: Iterable[str], looks: dict[str, Look]) -> list[Line2D]:
     return [Line2D([], [], color=looks[name].color, marker=looks[name].marker, ms=5, label=name) for name in names]
 
 
+CONSTANT, GROWING = COLORS[0], COLORS[1]
+"""Colours of architectures by their state, in pictures that have too many of them for a colour each."""
+
 KEYS = {
     "chance": Line2D([], [], color=INK, ls=":", lw=1.2, label="chance"),
     "unfit": Line2D([], [], color=INK, ls=(0, (4, 2)), marker="o", mfc=PAPER, ms=5, label="did not fit"),
+    "constant": Line2D([], [], color=CONSTANT, marker="o", ms=4, label="state stays as it is"),
+    "growing": Line2D([], [], color=GROWING, marker="o", ms=4, label="state grows with what was read"),
     "ended": Line2D([], [], color=INK, marker="|", ms=9, mew=1.6, label="not evaluated beyond"),
 }
 """What is drawn besides architectures, by name."""

@@ -23,9 +23,10 @@ from harness.report.table import MEASURES, Table, facts
 from harness.report.view import Question, View
 
 HERE = Path(__file__).parent
-TEXTUAL = {"architecture", "task", "what", "which", "why", "solved to", "seeds"}
-WRAPPED = {"which", "why"}
+TEXTUAL = {"architecture", "task", "what", "which", "why", "solved to", "seeds", "expected", "measured", "holds"}
+WRAPPED = {"which", "why", "expected", "measured"}
 SECTIONS = {
+    "known": "Known results",
     "solved-to": "How far each solves",
     "how-to-read": "How to read this",
     "score-map": "Scores beyond training",

@@ -9,6 +9,7 @@ from harness.report import text
 from harness.report.accounts import cost_by_task_table, cost_table, problems_table, rates_table
 from harness.report.conjecture import conjecture_table
 from harness.report.entry import Entry
+from harness.report.known import known_table
 from harness.report.table import FACTS, MEASURES, SELECTION, SOLVED_TO, Table, facts, marks, provenance
 from harness.report.view import View
 
@@ -17,7 +18,7 @@ def tables(view: View) -> list[Table]:
     """Return all tables of a run, in reading order."""
     scores = [solved_table(view), beyond_table(view, "exact"), beyond_table(view, "token")]
     accounts = [cost_table(view), cost_by_task_table(view), rates_table(view), problems_table(view)]
-    compared = [table for table in [conjecture_table(view)] if len(table.frame)]
+    compared = [table for table in [known_table(view), conjecture_table(view)] if len(table.frame)]
     return [*scores, *compared, lengths_table(view), detail_table(view), *accounts]
 
 

@@ -10,11 +10,13 @@ from rich.text import Text
 from harness.report import text
 from harness.report.accounts import cost_table
 from harness.report.entry import Entry
+from harness.report.known import known_table
 from harness.report.table import SOLVED_TO, chance, marks, provenance
 from harness.report.view import Question, View
 
 COLUMN = 16
 LABEL = 27
+VERDICTS = {"appears": "green", "does not appear": "red", "not measured": "dim"}
 
 
 def terminal(view: View, width: int = 100) -> Group:
@@ -22,18 +24,31 @@ def terminal(view: View, width: int = 100) -> Group:
     if not view.architectures:
         return Group(Text("Nothing has been trained yet."))
     parts: list[RenderableType] = [
+        *_known(view),
         *_grid(view, width, "Solved to, and seeds that fit", _solved),
         *_grid(view, width, "Exact match beyond training lengths, median over seeds", _score),
-        _cost(view, width),
+        _cost(view),
     ]
     entries = [view.entry(architecture, question) for architecture in view.architectures for question in view.main]
     caption = f"{SOLVED_TO} Dim: fewer than half of the seeds fit. {provenance(view)}{marks(entries)}"
     return Group(*parts, Text(caption, style="dim"))
 
 
+def _known(view: View) -> Iterator[Table]:
+    """Yield the claims of the literature with what became of them, where the suite has any."""
+    claims = known_table(view).frame
+    if len(claims):
+        table = Table(title="\nKnown results", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        for name in ("claim", "verdict"):
+            table.add_column(name, overflow="fold")
+        for claim, verdict in dict(zip(claims.claim, claims.verdict, strict=True)).items():
+            table.add_row(claim, Text(verdict, VERDICTS[verdict]))
+        yield table
+
+
 def _grid(view: View, width: int, title: str, write: Callable[[Entry], Text]) -> Iterator[Table]:
     label = _label(view)
-    fit = max(1, (width - label - 2) // (COLUMN + 2))
+    fit = max(1, (width - label - 1) // (COLUMN + 2))
     for start in range(0, len(view.main), fit):
         questions = view.main[start : start + fit]
         table = _table(title if not start else "", label)
@@ -58,7 +73,7 @@ def _table(title: str, label: int) -> Table:
 def _head(question: Question) -> Text:
     ranges = f"{text.span(question.train)} → {text.span(question.lengths[-1:])}"
     by_chance = f"chance {text.score(chance(question, 'exact'))}"
-    title = question.title if len(question.title) <= COLUMN else question.title.replace(":", ":\n", 1)
+    title = "\n".join(text.broken(question.title, COLUMN))
     return Text.assemble((title, "bold"), (f"\n{ranges}\n{by_chance}", "dim not bold"))
 
 
@@ -77,11 +92,11 @@ def _word(entry: Entry) -> Text:
     return Text(entry.word, "red" if entry.status == "failed" else "dim")
 
 
-def _cost(view: View, width: int) -> Table:
+def _cost(view: View) -> Table:
     frame = cost_table(view).frame
     table = _table("Cost", _label(view))
     for name in frame.columns[1:]:
-        table.add_column(name, justify="right", overflow="fold", max_width=(width - _label(view) - 1) // 5 - 2)
+        table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom", overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
     return table

@@ -4,6 +4,7 @@ Everything that is reported is computed from these frames and nothing else.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness.catalog import Catalog
 from harness.errors import UserError
 from harness.fingerprint import fingerprint
 from harness.frames import CELLS, SCORES
+from harness.known import Known, canonical
 from harness.lengths import parse_span
 from harness.options import Spec, build_task
 from harness.store.folder import RunFolder, check_schema
@@ -178,11 +180,19 @@ def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> dict[
         "catalog_places": {name: place for place, name in enumerate(catalog.names("architecture"))},
         "tasks_order": list(dict.fromkeys(cells["task"])),
         "programs": {label: _program_length(label, catalog) for label in dict.fromkeys(cells["task"])},
+        "known": [known for r in runs for known in _known(r, catalog)],
         "planned": sum(len(r.cells) for r in runs),
         "inspections": [],
         "not_applicable": [each for r in runs for each in r.not_applicable if tuple(each[:2]) not in shown],
         "notes": list(dict.fromkeys(note for r in runs for note in r.notes)),
     }
+
+
+def _known(run: RunRecord, catalog: Catalog) -> Iterator[dict[str, Any]]:
+    """Yield the known results of a run's suite, with specs as the tables have them; those of lost plug-ins not."""
+    for each in run.suite.get("known", []):
+        with suppress(UserError):
+            yield canonical(Known(**each), run.suite["model"], catalog).model_dump()
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:

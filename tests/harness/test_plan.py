@@ -115,9 +115,23 @@ def test_variants_belong_to_their_task() -> None:
         plan(tasks=["addition"], evaluation=[other | {"task": "addition:base=2"}])
 
 
+def test_a_variant_of_one_entry_is_of_no_other() -> None:
+    """Entries compare as specs: `of` may write its options in any order."""
+    tasks = ["addition", "addition:base=2,order=reversed", "addition:base=2"]
+    only = {"name": "padded", "task": "addition:base=2,padding=2", "of": "addition: order=reversed, base=2"}
+    made = plan(tasks=tasks, evaluation=[only | {"test_lengths": "30"}])
+    assert [[v.name for v in question.variants] for question in made.questions] == [[""], ["", "padded"], [""]]
+    for of, words in {
+        "addition:base=3": r"of='addition:base=3' is no addition .*; did you mean addition:base=2",
+        "parity": r"of='parity' is no addition of this suite; choose from addition, addition:base=2, ",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            plan(tasks=[*tasks, "parity"], evaluation=[only | {"test_lengths": "30", "of": of}])
+
+
 @pytest.fixture
 def with_encoder(tmp_path: Path) -> Catalog:
-    files = {"encoder": ENCODER, "tags": TAGS.format(online=False), "foretold": TAGS.format(online=True)}
+    files = {"onlooker": ENCODER, "tags": TAGS.format(online=False), "foretold": TAGS.format(online=True)}
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     return Catalog(tuple(tmp_path / f"{name}.py" for name in files))
@@ -128,15 +142,15 @@ REFUSED = {"parity": "", "reverse": "not causal", "tags": "", "foretold": "not o
 
 @pytest.mark.parametrize("task", REFUSED)
 def test_what_cannot_be_asked_of_a_model_that_looks_ahead(with_encoder: Catalog, task: str) -> None:
-    made = plan(with_encoder, architectures=["encoder", "lstm"], tasks=[task])
+    made = plan(with_encoder, architectures=["onlooker", "lstm"], tasks=[task])
     refused = {(str(a), str(t)): why for a, t, why in made.not_applicable}
-    assert [name for name, _ in refused] == (["encoder"] if REFUSED[task] else [])
-    assert refused.get(("encoder", task), "").startswith(REFUSED[task])
-    assert {cell.architecture.name for cell in made.cells} == {"encoder", "lstm"} - {name for name, _ in refused}
+    assert [name for name, _ in refused] == (["onlooker"] if REFUSED[task] else [])
+    assert refused.get(("onlooker", task), "").startswith(REFUSED[task])
+    assert {cell.architecture.name for cell in made.cells} == {"onlooker", "lstm"} - {name for name, _ in refused}
 
 
 def test_asked_to_read_out_the_same_model_may_answer(with_encoder: Catalog) -> None:
-    made = plan(with_encoder, architectures=["encoder"], tasks=["reverse"], recipe={"answer": "readout"})
+    made = plan(with_encoder, architectures=["onlooker"], tasks=["reverse"], recipe={"answer": "readout"})
     assert made.cells
     assert not made.not_applicable
 

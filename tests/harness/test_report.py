@@ -156,6 +156,15 @@ def test_terminal_tables_fit(architectures: tuple[str, ...], width: int) -> None
     assert all(name.partition(":")[0] in text for name in architectures)
 
 
+def test_terminal_breaks_headings_at_their_marks() -> None:
+    """Every piece of a long name stands whole."""
+    cells, scores, meta = made_run(("lstm",), ("parity", "reverse"), seeds=1, rates=(0.001,), steps=(1000,))
+    names = ("addition_scratchpad:hints=102,order=reversed", "group_word:generators=transpositions,group=s5")
+    text = printed((cells.replace({"task": dict(zip(("parity", "reverse"), names, strict=True))}), scores, meta), 80)
+    for piece in ("addition_", "scratchpad:", "hints=102,", "order=reversed", "transpositions,", "group=s5"):
+        assert re.search(rf"(?m)(^| ){re.escape(piece)}($| )", text), piece
+
+
 def test_terminal_says_what_the_page_says(run: Run) -> None:
     text = printed(run)
     for said in (">=320‡ 3/3 fit", "n/a", "chance 0.50", "1–20 → 320", "64 KiB", "Seeds: 2–3", "by validation"):

@@ -1,0 +1,105 @@
+"""Known results: what others found, written down as predicates before a run, and looked up in its scores after.
+
+A suite that has any says so in ``[[known]]`` tables. What does not appear is reported as such::
+
+    [[known]]
+    claim = "An LSTM carries parity far beyond training"
+    source = "Deletang et al. 2023, table 1"
+    task = "parity"
+    expect = [{ architecture = "lstm", at = 80, least = 0.99, seeds = 4 }]
+
+``least`` and ``most`` bound the score at one length in at least ``seeds`` of the seeds (all of them if not said);
+``above`` asks for a higher median over seeds than that of another architecture at the same length.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, MinLen
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from harness.catalog import Catalog
+from harness.options import Spec, Value
+
+Share = Annotated[float, Ge(0), Le(1)]
+BOUNDS = ("least", "most", "above")
+
+
+class Expectation(BaseModel):
+    """One bound on the scores of one architecture at one length; ``variant`` is the name of an evaluation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: str
+    at: Annotated[int, Ge(1)]
+    score: Literal["exact", "token"] = "exact"
+    variant: str = ""
+    least: Share | None = None
+    most: Share | None = None
+    above: str = ""
+    seeds: Annotated[int, Ge(1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Expectation":
+        given = [name for name in BOUNDS if getattr(self, name) not in (None, "")]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(BOUNDS)}, got {' and '.join(given) or 'none'}")
+        if self.above and self.seeds:
+            raise ValueError("above compares medians over all seeds; leave seeds out")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The predicate in words, without the seeds."""
+        what = f"{self.variant}, " * bool(self.variant) + f"{self.score} at {self.at}"
+        if self.above:
+            return f"{self.architecture}: {what} above {self.above}"
+        return f"{self.architecture}: {what} {'>=' if self.most is None else '<='} {self._bound:g}"
+
+    @property
+    def _bound(self) -> float:
+        return self.least if self.least is not None else self.most or 0.0
+
+    def holds(self, scores: Sequence[float], others: Sequence[float], planned: int) -> bool | None:
+        """Whether the scores of the seeds meet it; ``None`` where seeds are missing, or fewer than are asked for.
+
+        ``others`` are the scores of the architecture named in ``above``.
+        """
+        if len(scores) < max(planned, self.seeds or 1) or (self.above and len(others) < planned):
+            return None
+        if self.above:
+            return median(scores) > median(others)
+        met = [score >= self._bound if self.most is None else score <= self._bound for score in scores]
+        return sum(met) >= (self.seeds or planned)
+
+
+class Known(BaseModel):
+    """A claim of the literature and what would show it; it appears if all expectations hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    claim: Annotated[str, MinLen(1)]
+    source: Annotated[str, MinLen(1)]
+    task: str
+    expect: Annotated[list[Expectation], MinLen(1)]
+
+
+def verdict(held: Sequence[bool | None]) -> str:
+    """Return what became of a claim whose expectations did, did not, or could not be looked up."""
+    if False in held:
+        return "does not appear"
+    return "not measured" if None in held else "appears"
+
+
+def canonical(known: Known, model: Mapping[str, Value], catalog: Catalog) -> Known:
+    """Write all specs as the tables of a run do; ``model`` are the options for every architecture of the suite."""
+
+    def named(text: str) -> str:
+        return str(Spec.parse("architecture", text, catalog).with_defaults(model, catalog)) if text else ""
+
+    expect = [
+        each.model_copy(update={"architecture": named(each.architecture), "above": named(each.above)})
+        for each in known.expect
+    ]
+    return known.model_copy(update={"task": str(Spec.parse("task", known.task, catalog)), "expect": expect})

@@ -1,0 +1,67 @@
+"""The table of known results: what others found, whether it appears here, and the scores that say so."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from harness.known import Expectation, Known, verdict
+from harness.report import text
+from harness.report.table import SELECTION, Table
+from harness.report.view import View
+
+ANSWERS = {True: "yes", False: "no", None: "not measured"}
+
+
+def known_table(view: View) -> Table:
+    """Return a row for each expectation, claim by claim; may be empty."""
+    rows = [row for known in view.meta.get("known") or [] for row in _rows(Known(**known), view)]
+    caption = (
+        "Every predicate was written into the suite before the run. Measured: the scores of all seeds at that length, "
+        f"sorted. A claim appears if all that is expected of it holds; what does not is left as it is. {SELECTION}"
+    )
+    frame = pd.DataFrame(rows)
+    group = ("claim", "verdict", "source", "task")
+    return Table("known", "Known results, and whether they appear", caption, frame, frame, group)
+
+
+def _rows(known: Known, view: View) -> Iterator[dict[str, str]]:
+    held = [_looked_up(each, known.task, view) for each in known.expect]
+    for each, answer in zip(known.expect, held, strict=True):
+        scores = scores_of(view, each.architecture, known.task, each)
+        beside = f" against {_listed(scores_of(view, each.above, known.task, each))}" if each.above else ""
+        planned = _planned(view, each.architecture, known.task)
+        seeds = "medians" if each.above else f"{each.seeds or planned} of {planned}"
+        yield {
+            "claim": known.claim,
+            "verdict": verdict(held),
+            "source": known.source,
+            "task": known.task,
+            "expected": each.words,
+            "seeds": seeds,
+            "measured": _listed(scores) + beside,
+            "holds": ANSWERS[answer],
+        }
+
+
+def scores_of(view: View, architecture: str, task: str, expectation: Expectation) -> list[float]:
+    """Return the scores of all seeds at the expectation's length, sorted; a failed seed counts as 0."""
+    rows = view.seeds
+    chosen = (rows.architecture == architecture) & (rows.task == task) & (rows.variant == expectation.variant)
+    found = rows[chosen & (rows.length == expectation.at) & (rows.status == "ok")][expectation.score]
+    cells = view.selected
+    failed = (cells.architecture == architecture) & (cells.task == task) & (cells.status == "failed")
+    return sorted([0.0] * int(failed.sum()) + found.tolist(), reverse=True)
+
+
+def _looked_up(each: Expectation, task: str, view: View) -> bool | None:
+    scores, others = (scores_of(view, name, task, each) for name in (each.architecture, each.above))
+    return each.holds(scores, others, max(1, _planned(view, each.architecture, task)))
+
+
+def _planned(view: View, architecture: str, task: str) -> int:
+    cells = view.cells
+    return int(cells.seed[(cells.architecture == architecture) & (cells.task == task)].nunique())
+
+
+def _listed(scores: list[float]) -> str:
+    return " ".join(map(text.score, scores)) or text.NOTHING

@@ -1,0 +1,59 @@
+"""What the tests of mistakes and faults say to the command line, and what it says back."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from harness.cli import app
+
+TINY = ["--seeds", "1", "--learning-rate", "0.001", "--samples", "8", "--train-lengths", "1:4", "--test-lengths", "5,8"]
+SMALL = ["--steps", "3", "--set", "batch_size=4", "--set", "warmup=0", "--workers", "1", *TINY]
+LSTM, PARITY = ["-a", "lstm:width=8,depth=1"], ["-t", "parity"]
+
+SUITE = """
+name = "mine"
+architectures = ["lstm:width=8,depth=1"]
+tasks = ["parity"]
+seeds = 1
+samples = 8
+test_lengths = "5,8"
+[recipe]
+steps = 3
+batch_size = 4
+train_lengths = "1:4"
+"""
+
+MIXER = """
+from torch import nn
+from architectures.base import Mixer
+
+class Mine(Mixer):
+    '''A plug-in.'''
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+
+    def forward(self, x, context):
+        {body}
+"""
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def write(name: str, text: str) -> Path:
+    path = Path(name).resolve()
+    path.write_text(text)
+    return path
+
+
+def complaint(*arguments: object) -> str:
+    """Return the one line that bad input earns."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("lengthwise: ")
+    return lines[0].removeprefix("lengthwise: ")

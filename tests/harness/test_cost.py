@@ -1,0 +1,70 @@
+"""Costs are counted right: operations of known layers, and costs as functions of length."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from architectures.base import SequenceModel
+from harness.catalog import Catalog
+from harness.cost import Growth, measured_state, training_operations
+from harness.options import Spec, build_model
+
+WIDTH = 8
+
+
+class Fixed(SequenceModel):
+    """A model of one known layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__(("a", "b"))
+        self.embedding = nn.Embedding(2, WIDTH)
+        self.layer = layer
+
+    def forward(self, source: torch.Tensor, prefix: torch.Tensor | None) -> torch.Tensor:
+        return self.layer(self.embedding(source))
+
+
+class Transform(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x, dim=1), n=x.shape[1], dim=1)
+
+
+def test_a_linear_map_takes_three_products() -> None:
+    counted = training_operations(Fixed(nn.Linear(WIDTH, 5, bias=False)), (4, 16))
+    assert counted == pytest.approx({4: 3 * 2 * WIDTH * 5, 16: 3 * 2 * WIDTH * 5}, rel=0.05)
+
+
+def test_pointwise_functions_count_one() -> None:
+    assert training_operations(Fixed(nn.ReLU()), (4,)) == {4: 2 * WIDTH}
+
+
+def test_real_transforms_count_half_of_five_n_log_n() -> None:
+    there_and_back = 2 * 2 * 5 * 16 * math.log2(16) / 2 * WIDTH
+    assert training_operations(Fixed(Transform()), (16,))[16] == pytest.approx(there_and_back / 16, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("costs", "line"),
+    [({4: 10, 8: 10}, (10, 0)), ({4: 8, 8: 16}, (0, 2)), ({4: 1000, 8: 1001}, (1001, 0)), ({16: 7}, (7, 0))],
+)
+def test_growth_is_the_line_through_the_ends(costs: dict[int, float], line: tuple[float, float]) -> None:
+    assert Growth.of(costs) == line
+
+
+def test_attention_grows_and_a_recurrence_does_not() -> None:
+    catalog = Catalog()
+    grown = {}
+    for name in ("transformer:kernel=math", "lstm:kernel=loop"):
+        model = build_model(Spec.parse("architecture", name, catalog), ("a", "b"), catalog)
+        state = {int(length): size for length, size in measured_state(model, (16, 64)).items()}
+        grown[name.partition(":")[0]] = (Growth.of(training_operations(model, (16, 64))), Growth.of(state))
+    assert all(cost.slope > 0 for cost in grown["transformer"])
+    assert not any(cost.slope for cost in grown["lstm"])
+
+
+def test_lengths_beyond_the_reach_are_left_out() -> None:
+    model = Fixed(nn.ReLU())
+    model.reach = 8
+    assert list(training_operations(model, (4, 16))) == [4]
