@@ -1,10 +1,20 @@
-"""What a model costs: parameters, and the bytes it carries from token to token, measured on a real state."""
+"""What a model costs: parameters, bytes it carries from token to token, and operations of a training step."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from architectures.base import SequenceModel, state_bytes
 
 STATE_LENGTHS = (16, 64, 256)
+OPERATION_LENGTHS = (64, 256)
+NEGLIGIBLE = 0.02
+"""Growth from the shorter to the longer length that counts as none."""
 
 
 def parameters(model: SequenceModel) -> int:
@@ -20,3 +30,62 @@ def measured_state(model: SequenceModel, lengths: tuple[int, ...] = STATE_LENGTH
     device = next(model.parameters()).device
     within = [length for length in lengths if model.reach is None or length < model.reach]
     return {str(n): state_bytes(model.start(torch.zeros(1, n, dtype=torch.long, device=device))) for n in within}
+
+
+class Growth(NamedTuple):
+    """A cost as a function of length, ``constant + slope * length``."""
+
+    constant: float
+    slope: float
+
+    @classmethod
+    def of(cls, costs: Mapping[int, float]) -> "Growth":
+        """Return the line through the costs at the shortest and at the longest length."""
+        low, high = min(costs), max(costs)
+        slope = (costs[high] - costs[low]) / max(high - low, 1)
+        if abs(slope) * high < NEGLIGIBLE * costs[high]:
+            return cls(float(costs[high]), 0.0)
+        return cls(costs[low] - slope * low, slope)
+
+
+def training_operations(model: SequenceModel, lengths: tuple[int, ...] = OPERATION_LENGTHS) -> dict[int, float]:
+    """Return operations a token, forward and backward, of a sequence of each length within the model's reach.
+
+    Products of matrices, convolutions and pointwise functions are counted as torch runs them (a multiplication with an
+    addition is two), Fourier transforms as ``5 n log2 n``, copies and sums as nothing. Fused recurrences hide what they
+    do: give a model in a plain form.
+    """
+    found = {}
+    for length in (each for each in lengths if model.reach is None or each <= model.reach):
+        with _Count() as count:
+            model(torch.zeros(1, length, dtype=torch.long), None).sum().backward()
+        found[length] = count.total / length
+    return found
+
+
+class _Count(TorchDispatchMode):
+    """Adds up the operations of all that torch runs."""
+
+    total: float = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = FORMULAS.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        elif torch.Tag.pointwise in func.tags and isinstance(out, Tensor):
+            self.total += out.numel()
+        return out
+
+
+def _transform(x: Tensor, dim: list[int], *rest: Any, out_val: Tensor) -> float:
+    """Operations of Fourier transforms along one axis; real ones take half."""
+    half = 1 if x.is_complex() and out_val.is_complex() else 2
+    longest = max(x.shape[dim[-1]], out_val.shape[dim[-1]])
+    return 5 * x.numel() / x.shape[dim[-1]] * longest * math.log2(max(longest, 2)) / half
+
+
+FORMULAS: dict[Any, Callable[..., float]] = {
+    **flop_registry,
+    **dict.fromkeys((torch.ops.aten._fft_r2c, torch.ops.aten._fft_c2r, torch.ops.aten._fft_c2c), _transform),
+}

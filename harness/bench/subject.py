@@ -44,7 +44,10 @@ def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096) ->
     """Return the subject of an architecture spec: batches of 64 rows of length 20 of ``reverse``."""
     spec, task = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
     cell = Cell(spec, task, Recipe(steps=steps, batch_size=BATCH, train_lengths=f"{LENGTH}:{LENGTH}"), 1e-3, 0)
-    presentation = Presentation(build_task(task, catalog))
+    made = build_task(task, catalog)
+    with torch.device("meta"):
+        causal = build_model(spec, Presentation(made).symbols, catalog).causal
+    presentation = Presentation(made, "generate" if causal else "readout")
 
     def build() -> SequenceModel:
         return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))

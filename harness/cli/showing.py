@@ -1,7 +1,7 @@
 """``lengthwise show``: what an architecture, a task or a suite is, with options, examples and measured facts."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from harness.cost import Growth
     from harness.options import Option, Spec
     from tasks.base import Task
 
@@ -88,20 +89,29 @@ def _architecture(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[Ren
 def _measured(spec: "Spec", catalog: Catalog) -> "Table":
     from harness.cli.facts import model_facts
     from harness.cli.page import table
-    from harness.report.text import size
+    from harness.report.text import count, size
 
     facts = model_facts(spec, catalog)
-    sizes = ", ".join(f"{size(of)} after {length} tokens" for length, of in facts.state.items())
     made = table("Measured here, on a binary alphabet", "", "")
     made.show_header = False
     made.add_row("parameters", f"{facts.parameters:,}")
     made.add_row("causal", "yes" if facts.causal else "no: it cannot be asked to generate")
     made.add_row("longest input", "any" if facts.reach is None else f"{facts.reach:,} tokens")
-    made.add_row("state", sizes or "cannot step token by token")
+    made.add_row(
+        "training", f"{_grown(facts.operations, count)} operations a token" if facts.operations else "by counting"
+    )
+    made.add_row("state", _grown(facts.state, size) if facts.state else "cannot step token by token")
     return made
 
 
+def _grown(cost: "Growth", words: "Callable[[float], str]") -> str:
+    """Write a cost by length ``L``; what is less than nothing at length 0 is left out."""
+    parts = [words(cost.constant)] if cost.constant > 0 or not cost.slope else []
+    return " + ".join([*parts, *([f"{words(cost.slope)} x L"] if cost.slope else [])])
+
+
 def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableType]":
+    from harness.chance import ROWS
     from harness.cli.docstrings import arguments
     from harness.cli.facts import at_lengths, worked
     from harness.cli.page import table
@@ -117,10 +127,11 @@ def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableT
     for example in worked_examples(entry.cls):
         examples.add_row(example.options, *worked(example, entry.name, catalog))
     yield examples
-    made = table("Measured here", ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
+    title = f"Measured here, on {ROWS:,} questions"
+    made = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
     for at in at_lengths(spec, task):
         balance = _few([f"{symbol} {share:.1%}" for symbol, share in at.balance])
-        made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:.1%}", balance)
+        made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:,}", balance)
     yield made
 
 
