@@ -16,6 +16,7 @@ from torch import Tensor
 
 from harness.cell import Group
 from harness.evaluate import fixed_set, score
+from harness.fitting import Fitting
 from harness.lengths import even_grid
 from harness.optimizer import AdamW
 from harness.population import Population
@@ -107,7 +108,8 @@ class Trainer:
         self.device = population.values.device
         self.data = Data(presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
-        self.optimizer = make_optimizer(population, self.recipe, rates)
+        by_itself = population.model.fits_itself()
+        self.optimizer = Fitting(population) if by_itself else make_optimizer(population, self.recipe, rates)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
         draws = min(self.recipe.steps * self.recipe.batch_size, DISTINCT_DRAWS)
@@ -134,15 +136,21 @@ class Trainer:
         return self._finish(time.perf_counter() - began)
 
     def step(self) -> None:
-        """Take one optimizer step."""
+        """Take one step of the optimizer, or fit one batch."""
         batch = self.data(self.done)
         losses = self.population.losses(batch, self.recipe.label_smoothing)
-        self.population.backward(losses)
-        self.optimizer.step(self.recipe.factor(self.done))
+        self._learn(batch, losses)
         self.losses[self.done] = losses.detach()
         self._remember(batch.source)
         self.tokens += self.recipe.batch_size * batch.stream_length
         self.done += 1
+
+    def _learn(self, batch: Presented, losses: Tensor) -> None:
+        if isinstance(self.optimizer, Fitting):
+            self.optimizer.step(batch)
+            return
+        self.population.backward(losses)
+        self.optimizer.step(self.recipe.factor(self.done))
 
     def log(self) -> list[dict[str, Any]]:
         """Read the losses since the last log point into the curves; return the new points."""

@@ -1,4 +1,8 @@
-"""Gated recurrences: one layer, read in one direction, as equations and as torch's fused operator on the same weights.
+"""Recurrences: one layer, read in one direction, as equations and as torch's fused operator on the same weights.
+
+Simple recurrence (Elman 1990)::
+
+    h_t = tanh(W x_t + b + U h_{t-1} + b')
 
 LSTM (Hochreiter & Schmidhuber 1997; forget gates by Gers et al. 2000), gates stacked in the order i, f, g, o::
 
@@ -21,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from architectures.base import Block, Context, Mixer, State
 from architectures.parts.kernels import replicas
 
 RecurrenceKernel = Literal["auto", "loop", "torch"]
@@ -29,7 +34,7 @@ FUSED = f"torch {torch.__version__}"
 
 
 class Recurrence(nn.Module):
-    """One layer of a gated recurrence.
+    """One layer of a recurrence.
 
     Args:
         inputs: channels ``I`` of the input.
@@ -39,7 +44,7 @@ class Recurrence(nn.Module):
         reverse: read the sequence from its end.
     """
 
-    fused: ClassVar[type[nn.LSTM] | type[nn.GRU]]
+    fused: ClassVar[type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]]
     state_parts: ClassVar[int]
 
     def __init__(self, inputs: int, width: int, kernel: RecurrenceKernel = "auto", reverse: bool = False) -> None:
@@ -90,6 +95,22 @@ class Recurrence(nn.Module):
         raise NotImplementedError
 
 
+class RNNLayer(Recurrence):
+    """The state is (hidden,); there is one "gate", the state itself."""
+
+    fused = nn.RNN
+    state_parts = 1
+
+    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Apply the equation to one position."""
+        (hidden,) = state
+        return ((driven + self.recur(hidden)).tanh(),)
+
+    def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        out, last = self.cell(x, state[0][None])
+        return out, (last[0],)
+
+
 class LSTMLayer(Recurrence):
     """The state is (hidden, cell)."""
 
@@ -125,3 +146,41 @@ class GRULayer(Recurrence):
     def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         out, last = self.cell(x, state[0][None])
         return out, (last[0],)
+
+
+@torch.no_grad()
+def make_orthogonal(layer: Recurrence) -> None:
+    """Draw the recurrent matrix of each gate as a random orthogonal one (Saxe et al. 2013)."""
+    _, recurrent, *_ = layer.cell.all_weights[0]
+    for gate in recurrent.split(layer.cell.hidden_size):
+        nn.init.orthogonal_(gate)
+
+
+class RecurrentMixer(Mixer):
+    """One layer of a recurrence as a mixer; stacked bare, without norms, residuals or feed-forward.
+
+    Args:
+        width: channels ``D`` of input and state.
+        kernel: as in :class:`Recurrence`.
+    """
+
+    recurrence: ClassVar[type[Recurrence]]
+    native: ClassVar[Block] = Block(norm="none", residual=False, feed_forward=None)
+    reference: ClassVar[str] = "loop"
+
+    def __init__(self, width: int, *, kernel: RecurrenceKernel = "auto") -> None:
+        super().__init__()
+        self.layer = self.recurrence(width, width, kernel)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map ``[B, L, D]`` to the hidden states ``[B, L, D]``."""
+        return self.layer(x)[0]
+
+    def start(self, rows: int, like: Tensor) -> State:
+        """Zeros."""
+        return self.layer.start(rows, like)
+
+    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
+        """Apply the equations to one position."""
+        state = self.layer.update(self.layer.drive(x), state)
+        return state[0], state

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import GRULayer, RecurrenceKernel
+from architectures.parts.recurrence import GRULayer, RecurrenceKernel, make_orthogonal
 
 
 class Bahdanau(EncoderDecoder):
@@ -64,7 +64,7 @@ class Bahdanau(EncoderDecoder):
         self.head = nn.Linear(width, len(symbols))
         self.dropout = nn.Dropout(dropout)
         for layer in (self.ahead, self.back, self.decoder):
-            _make_orthogonal(layer)
+            make_orthogonal(layer)
 
     def start(self, source: Tensor) -> State:
         """Annotate the source ``[B, S]``; return (annotations, their keys ``U_a h``, the decoder's first state)."""
@@ -104,11 +104,3 @@ class Bahdanau(EncoderDecoder):
         """Deep output: a linear layer, the larger of each pair of units, the head."""
         pairs = self.deep(torch.cat((states, embedded, glimpses), dim=-1)).unflatten(-1, (-1, 2))  # [B, T, D, 2]
         return self.head(self.dropout(pairs.amax(dim=-1)))
-
-
-@torch.no_grad()
-def _make_orthogonal(layer: GRULayer) -> None:
-    """Draw each gate's recurrent matrix as a random orthogonal one."""
-    _, recurrent, *_ = layer.cell.all_weights[0]
-    for gate in recurrent.chunk(3):
-        nn.init.orthogonal_(gate)

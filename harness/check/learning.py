@@ -1,10 +1,13 @@
-"""What every model can do: get a gradient everywhere, and learn one batch by heart."""
+"""What every model can do: get a gradient everywhere, and learn one batch by heart.
+
+A model that is fitted without gradients has every parameter changed by what it is shown, and does better after it.
+"""
 
 import torch
 import torch.nn.functional as F
 
 from harness.check.behaviour import CHUNKED
-from harness.check.forms import trainer_of
+from harness.check.forms import SEEDS, trainer_of
 from harness.check.outcome import Broken, expect
 from harness.check.subject import ModelSubject, rouse, tokens
 from harness.recipe import Recipe
@@ -14,8 +17,10 @@ RATES = (1e-2, 3e-3)
 FITTED = 0.1
 
 
-def every_parameter_learns(subject: ModelSubject) -> None:
+def every_parameter_learns(subject: ModelSubject) -> str | None:
     """Every parameter gets a gradient in one batch or another, and all gradients are finite."""
+    if subject.model.fits_itself():
+        return _every_parameter_is_fitted(subject)
     model = rouse(subject.build()).train()
     named = dict(model.named_parameters())
     missing = set(named)
@@ -29,25 +34,43 @@ def every_parameter_learns(subject: ModelSubject) -> None:
                 expect(finite, f"the gradient of {name} is not finite (source of {length} tokens)")
             missing -= {name for name, gradient in zip(named, gradients, strict=True) if bool(gradient.any())}
     expect(not missing, f"no batch gives a gradient to {', '.join(sorted(missing))}: unused, or cut off from the loss")
+    return None
 
 
-def learns_one_batch(subject: ModelSubject) -> None:
+def _every_parameter_is_fitted(subject: ModelSubject) -> str:
+    trainer = trainer_of(subject, SEEDS, (RATES[0],) * len(SEEDS))
+    parts = {name: part.clone() for name, part in trainer.population.weights(1).items()}
+    trainer.step()
+    same = [name for name, part in trainer.population.weights(1).items() if torch.equal(part, parts[name])]
+    expect(not same, f"fit left {', '.join(same)} as it was: unused, or not changed in place")
+    return "fitted without gradients: one batch must change every parameter"
+
+
+def learns_one_batch(subject: ModelSubject) -> str | None:
     """Eight strings of four letters are reversed without fault after at most 200 steps on them."""
+    if subject.model.fits_itself():
+        return _profits_from_one_batch(subject)
     losses: dict[float, float] = {}
     for rate in RATES:
-        losses[rate] = _loss_after_training(subject, rate)
+        losses[rate] = _losses_on_one_batch(subject, rate)[-1]
         if losses[rate] < FITTED:
-            return
+            return None
     seen = " and ".join(f"{loss:.2f} at learning rate {rate:g}" for rate, loss in losses.items())
     raise Broken(f"after {BATCH.steps} steps on one batch its loss is {seen}; expected less than {FITTED}")
 
 
-def _loss_after_training(subject: ModelSubject, rate: float) -> float:
-    """Train on the first batch alone until it is fitted or the steps are used."""
+def _profits_from_one_batch(subject: ModelSubject) -> str:
+    first, *_, last = _losses_on_one_batch(subject, RATES[0])
+    expect(last < first, f"the loss on a batch is {first:.2f} before it is fitted and {last:.2f} after it")
+    return f"fitted without gradients: its loss must fall, and does so from {first:.2f} to {last:.2f}"
+
+
+def _losses_on_one_batch(subject: ModelSubject, rate: float) -> list[float]:
+    """Train on the first batch alone until it is fitted or the steps are used; return the loss of every step."""
     trainer = trainer_of(subject, (0,), (rate,), BATCH)
-    batch, loss = trainer.data(0), float("inf")
+    batch, losses = trainer.data(0), [float("inf")]
     trainer.data = lambda step: batch  # type: ignore[assignment]
-    while trainer.done < BATCH.steps and not loss < FITTED:
+    while trainer.done < BATCH.steps and not losses[-1] < FITTED:
         trainer.step()
-        loss = float(trainer.losses[trainer.done - 1])
-    return loss
+        losses.append(float(trainer.losses[trainer.done - 1]))
+    return losses[1:]

@@ -88,9 +88,12 @@ class ModelSubject:
 
 @torch.no_grad()
 def rouse(model: SequenceModel) -> SequenceModel:
-    """Move every parameter a little away from where it starts."""
+    """Move every parameter a little away from where it starts; a model that fits itself is shown random answers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
+        if model.fits_itself():
+            model.fit([(tokens(8, 12), fed, tokens(8, 12)) for fed in (tokens(8, 12), None)])
+            return model
         for parameter in model.parameters():
             parameter.add_(NOISE * torch.randn_like(parameter))
     return model

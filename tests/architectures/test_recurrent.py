@@ -5,12 +5,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from architectures.base import Context
+from architectures.base import Context, Mixer
 from architectures.parts.kernels import replicas_ride_along
-from architectures.parts.recurrence import GRULayer, LSTMLayer, Recurrence
+from architectures.parts.recurrence import GRULayer, LSTMLayer, Recurrence, RNNLayer
+from architectures.recurrent.bilstm import BiLSTM
+from architectures.recurrent.gru import GRU
 from architectures.recurrent.lstm import LSTM
+from architectures.recurrent.rnn import RNN
+from architectures.shell import LanguageModel
 
-LAYERS = [(LSTMLayer, nn.LSTM), (GRULayer, nn.GRU)]
+LAYERS = [(LSTMLayer, nn.LSTM), (GRULayer, nn.GRU), (RNNLayer, nn.RNN)]
+MIXERS = [(LSTM, nn.LSTM), (GRU, nn.GRU), (RNN, nn.RNN), (BiLSTM, nn.LSTM)]
 LENGTHS = [1, 2, 63, 64, 65, 200]
 INPUTS, WIDTH, ROWS = 5, 7, 3
 
@@ -73,9 +78,10 @@ def test_a_given_state_is_where_it_continues(layer: type[Recurrence], library: t
 
 
 @pytest.mark.parametrize("kernel", ["loop", "torch", "auto"])
-def test_lstm_steps_equal_forward(kernel: str) -> None:
+@pytest.mark.parametrize("cls", [LSTM, GRU, RNN])
+def test_steps_equal_forward(cls: type[Mixer], kernel: str) -> None:
     torch.manual_seed(0)
-    mixer = LSTM(WIDTH, kernel=kernel).double()
+    mixer = cls(WIDTH, kernel=kernel).double()
     x = torch.randn(ROWS, 65, WIDTH, dtype=torch.float64)
     context = Context(torch.zeros(ROWS, 65, dtype=torch.long), torch.arange(65), 65)
     state, outputs = mixer.start(ROWS, x), []
@@ -85,8 +91,40 @@ def test_lstm_steps_equal_forward(kernel: str) -> None:
     assert_close([torch.stack(outputs, 1)], [mixer(x, context)], torch.float64)
 
 
+def deep(model: LanguageModel, library: type[nn.RNNBase], width: int) -> nn.RNNBase:
+    """Return torch's module of several layers with the weights of the model's mixers."""
+    both = isinstance(model.layers[0].mixer, BiLSTM)
+    size = width // 2 if both else width
+    theirs = library(width, size, num_layers=len(model.layers), batch_first=True, bidirectional=both).double()
+    weights = {}
+    for index, layer in enumerate(model.layers):
+        sides = [(layer.mixer.ahead, ""), (layer.mixer.back, "_reverse")] if both else [(layer.mixer.layer, "")]
+        for side, suffix in sides:
+            weights |= {name.replace("l0", f"l{index}{suffix}"): p for name, p in side.cell.named_parameters()}
+    theirs.load_state_dict(weights)
+    return theirs
+
+
+@pytest.mark.parametrize("kernel", ["loop", "torch"])
+@pytest.mark.parametrize(("mixer", "library"), MIXERS)
+def test_stacked_bare_they_are_torchs_deep_module(mixer: type[Mixer], library: type[nn.RNNBase], kernel: str) -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(("a", "b", "c"), mixer, {"kernel": kernel}, width=8, depth=3).double()
+    source = torch.randint(3, (ROWS, 21))
+    logits = model(source, None)
+    expected = model.head(deep(model, library, 8)(model.embedding(source))[0])
+    shared = [model.embedding.weight, model.head.weight]
+    ours, known = (torch.autograd.grad(out.square().sum(), shared) for out in (logits, expected))
+    assert_close([logits, *ours], [expected, *known], torch.float64)
+
+
+def test_bilstm_refuses_what_it_cannot_halve() -> None:
+    with pytest.raises(ValueError, match=r"width=7: .* must be even; nearest: 8"):
+        BiLSTM(7)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("layer", [LSTMLayer, GRULayer])
+@pytest.mark.parametrize("layer", [LSTMLayer, GRULayer, RNNLayer])
 def test_a_population_equals_its_members(layer: type[Recurrence], reverse: bool) -> None:
     torch.manual_seed(0)
     members = [layer(INPUTS, WIDTH, reverse=reverse).double() for _ in range(3)]

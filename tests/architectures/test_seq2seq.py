@@ -2,6 +2,7 @@
 
 import math
 
+import forms
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from architectures.base import SequenceModel
 from architectures.parts.kernels import replicas_ride_along
 from architectures.seq2seq.bahdanau import Bahdanau
 from architectures.seq2seq.lstm_encdec import LSTMEncDec
+from architectures.seq2seq.luong import Luong
+from architectures.seq2seq.rnn_encdec import RNNEncDec
 
 SYMBOLS = ("a", "b", "c", "<start>", "<end>", "<blank>", "<think>")
 BLANK = SYMBOLS.index("<blank>")
@@ -35,6 +38,16 @@ def assert_same_gradients(ours: Tensor, theirs: Tensor, parameters: list[Tensor]
         torch.testing.assert_close(mine, known, rtol=0, atol=1e-9 * scale)
 
 
+def assert_forms_agree(cls: type[SequenceModel], dtype: torch.dtype, length: int, **options: object) -> None:
+    """The loop and torch's operator give the same logits and gradients."""
+    models = [build(cls, kernel=kernel, **options).to(dtype) for kernel in ("loop", "torch")]
+    source, prefix = tokens(length), tokens(length)
+    outs = [model(source, prefix) for model in models]
+    forms.assert_close(outs[:1], outs[1:])
+    gradients = [torch.autograd.grad(o.square().sum(), [*m.parameters()]) for o, m in zip(outs, models, strict=True)]
+    forms.assert_close(*gradients)
+
+
 def close(left: Tensor, right: Tensor) -> None:
     torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-9)
 
@@ -44,6 +57,9 @@ MODELS = [
     (LSTMEncDec, {"depth": 3, "reverse_source": False}),
     (Bahdanau, {"kernel": "loop"}),
     (Bahdanau, {}),
+    (RNNEncDec, {}),
+    (Luong, {}),
+    (Luong, {"input_feeding": False, "reverse_source": False, "score": "concat"}),
 ]
 each_model = pytest.mark.parametrize(
     ("cls", "options"), MODELS, ids=lambda value: getattr(value, "__name__", str(value))
@@ -201,8 +217,9 @@ def test_bahdanau_is_the_papers_equations(length: int) -> None:
 
 
 @pytest.mark.parametrize("prefix_length", [None, 5])
-def test_alignments_are_distributions_over_the_source(prefix_length: int | None) -> None:
-    model, source = build(Bahdanau), tokens(7)
+@pytest.mark.parametrize("cls", [Bahdanau, Luong])
+def test_alignments_are_distributions_over_the_source(cls: type[SequenceModel], prefix_length: int | None) -> None:
+    model, source = build(cls), tokens(7)
     alignment = model.inspect(source, None if prefix_length is None else tokens(prefix_length))["alignment"]
     assert alignment.shape == (ROWS, prefix_length or 7, 7)
     assert (alignment > 0).all()

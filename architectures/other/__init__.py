@@ -1,0 +1,1 @@
+"""What belongs to no other family: models that count, mixtures of mixers."""

@@ -1,0 +1,49 @@
+"""Bidirectional LSTM: every position knows all that stands before it and all that stands after it.
+
+Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks"; with LSTMs Graves & Schmidhuber 2005; at the root
+of ELMo, Peters et al. 2018, "Deep contextualized word representations", section 3.1.
+
+Glossary (paper <-> code, the equations are in ``parts/recurrence.py``):
+    h-> _k,j   forward state at position k    <-> ahead   [B, L, D / 2]
+    h<- _k,j   backward state                 <-> back    [B, L, D / 2]
+    h_k,j      layer j, both side by side     <-> the output, [ahead; back]   [B, L, D]
+
+Differs from ELMo, which stacks the two directions apart from each other, as two language models must be, and joins
+them above the last layer: here each layer reads both directions of the layer below (Graves & Schmidhuber's form).
+Nothing is hidden from this model, and read apart, the backward direction would reach the answer's positions, at the
+end of the stream, without having seen the source. No projections, no residual between layers, no weighted sum over
+them; two bias vectors for each direction, so that the fused kernel takes the same weights.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from architectures.base import Block, Context, Mixer
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel
+
+
+class BiLSTM(Mixer):
+    """Two LSTM layers of half the width, one for each direction; stacked bare. It cannot be asked to generate.
+
+    Args:
+        width: channels ``D`` of input and output, an even number.
+        kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
+            fused one except in a population, where torch cannot batch it.
+    """
+
+    causal = False
+    native: ClassVar[Block] = Block(norm="none", residual=False, feed_forward=None)
+    reference: ClassVar[str] = "loop"
+
+    def __init__(self, width: int, *, kernel: RecurrenceKernel = "auto") -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"width={width}: each direction has half of it, so it must be even; nearest: {width + 1}")
+        self.ahead = LSTMLayer(width, width // 2, kernel)
+        self.back = LSTMLayer(width, width // 2, kernel, reverse=True)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map ``[B, L, D]`` to the states of both directions ``[B, L, D]``."""
+        return torch.cat((self.ahead(x)[0], self.back(x)[0]), dim=-1)
