@@ -1,0 +1,1 @@
+"""Convolutions: what a position sees is a filter over what came before."""

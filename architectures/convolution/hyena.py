@@ -1,0 +1,148 @@
+"""Hyena: gates and long convolutions in turn, with filters that a small network draws as functions of time.
+
+Poli et al. 2023, "Hyena Hierarchy: Towards Larger Convolutional Language Models", section 3.
+
+Glossary (paper <-> code):
+    v, x^1 .. x^N   projections, after a short convolution   <-> z, gates       [B, L, D] each
+    h^1 .. h^N      filters                                  <-> filters(L)     [L, N, D]
+    z^n             what is handed on                        <-> z              [B, L, D]
+    PositionalEncoding, FFN, Window (equation 7)             <-> Filters
+
+    z^1 = v,    z^{n+1}_t = x^n_t * (h^n * z^n)_t  for n = 1 .. N,    y = z^{N+1}                  (definition 3.1)
+    h_t = Window(t) * FFN(PositionalEncoding(t)),    Window(t) = exp(-alpha t)
+
+As in the authors' code, each convolution has a skip, ``+ bias z^n``; the network has sines with learned frequencies;
+and ``alpha`` falls from channel to channel, so that filters reach 1/100 after 0.3 to 1.5 units of time.
+
+Differs from the paper: there time runs from 0 to 1 over the sequence, whatever its length, so that a filter changes
+with the length. Here one unit is ``span`` positions at every length; otherwise what is said about a prefix would change
+with what follows it. The state of a step is the whole past, which every filter reads: it grows with the length.
+"""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from architectures.base import Context, Mixer, Positive, State
+from architectures.parts import long_convolution
+from architectures.parts.backends import Choice
+from architectures.parts.short_convolution import ShortConvolution
+
+FORMS = {"direct": long_convolution.direct, "fft": long_convolution.fft}
+FASTEST, SLOWEST, TARGET = 0.3, 1.5, 0.01
+"""A window has fallen to the target after so many units of time, in the first and in the last channel."""
+
+
+class Sine(nn.Module):
+    """``sin(w x)`` with a learned frequency ``w`` for every channel."""
+
+    def __init__(self, width: int, frequency: float = 10.0) -> None:
+        super().__init__()
+        self.frequency = nn.Parameter(torch.full((width,), frequency))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        return torch.sin(self.frequency * x)
+
+
+class Filters(nn.Module):
+    """Implicit filters: ``count`` of them for each of ``width`` channels, as functions of time.
+
+    Args:
+        width: channels ``D``.
+        count: filters ``N``.
+        span: positions in one unit of time.
+        bands: frequencies of the position encoding, 0 to ``bands - 1`` turns in a unit of time.
+        hidden: channels of the network.
+    """
+
+    def __init__(self, width: int, count: int, span: int, bands: int, hidden: int) -> None:
+        super().__init__()
+        self.width, self.count, self.span, self.bands = width, count, span, bands
+        self.sines = nn.ModuleList(Sine(hidden) for _ in range(3))
+        self.linears = nn.ModuleList(nn.Linear(size, hidden) for size in (1 + 2 * bands, hidden, hidden))
+        self.out = nn.Linear(hidden, count * width, bias=False)
+
+    def forward(self, length: int) -> Tensor:
+        """Return the first ``length`` entries of all filters, ``[L, N, D]``."""
+        weight = self.out.weight
+        time = torch.arange(length, dtype=weight.dtype, device=weight.device)[:, None] / self.span
+        h = self._encode(time)
+        for linear, sine in zip(self.linears, self.sines, strict=True):
+            h = sine(linear(h))
+        return self.out(h).unflatten(-1, (self.count, self.width)) * self._window(time)[:, None]
+
+    def _encode(self, time: Tensor) -> Tensor:
+        """Return time and the sines and cosines of its multiples, ``[L, 1 + 2 bands]``."""
+        angle = 2 * math.pi * time * torch.arange(self.bands, dtype=time.dtype, device=time.device)
+        return torch.cat((time, angle.cos(), -angle.sin()), dim=-1)
+
+    def _window(self, time: Tensor) -> Tensor:
+        fast, slow = (-math.log(TARGET) / after for after in (FASTEST, SLOWEST))
+        return torch.exp(-torch.linspace(fast, slow, self.width, dtype=time.dtype, device=time.device) * time)
+
+
+class Hyena(Mixer):
+    """One Hyena operator. The block of the paper is a Transformer's, pre-norm with a GELU feed-forward.
+
+    Args:
+        width: channels ``D``.
+        order: gates and long convolutions ``N``.
+        conv: positions that the short convolution of the projections mixes.
+        span: positions in one unit of a filter's time; filters fade out over 0.3 to 1.5 units.
+        bands: frequencies in the encoding of a filter's time.
+        hidden: channels of the network that draws the filters.
+        kernel: ``direct`` is the sum over the past; ``fft`` multiplies spectra. ``auto`` takes the latter.
+    """
+
+    reference: ClassVar[str] = "direct"
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        order: Positive = 2,
+        conv: Positive = 3,
+        span: Positive = 64,
+        bands: Positive = 2,
+        hidden: Positive = 64,
+        kernel: Literal["auto", "direct", "fft"] = "auto",
+    ) -> None:
+        super().__init__()
+        form = "fft" if kernel == "auto" else kernel
+        self.choice = Choice(form, form, {})
+        self.kernel_in_use = self.choice.record(torch.device("cpu"))
+        self.order = order
+        self.into = nn.Linear(width, (order + 1) * width)
+        self.convolution = ShortConvolution((order + 1) * width, conv)
+        self.filters = Filters(width, order, span, bands, hidden)
+        self.bias = nn.Parameter(torch.randn(order, width))
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map ``[B, L, D]`` to ``[B, L, D]``."""
+        self.kernel_in_use = self.choice.record(x.device)
+        convolve = FORMS[self.choice.on(x.device)]
+        z, *gates = self.convolution(self.into(x)).chunk(self.order + 1, dim=-1)
+        for gate, filters, bias in zip(gates, self.filters(x.shape[1]).unbind(1), self.bias, strict=True):
+            z = gate * (convolve(z, filters) + bias * z)
+        return self.out(z)
+
+    def start(self, rows: int, like: Tensor) -> State:
+        """The window of the short convolution, zeros, and for every filter what it has seen, nothing: ``[B, 0, D]``."""
+        nothing = like.new_zeros(rows, 0, self.bias.shape[1])
+        return self.convolution.start(rows, like), (nothing,) * self.order
+
+    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
+        """Apply the recurrence to one position."""
+        window, pasts = state
+        mixed, window = self.convolution.step(self.into(x), window)
+        z, *gates = mixed.chunk(self.order + 1, dim=-1)
+        oldest_first = self.filters(pasts[0].shape[1] + 1).flip(0).unbind(1)
+        seen = []
+        for gate, past, filters, bias in zip(gates, pasts, oldest_first, self.bias, strict=True):
+            seen.append(torch.cat((past, z[:, None]), dim=1))
+            z = gate * ((seen[-1] * filters).sum(1) + bias * z)
+        return self.out(z), (window, tuple(seen))

@@ -1,0 +1,116 @@
+"""The moving average with a gate: a recurrence whose gate looks at the input alone, so that it can be scanned.
+
+Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 and 3.2: what is left of a GRU and of an LSTM when their
+gates no longer see the hidden state. Both become::
+
+    h_t = (1 - z_t) * h_{t-1} + z_t * h~_t          z_t = sigmoid(logit(x_t))       h~_t = g(W x_t)
+
+and differ in ``logit`` alone. The state starts from zero. The paper scans in logarithms (appendix B), which wants
+positive candidates: ``g(x) = x + 1/2`` for ``x >= 0`` and ``sigmoid(x)`` below. The scans here multiply decays and
+never divide by them, so that they need no logarithms and take the candidates of section 3, ``g(x) = x``, as well.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.base import Block, Context, Mixer, Positive, State
+from architectures.parts.backends import Choice, choose
+from architectures.parts.kernels import fla
+from architectures.parts.scans import diagonal
+from architectures.parts.short_convolution import ShortConvolution
+
+AverageKernel = Literal["auto", "recurrent", "chunked", "fla"]
+Candidate = Literal["positive", "linear"]
+Eigenvalues = Literal["positive", "signed"]
+
+FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
+SWING = {"positive": 1, "signed": 2}
+"""What an open gate takes away from a decay of one."""
+
+
+def positive(x: Tensor) -> Tensor:
+    """Return the paper's ``g`` (appendix B.3), positive, continuous and increasing."""
+    return torch.where(x >= 0, x + 0.5, x.sigmoid())
+
+
+class GatedAverage(Mixer):
+    """Convolution, gated average, output map. Subclasses say what the gate is.
+
+    Args:
+        width: channels ``D``.
+        expand: state channels for each channel of the stream.
+        conv: positions that the convolution before the average mixes.
+        candidate: ``positive`` is ``g`` of appendix B, with which the paper trains; ``linear`` that of section 3.
+        eigenvalues: ``positive`` as in the paper, ``1 - z`` in [0, 1], or ``signed``, ``1 - 2z`` in [-1, 1], with which
+            one layer can count modulo two (Grazzi et al. 2024).
+        kernel: ``recurrent`` is the equation, step by step; ``chunked`` scans chunks of time together; ``fla`` is a
+            Triton kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, ``chunked`` on one
+            without it, and ``recurrent`` on a CPU.
+    """
+
+    native: ClassVar[Block] = Block(norm="rms", feed_forward="gelu")
+    reference: ClassVar[str] = "recurrent"
+    gates: ClassVar[int]
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        expand: Positive = 2,
+        conv: Positive = 4,
+        candidate: Candidate = "positive",
+        eigenvalues: Eigenvalues = "positive",
+        kernel: AverageKernel = "auto",
+    ) -> None:
+        super().__init__()
+        self.choice = choose_scan(kernel, eigenvalues)
+        self.kernel_in_use = self.choice.record(torch.device("cpu"))
+        self.positive, self.swing = candidate == "positive", SWING[eigenvalues]
+        self.inner = expand * width
+        self.convolution = ShortConvolution(width, conv)
+        self.into = nn.Linear(width, (self.gates + 1) * self.inner)
+        self.out = nn.Linear(self.inner, width)
+
+    def logit(self, *gates: Tensor) -> Tensor:
+        """Return the logit of ``z`` from the linear maps of the input, ``[..., E]`` each."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map ``[B, L, D]`` to ``[B, L, D]``."""
+        logit, candidate = self._project(self.convolution(x))
+        drive = logit.sigmoid() * candidate
+        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        if form == "fla":
+            return self.out(fla.diagonal(F.logsigmoid(-logit), drive))
+        return self.out(FORMS[form](self._decay(logit), drive))
+
+    def start(self, rows: int, like: Tensor) -> State:
+        """Zeros: the window of the convolution and the state ``[B, E]``."""
+        return self.convolution.start(rows, like), like.new_zeros(rows, self.inner)
+
+    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
+        """Apply the equation to one position."""
+        window, h = state
+        x, window = self.convolution.step(x, window)
+        logit, candidate = self._project(x)
+        h = self._decay(logit) * h + logit.sigmoid() * candidate
+        return self.out(h), (window, h)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        *gates, candidate = self.into(x).chunk(self.gates + 1, dim=-1)
+        return self.logit(*gates), positive(candidate) if self.positive else candidate
+
+    def _decay(self, logit: Tensor) -> Tensor:
+        return 1 - self.swing * logit.sigmoid()
+
+
+def choose_scan(kernel: AverageKernel, eigenvalues: Eigenvalues) -> Choice:
+    """Resolve the kernel; the package takes logarithms of decays, which negative ones have not."""
+    if eigenvalues == "positive":
+        return choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked")
+    if kernel == "fla":
+        raise ValueError("kernel=fla cannot be used here: it has no signed eigenvalues; recurrent and chunked have")
+    return Choice("recurrent", "chunked", {}) if kernel == "auto" else Choice(kernel, kernel, {})

@@ -1,0 +1,25 @@
+"""Long causal convolutions: every channel with a filter as long as the sequence, ``y_t = sum_{s <= t} h_s x_{t-s}``.
+
+``direct`` is that sum, as a product with a matrix that is constant along its diagonals, quadratic in the length;
+``fft`` multiplies spectra, with zeros enough behind both sequences that nothing comes round to the start (Poli et al.
+2023, section 2.1).
+"""
+
+import torch
+from torch import Tensor
+
+
+def direct(x: Tensor, filters: Tensor) -> Tensor:
+    """Convolve sequences ``[B, L, D]`` with filters ``[L, D]``."""
+    place = torch.arange(x.shape[1], device=x.device)
+    delay = place[:, None] - place
+    matrix = filters.T[:, delay.clamp(min=0)] * (delay >= 0)  # [D, L, L]
+    return (matrix @ x.permute(2, 1, 0)).permute(2, 1, 0)
+
+
+def fft(x: Tensor, filters: Tensor) -> Tensor:
+    """Return what :func:`direct` returns, in time ``L log L``."""
+    length = x.shape[1]
+    size = 2 * length
+    spectrum = torch.fft.rfft(x.mT.contiguous(), n=size) * torch.fft.rfft(filters.T.contiguous(), n=size)
+    return torch.fft.irfft(spectrum, n=size)[..., :length].mT
