@@ -15,6 +15,9 @@ Glossary (paper <-> code):
 
 Initialisation is that of the authors' code: A = -(1, 2, ..., N) in every channel (S4D-real, section 3.6), step sizes
 log-uniform in [0.001, 0.1]. Like that code, and unlike equation 4, B is discretised by Euler's rule, ``Delta B``.
+
+With ``eigenvalues=signed`` the transition is ``2 exp(Delta A) - 1``, between -1 and 1 (Grazzi et al. 2024, "Unlocking
+State-Tracking in Linear RNNs Through Negative Eigenvalues").
 """
 
 import math
@@ -25,26 +28,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import choose
+from architectures.parts.backends import Choice, choose
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
 
 
-def loop(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+def loop(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, signed: bool = False) -> Tensor:
     """Run the equation step by step, without the skip: ``[B, L, E]``."""
     h = x.new_zeros(x.shape[0], *A.shape)
     out = []
     for each_x, each_delta, each_B, each_C in zip(*(z.unbind(1) for z in (x, delta, B, C)), strict=True):
-        h = update(h, each_x, each_delta, A, each_B)
+        h = update(h, each_x, each_delta, A, each_B, signed)
         out.append(read(h, each_C))
     return torch.stack(out, dim=1)
 
 
-def update(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tensor:
+def update(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, signed: bool = False) -> Tensor:
     """Return the next state ``[B, N, E]`` from one position's ``x``, ``delta`` ``[B, E]`` and ``B`` ``[B, N]``."""
-    decay = torch.exp(delta[:, None] * A)
-    return torch.baddbmm(decay * h, B[:, :, None], (delta * x)[:, None])
+    return torch.baddbmm(transition(delta, A, signed) * h, B[:, :, None], (delta * x)[:, None])
+
+
+def transition(delta: Tensor, A: Tensor, signed: bool) -> Tensor:
+    """Return what is left of every state, ``[..., N, E]``."""
+    kept = torch.exp(delta[..., None, :] * A)
+    return 2 * kept - 1 if signed else kept
 
 
 def read(h: Tensor, C: Tensor) -> Tensor:
@@ -52,14 +60,13 @@ def read(h: Tensor, C: Tensor) -> Tensor:
     return torch.bmm(C[:, None], h)[:, 0]
 
 
-def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """Return the same, with all decays at once and a scan in ``2 sqrt(L)`` steps."""
-    decay = torch.exp(delta[:, :, None] * A)  # [B, L, N, E]
-    h = diagonal.chunked(decay, (delta * x)[:, :, None] * B[..., None])
+def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, signed: bool = False) -> Tensor:
+    """Return the same, with all transitions at once and a scan in ``2 sqrt(L)`` steps."""
+    h = diagonal.chunked(transition(delta, A, signed), (delta * x)[:, :, None] * B[..., None])
     return (C[:, :, None] @ h)[:, :, 0]
 
 
-FORMS = {"loop": loop, "chunked": chunked, "mamba_ssm": mamba_ssm.selective_scan}
+FORMS = {"loop": loop, "chunked": chunked}
 
 
 class Mamba(Mixer):
@@ -70,10 +77,11 @@ class Mamba(Mixer):
         state: states ``N`` of every channel.
         expand: inner channels for each outer one.
         conv: positions that the convolution before the state space mixes.
+        eigenvalues: the range of the transition, from 0 to 1 or from -1 to 1.
         kernel: ``loop`` is the equation, step by step; ``chunked`` scans chunks of time together; ``mamba_ssm`` is
-            the authors' CUDA kernel. ``auto`` takes the latter on a GPU, ``chunked`` on one without it, and ``loop`` on
-            a CPU, where one position's states fit into the cache and those of all positions do not (a training step of
-            two layers, batch 64, length 20: 44 ms against 170).
+            the authors' CUDA kernel, for positive eigenvalues. ``auto`` takes the latter on a GPU, ``chunked`` on one
+            without it, and ``loop`` on a CPU, where one position's states fit into the cache and those of all positions
+            do not (a training step of two layers, batch 64, length 20: 44 ms against 170).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward=None)
@@ -86,10 +94,12 @@ class Mamba(Mixer):
         state: Positive = 16,
         expand: Positive = 2,
         conv: Positive = 4,
+        eigenvalues: Literal["positive", "signed"] = "positive",
         kernel: Literal["auto", "loop", "chunked", "mamba_ssm"] = "auto",
     ) -> None:
         super().__init__()
-        self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="loop", cuda="chunked")
+        self.signed = eigenvalues == "signed"
+        self.choice = self._choose(kernel)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         inner, rank = expand * width, math.ceil(width / 16)
         self.parts = [rank, state, state]
@@ -102,6 +112,13 @@ class Mamba(Mixer):
         self.out = nn.Linear(inner, width, bias=False)
         self._initialize_step_size(rank)
 
+    def _choose(self, kernel: str) -> Choice:
+        if not self.signed:
+            return choose(kernel, mamba_ssm.KERNEL, cpu="loop", cuda="chunked")
+        if kernel == mamba_ssm.KERNEL.name:
+            raise ValueError(f"kernel={kernel} has positive eigenvalues alone; eigenvalues=signed needs kernel=chunked")
+        return Choice("loop", "chunked", {}) if kernel == "auto" else Choice(kernel, kernel, {})
+
     def _initialize_step_size(self, rank: int, shortest: float = 1e-3, longest: float = 1e-1) -> None:
         nn.init.uniform_(self.step_size.weight, -(rank**-0.5), rank**-0.5)
         delta = torch.empty_like(self.step_size.bias.data).uniform_(math.log(shortest), math.log(longest)).exp()
@@ -111,8 +128,11 @@ class Mamba(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         x, gate = self.into(x).chunk(2, dim=-1)
         x = F.silu(self.convolution(x))
-        self.kernel_in_use = self.choice.record(x.device)
-        return self._leave(FORMS[self.choice.on(x.device)](x, *self._select(x)), x, gate)
+        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        delta, A, B, C = self._select(x)
+        if form == "mamba_ssm":
+            return self._leave(mamba_ssm.selective_scan(x, delta, A, B, C), x, gate)
+        return self._leave(FORMS[form](x, delta, A, B, C, self.signed), x, gate)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros: the window of the convolution and the state."""
@@ -125,7 +145,7 @@ class Mamba(Mixer):
         x, window = self.convolution.step(x, window)
         x = F.silu(x)
         delta, A, B, C = self._select(x)
-        h = update(h, x, delta, A, B)
+        h = update(h, x, delta, A, B, self.signed)
         return self._leave(read(h, C), x, gate), (window, h)
 
     def _select(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -32,8 +32,8 @@ ROWS, WIDTH, STATE = 2, 6, 3
 KERNELS = ["loop", "chunked"]
 
 
-def make(kernel: str, dtype: torch.dtype = torch.float64) -> Mamba:
-    return Mamba(WIDTH, state=STATE, kernel=kernel).to(dtype)
+def make(kernel: str, dtype: torch.dtype = torch.float64, eigenvalues: str = "positive") -> Mamba:
+    return Mamba(WIDTH, state=STATE, eigenvalues=eigenvalues, kernel=kernel).to(dtype)
 
 
 def selective_scan_by_hand(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -82,6 +82,32 @@ def test_forms_agree(dtype: torch.dtype, length: int) -> None:
     torch.manual_seed(length)
     x = torch.randn(ROWS, length, WIDTH, dtype=dtype)
     assert_forms_agree(make("chunked", dtype), make("loop", dtype), x)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("length", [1, 2, 65])
+def test_signed_eigenvalues(kernel: str, length: int) -> None:
+    """The transition is ``2 exp(Delta A) - 1``; step sizes up to 2 reach both of its ends."""
+    x, delta, A, B, C = scan_inputs(length)
+    delta = 2 * delta
+
+    def equation(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        h, out = torch.zeros(ROWS, STATE, WIDTH, dtype=x.dtype), []
+        for t in range(length):
+            h = (2 * torch.exp(delta[:, t, None] * A) - 1) * h + (delta * x)[:, t, None] * B[:, t, :, None]
+            out.append((C[:, t, :, None] * h).sum(1))
+        return torch.stack(out, dim=1)
+
+    assert_same(lambda *inputs: mamba.FORMS[kernel](*inputs, True), equation, [x, delta, A, B, C])
+    mixer = make(kernel, eigenvalues="signed")
+    assert_steps_equal_forward(mixer, x)
+    assert mixer.choice.on(torch.device("cpu")) == kernel
+
+
+def test_signed_eigenvalues_have_no_package() -> None:
+    with pytest.raises(ValueError, match="eigenvalues=signed needs kernel=chunked"):
+        make("mamba_ssm", eigenvalues="signed")
+    assert make("auto", eigenvalues="signed").choice == Choice("loop", "chunked", {})
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -104,3 +104,47 @@ def test_scans_batch_under_vmap(form: Callable[..., Tensor]) -> None:
 def test_linear_attention_batches_under_vmap(form: Callable[..., Tensor]) -> None:
     inputs = [torch.stack([each, each.flip(0), each / 2]) for each in attention_inputs(20, "by row", torch.float64)]
     assert_same(vmap(form), lambda *all: torch.stack([form(*each) for each in zip(*all, strict=True)]), inputs)
+
+
+def test_the_normaliser_is_the_sum_of_the_weights() -> None:
+    q, k, v, log_decay = attention_inputs(9, "by head", torch.float64)
+    weights = decay.scores(q.abs(), k.abs(), log_decay)
+    mean = (weights / weights.sum(-1, keepdim=True)) @ v
+    for form in MATRIX:
+        assert_close([decay.normalised(form, q.abs(), k.abs(), v, log_decay, floor=0.0)], [mean])
+
+
+@pytest.mark.parametrize("form", MATRIX)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_bonus_is_for_the_present_token(form: Callable[..., Tensor], length: int) -> None:
+    def by_hand(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, bonus: Tensor) -> Tensor:
+        state, out = torch.zeros(ROWS, HEADS, WIDTH, VALUES, dtype=q.dtype), []
+        for t in range(length):
+            new = k[..., t, :, None] * v[..., t, None, :]
+            out.append((q[..., t, :, None] * (state + bonus[..., 0, :, None] * new)).sum(-2))
+            state = log_decay[..., t, :, None].exp() * state + new
+        return torch.stack(out, -2)
+
+    inputs = [*attention_inputs(length, "by row", torch.float64), torch.randn(HEADS, 1, WIDTH, dtype=torch.float64)]
+    assert_same(partial(decay.with_bonus, form), by_hand, inputs)
+
+
+SIGNED = torch.tensor([-1.0, -0.999, -1e-4, 0.0, 1e-6, 0.5, 1.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("form", MATRIX)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_decays_of_either_sign(form: Callable[..., Tensor], dtype: torch.dtype) -> None:
+    def by_hand(q: Tensor, k: Tensor, v: Tensor, a: Tensor) -> Tensor:
+        state, out = torch.zeros(ROWS, HEADS, WIDTH, VALUES, dtype=q.dtype), []
+        for t in range(65):
+            state = a[..., t, :, None] * state + k[..., t, :, None] * v[..., t, None, :]
+            out.append((q[..., t, :, None] * state).sum(-2))
+        return torch.stack(out, -2)
+
+    q, k, v, like = attention_inputs(65, "by head", dtype)
+    a = SIGNED[torch.randint(len(SIGNED), like.shape)].to(dtype)
+    out, gradients = with_gradients(partial(decay.signed, form), [q, k, v, a])
+    expected, known = with_gradients(by_hand, [each.double() for each in (q, k, v, a)])
+    assert_close([out], [expected])
+    assert_close(gradients, known)

@@ -1,5 +1,8 @@
 """flash-linear-attention: Triton kernels of the linear family (Yang & Zhang 2024)."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
 from architectures.parts.backends import cuda_package, fold_replicas
@@ -13,14 +16,7 @@ def retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     The kernel takes each head's decay from the head's index, ``1 - 2^(-5-h)``.
     """
-    if replicas():
-        return fold_replicas(_retention_of_all_replicas, q, k, v)
-    return _retention(q, k, v)
-
-
-def _retention_of_all_replicas(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The same for ``[R, B, H, L, ...]``. Replicas become rows: as heads they would get other decays."""
-    return _retention(*(x.flatten(0, 1) for x in (q, k, v))).unflatten(0, q.shape[:2])
+    return _replicas_as_rows(_retention, q, k, v)  # as heads they would get other decays
 
 
 def _retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -28,3 +24,86 @@ def _retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     q, k, v = (x.transpose(1, 2).contiguous() for x in (q, k, v))  # [B, L, H, ...]
     return chunk_retention(q, k, v, scale=1.0)[0].transpose(1, 2)
+
+
+def diagonal(log_decay: Tensor, drive: Tensor) -> Tensor:
+    """Return all states of ``h_t = exp(log_decay_t) * h_{t-1} + drive_t`` from zero; all are ``[B, L, D]``.
+
+    The package calls it HGRN (Qin et al. 2023). It has a form in chunks too; this one goes step by step inside one
+    kernel and so never divides by a decay.
+    """
+    return _replicas_as_rows(_diagonal, log_decay, drive)
+
+
+def _diagonal(log_decay: Tensor, drive: Tensor) -> Tensor:
+    from fla.ops.hgrn import fused_recurrent_hgrn
+
+    return fused_recurrent_hgrn(drive.contiguous(), log_decay.contiguous())[0]
+
+
+def linear_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """Return linear attention ``[B, H, L, V]``, neither scaled nor normalised; there is no decay, whatever is given."""
+    return _replicas_as_rows(_linear_attention, q, k, v)
+
+
+def _linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    from fla.ops.linear_attn import chunk_linear_attn
+
+    q, k, v = (x.transpose(1, 2).contiguous() for x in (q, k, v))  # [B, L, H, ...]
+    return chunk_linear_attn(q, k, v, scale=1.0, normalize=False)[0].transpose(1, 2)
+
+
+def gla(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """Return linear attention ``[B, H, L, V]`` with a decay a row, ``log_decay`` ``[B, H, L, E]``, unscaled."""
+    return _replicas_as_rows(_gla, q, k, v, log_decay)
+
+
+def _gla(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    from fla.ops.gla import chunk_gla
+
+    q, k, v, log_decay = (x.transpose(1, 2).contiguous() for x in (q, k, v, log_decay))  # [B, L, H, ...]
+    return chunk_gla(q, k, v, log_decay, scale=1.0)[0].transpose(1, 2)
+
+
+def delta_rule(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor) -> Tensor:
+    """Return what ``scans/delta.py`` computes, for the same arguments with ``[B, H]`` in front.
+
+    The package's kernel without decays refuses float32, so this is always the one with decays.
+    """
+    return _replicas_as_rows(_delta_rule, q, k, v, beta, log_decay.expand_as(beta))
+
+
+def _delta_rule(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor) -> Tensor:
+    from fla.ops.gated_delta_rule import chunk_gated_delta_rule
+
+    q, k, v = (x.to(v.dtype).transpose(1, 2).contiguous() for x in (q, k, v))  # [B, L, H, ...]
+    beta, log_decay = (x[..., 0].transpose(1, 2).contiguous() for x in (beta, log_decay))  # [B, L, H]
+    return chunk_gated_delta_rule(q, k, v, g=log_decay, beta=beta, scale=1.0)[0].transpose(1, 2)
+
+
+def dplr(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor) -> Tensor:
+    """Return what ``scans/dplr.py`` computes, for the same arguments with ``[B, H]`` in front."""
+    return _replicas_as_rows(_dplr, q, k, v, a, b, log_decay)
+
+
+def dplr_cannot(q: Tensor) -> str | None:
+    """Say why these queries are out of reach; ``None`` where they are not."""
+    if q.dtype in (torch.float16, torch.bfloat16):
+        return None
+    return f"takes float16 or bfloat16 here, not {str(q.dtype).removeprefix('torch.')}"
+
+
+def _dplr(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor) -> Tensor:
+    from fla.ops.generalized_delta_rule import chunk_dplr_delta_rule
+
+    inputs = (x.to(q.dtype).transpose(1, 2).contiguous() for x in (q, k, v, a, b, log_decay))  # [B, L, H, ...]
+    return chunk_dplr_delta_rule(*inputs, scale=1.0)[0].transpose(1, 2)
+
+
+def _replicas_as_rows(kernel: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Call a kernel on ``[B, ...]``; where a population rides along, on ``[R * B, ...]``."""
+
+    def folded(*stacked: Tensor) -> Tensor:
+        return kernel(*(x.flatten(0, 1) for x in stacked)).unflatten(0, stacked[0].shape[:2])
+
+    return fold_replicas(folded, *tensors) if replicas() else kernel(*tensors)

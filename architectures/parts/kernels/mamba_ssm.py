@@ -33,3 +33,31 @@ def _all_replicas(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> 
     B, C = (z.to(x.dtype).permute(1, 0, 3, 2).contiguous() for z in (B, C))  # [B, R, N, L]
     A = A.float().transpose(1, 2).reshape(count * width, -1)  # the kernel takes A in float32 alone
     return selective_scan_fn(x, delta, A, B, C).unflatten(1, (count, width)).permute(1, 0, 3, 2)
+
+
+def chunk_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """Return ``y_t = C_t h_t`` of ``h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t^T`` (Dao & Gu 2024, section 6).
+
+    Args:
+        x: ``[B, L, H, P]``.
+        delta: ``[B, L, H]``.
+        A: ``[H]``.
+        B, C: ``[B, L, G, N]``, for groups of heads.
+    """
+    if replicas():
+        return fold_replicas(_chunk_scan_of_all_replicas, x, delta, A, B, C)
+    return _chunk_scan(x, delta, A, B, C)
+
+
+def _chunk_scan_of_all_replicas(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """The same with an axis of replicas in front. They become heads, and groups of heads for ``B`` and ``C``."""
+    count = x.shape[0]
+    x, delta, B, C = (each.movedim(0, 2).flatten(2, 3) for each in (x, delta, B, C))
+    return _chunk_scan(x, delta, A.flatten(), B, C).unflatten(2, (count, -1)).movedim(2, 0)
+
+
+def _chunk_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
+
+    x, delta, B, C = (each.contiguous() for each in (x, delta, B, C))
+    return mamba_chunk_scan_combined(x, delta.to(x.dtype), A.float(), B, C, chunk_size=64)

@@ -1,0 +1,153 @@
+"""The layer around the delta rule: what DeltaNet, Gated DeltaNet and DeltaProduct share.
+
+Queries, keys and values are linear in the input, mixed with their last few positions, put through SiLU; queries and
+keys then get length one. The rate ``beta`` comes from the present input alone. What the queries find is normed in every
+head, gated where there is a gate, and projected (Yang et al. 2024, "Parallelizing Linear Transformers with the Delta
+Rule over Sequence Length"; Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks", figure 1).
+
+The eigenvalues of one transition are 1 and ``1 - beta``. With ``beta = sigmoid`` they are positive, and in finite
+precision no number of layers tells odd from even at every length; with ``beta = 2 sigmoid`` they reach -1 (Grazzi et
+al. 2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", theorem 1).
+"""
+
+import math
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.base import Block, Context, Mixer, State
+from architectures.parts.attention import head_width, merge_heads, split_heads
+from architectures.parts.backends import choose
+from architectures.parts.kernels import fla
+from architectures.parts.scans import delta
+from architectures.parts.short_convolution import ShortConvolution
+
+DeltaKernel = Literal["auto", "recurrent", "chunked", "fla"]
+Eigenvalues = Literal["positive", "signed"]
+
+FORMS: dict[str, Callable[..., Tensor]] = {
+    "recurrent": delta.recurrent,
+    "chunked": delta.chunked,
+    "fla": fla.delta_rule,
+}
+
+LARGEST_RATE = {"positive": 1.0, "signed": 2.0}
+
+
+class DeltaLayer(Mixer):
+    """Heads that write by the delta rule.
+
+    Args:
+        width: channels ``D``.
+        heads: number of heads ``H``; queries and keys have ``E = D / H`` channels each.
+        expand: value channels for each channel of a query, ``V = expand * E``.
+        conv: positions that the convolutions mix.
+        eigenvalues: ``positive``, in [0, 1], or ``signed``, in [-1, 1].
+        kernel: ``recurrent``, ``chunked`` or, on a GPU that has it, ``fla``.
+        corrections: how often a token corrects the state, ``n``.
+        decays: whether the state decays before the first of them.
+        gated: whether the output is gated.
+    """
+
+    native: ClassVar[Block] = Block(norm="rms", feed_forward="swiglu")
+    reference: ClassVar[str] = "recurrent"
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        expand: int,
+        conv: int,
+        eigenvalues: Eigenvalues,
+        kernel: DeltaKernel,
+        *,
+        corrections: int = 1,
+        decays: bool = False,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
+        self.kernel_in_use = self.choice.record(torch.device("cpu"))
+        self.heads, self.corrections = heads, corrections
+        self.shape = (head_width(width, heads), expand * head_width(width, heads))  # (E, V)
+        self.parts = [width, corrections * width, corrections * expand * width]
+        self.into = nn.Linear(width, sum(self.parts), bias=False)
+        self.convolution = ShortConvolution(sum(self.parts), conv)
+        self.rate = nn.Linear(width, corrections * heads, bias=False)
+        self.largest_rate = LARGEST_RATE[eigenvalues]
+        self.decay = Decay(width, heads) if decays else None
+        self.norm = nn.RMSNorm(self.shape[1], eps=1e-5)
+        self.gate = nn.Linear(width, expand * width, bias=False) if gated else None
+        self.out = nn.Linear(expand * width, width, bias=False)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """Map ``[B, L, D]`` to ``[B, L, D]``."""
+        q, *written = self._project(self.convolution(self.into(x)), x)
+        q = q.repeat_interleave(self.corrections, dim=-2)
+        self.kernel_in_use = self.choice.record(x.device)
+        found = FORMS[self.choice.on(x.device)](q, *written)
+        return self._leave(found[..., self.corrections - 1 :: self.corrections, :], x)
+
+    def start(self, rows: int, like: Tensor) -> State:
+        """Zeros: the window of the convolutions and the state ``[B, H, E, V]``."""
+        return self.convolution.start(rows, like), like.new_zeros(rows, self.heads, *self.shape)
+
+    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
+        """Apply the equation to one position."""
+        window, memory = state
+        mixed, window = self.convolution.step(self.into(x), window)
+        q, *written = self._project(mixed[:, None], x[:, None])
+        for each in zip(*(z.unbind(-2) for z in written), strict=True):
+            memory = delta.update(memory, *each)
+        found = delta.read(memory, q[..., 0, :])[..., None, :]
+        return self._leave(found, x[:, None])[:, 0], (window, memory)
+
+    def _project(self, mixed: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return ``q`` ``[B, H, L, E]``, and ``k``, ``v``, ``beta``, ``log_decay`` ``[B, H, n L, ...]``."""
+        q, k, v = F.silu(mixed).split(self.parts, dim=-1)
+        beta = self.largest_rate * torch.sigmoid(self.rate(x))
+        k, v, beta = (split_heads(self._in_a_row(z), self.heads) for z in (k, v, beta))
+        q = unit(split_heads(q, self.heads)) * self.shape[0] ** -0.5
+        return q, unit(k), v, beta, self._log_decay(x)
+
+    def _in_a_row(self, x: Tensor) -> Tensor:
+        """Put the corrections of a token one after another: ``[B, L, n C]`` to ``[B, n L, C]``."""
+        return x.unflatten(-1, (self.corrections, -1)).flatten(1, 2)
+
+    def _log_decay(self, x: Tensor) -> Tensor:
+        """Return the decay before each correction, ``[B, H, n L, 1]``: only the first of a token has one."""
+        if self.decay is None:
+            return x.new_zeros(self.corrections * x.shape[1], 1)
+        first = split_heads(self.decay(x), self.heads)  # [B, H, L, 1]
+        return F.pad(first, (0, self.corrections - 1)).flatten(-2)[..., None]
+
+    def _leave(self, found: Tensor, x: Tensor) -> Tensor:
+        normed = merge_heads(self.norm(found))
+        return self.out(normed if self.gate is None else normed * F.silu(self.gate(x)))
+
+
+class Decay(nn.Module):
+    """The decay of each head as a logarithm, ``-exp(A_log) softplus(W x + b)``: ``[B, L, D]`` to ``[B, L, H]``.
+
+    Dao & Gu 2024, "Transformers are SSMs", section 7, and its initialisation: ``A`` uniform in [1, 16], step sizes
+    ``softplus(b)`` log-uniform in [0.001, 0.1].
+    """
+
+    def __init__(self, width: int, heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> None:
+        super().__init__()
+        self.step_size = nn.Linear(width, heads)
+        self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        size = torch.empty(heads).uniform_(math.log(shortest), math.log(longest)).exp()
+        self.step_size.bias.data.copy_(size + torch.log(-torch.expm1(-size)))  # softplus, inverted
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the state of each head is multiplied with, as a logarithm."""
+        return -self.A_log.exp() * F.softplus(self.step_size(x))
+
+
+def unit(x: Tensor, floor: float = 1e-6) -> Tensor:
+    """Scale vectors ``[..., E]`` to length one; those near zero stay there, so that gradients are finite."""
+    return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + floor)
