@@ -1,0 +1,55 @@
+"""Tape-RNN: a recurrent network with the tape of a Turing machine, whose head moves a little in each direction.
+
+Deletang et al. 2023, "Neural Networks and the Chomsky Hierarchy", section 4 and the authors' code.
+
+Glossary (paper <-> code):
+    controller    <-> core
+    memory        <-> memory     [B, M, cells, C], M tapes; the cell under the head in the middle
+    actions       <-> actions    [B, M, 5]: write and then stay, go left, go right, jump left, jump right
+    input length  <-> jump       the length of the source, ``context.boundary``
+
+    M' = M_{t-1} with v_t in the cell under the head           v_t = MLP(h_t)
+    M_t[i] = sum_k a_t[k] M'[i + d_k]                          d = 0, -1, 1, -jump, jump; i counted from the head
+
+Differs from the authors' code: there the tape is a ring of a fixed size (256 cells in training, more in tests). Here it
+is a line that is ``jump + t`` cells long on either side of the head after ``t`` steps. Single moves can never leave
+that, nor can jumps there and back; only what two jumps in one direction have left farther behind is forgotten. The
+Elman core has tanh for ReLU, no ReLU comes before the head, and the MLP is as wide as the model (64 there).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from architectures.base import Positive
+from architectures.parts.external_memory import CoreName, ExternalMemory, superpose
+
+
+class TapeRNN(ExternalMemory):
+    """One recurrent layer with tapes; stacked bare, without norms, residuals or feed-forward.
+
+    Args:
+        width: channels ``D`` of input and hidden state.
+        core: the controller: an Elman network, a GRU or an LSTM.
+        cell: channels ``C`` of a tape cell.
+        tapes: number of tapes, each with its own head.
+    """
+
+    def __init__(self, width: int, *, core: CoreName = "rnn", cell: Positive = 8, tapes: Positive = 1) -> None:
+        inner = (nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        value = nn.Sequential(*inner, nn.Linear(width, tapes * cell))
+        super().__init__(width, core, cell, tapes, actions=5, value=value)
+
+    def read(self, memory: Tensor) -> Tensor:
+        """Return the cell under the head."""
+        return memory[..., memory.shape[-2] // 2, :]
+
+    def write(self, memory: Tensor, actions: Tensor, value: Tensor, jump: int) -> Tensor:
+        """Write, then move. The tape gets one cell longer on either side, and ``jump`` more at the first step."""
+        side = memory.shape[-2] // 2
+        after = max(side, jump) + 1
+        margin = after + jump - side
+        sides = F.pad(memory[..., :side, :], (0, 0, margin, 0)), F.pad(memory[..., side + 1 :, :], (0, 0, 0, margin))
+        written = torch.cat((sides[0], value[..., None, :], sides[1]), dim=-2)
+        starts = [jump + move for move in (0, -1, 1, -jump, jump)]
+        return superpose(written, actions, starts, cells=2 * after + 1)
