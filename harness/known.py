@@ -9,7 +9,8 @@ A suite that has any says so in ``[[known]]`` tables. What does not appear is re
     expect = [{ architecture = "lstm", at = 80, least = 0.99, seeds = 4 }]
 
 ``least`` and ``most`` bound the score at one length in at least ``seeds`` of the seeds (all of them if not said);
-``above`` asks for a higher median over seeds than that of another architecture at the same length.
+``above`` asks for a higher median over seeds than that of another architecture at the same length. An expectation is
+about the claim's task, or about one that it names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class Expectation(BaseModel):
 
     architecture: str
     at: Annotated[int, Ge(1)]
+    task: str = ""
     score: Literal["exact", "token"] = "exact"
     variant: str = ""
     least: Share | None = None
@@ -52,7 +54,7 @@ class Expectation(BaseModel):
     @property
     def words(self) -> str:
         """The predicate in words, without the seeds."""
-        what = f"{self.variant}, " * bool(self.variant) + f"{self.score} at {self.at}"
+        what = "".join(f"{part}, " for part in (self.task, self.variant) if part) + f"{self.score} at {self.at}"
         if self.above:
             return f"{self.architecture}: {what} above {self.above}"
         return f"{self.architecture}: {what} {'>=' if self.most is None else '<='} {self._bound:g}"
@@ -95,11 +97,14 @@ def verdict(held: Sequence[bool | None]) -> str:
 def canonical(known: Known, model: Mapping[str, Value], catalog: Catalog) -> Known:
     """Write all specs as the tables of a run do; ``model`` are the options for every architecture of the suite."""
 
-    def named(text: str) -> str:
+    def model_of(text: str) -> str:
         return str(Spec.parse("architecture", text, catalog).with_defaults(model, catalog)) if text else ""
 
-    expect = [
-        each.model_copy(update={"architecture": named(each.architecture), "above": named(each.above)})
-        for each in known.expect
-    ]
-    return known.model_copy(update={"task": str(Spec.parse("task", known.task, catalog)), "expect": expect})
+    def task_of(text: str) -> str:
+        return str(Spec.parse("task", text, catalog)) if text else ""
+
+    def written(each: Expectation) -> Expectation:
+        names = {"architecture": model_of(each.architecture), "above": model_of(each.above), "task": task_of(each.task)}
+        return each.model_copy(update=names)
+
+    return known.model_copy(update={"task": task_of(known.task), "expect": [written(each) for each in known.expect]})

@@ -211,8 +211,9 @@ def _check_known(plan: Plan) -> None:
     for known in (canonical(each, plan.suite.model, plan.catalog) for each in plan.suite.known):
         for each in known.expect:
             for name in filter(None, (each.architecture, each.above)):
-                lengths = grids.get((name, known.task, each.variant))
-                pair = f"known result {known.claim!r}: {name} on {known.task}"
+                task = each.task or known.task
+                lengths = grids.get((name, task, each.variant))
+                pair = f"known result {known.claim!r}: {name} on {task}"
                 if lengths is None:
                     raise UserError(f"{pair} {each.variant}".rstrip() + " is not in this suite")
                 if each.at not in lengths:

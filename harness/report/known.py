@@ -25,37 +25,36 @@ def known_table(view: View) -> Table:
 
 
 def _rows(known: Known, view: View) -> Iterator[dict[str, str]]:
-    held = [_looked_up(each, known.task, view) for each in known.expect]
-    for each, answer in zip(known.expect, held, strict=True):
-        scores = scores_of(view, each.architecture, known.task, each)
-        beside = f" against {_listed(scores_of(view, each.above, known.task, each))}" if each.above else ""
-        planned = _planned(view, each.architecture, known.task)
-        seeds = "medians" if each.above else f"{each.seeds or planned} of {planned}"
+    looked = [_look_up(each, each.task or known.task, view) for each in known.expect]
+    said = verdict([answer for *_, answer in looked])
+    for each, (scores, others, planned, answer) in zip(known.expect, looked, strict=True):
         yield {
             "claim": known.claim,
-            "verdict": verdict(held),
+            "verdict": said,
             "source": known.source,
             "task": known.task,
             "expected": each.words,
-            "seeds": seeds,
-            "measured": _listed(scores) + beside,
+            "seeds": "medians" if each.above else f"{each.seeds or planned} of {planned}",
+            "measured": _listed(scores) + (f" against {_listed(others)}" if each.above else ""),
             "holds": ANSWERS[answer],
         }
 
 
+def _look_up(each: Expectation, task: str, view: View) -> tuple[list[float], list[float], int, bool | None]:
+    """Return the scores, those to compare with, the number of seeds planned, and whether the expectation holds."""
+    scores, others = (scores_of(view, name, task, each) for name in (each.architecture, each.above))
+    planned = _planned(view, each.architecture, task)
+    return scores, others, planned, each.holds(scores, others, max(1, planned))
+
+
 def scores_of(view: View, architecture: str, task: str, expectation: Expectation) -> list[float]:
-    """Return the scores of all seeds at the expectation's length, sorted; a failed seed counts as 0."""
+    """Return the scores of all seeds at the expectation's length, the best first; a failed seed counts as 0."""
     rows = view.seeds
     chosen = (rows.architecture == architecture) & (rows.task == task) & (rows.variant == expectation.variant)
     found = rows[chosen & (rows.length == expectation.at) & (rows.status == "ok")][expectation.score]
     cells = view.selected
     failed = (cells.architecture == architecture) & (cells.task == task) & (cells.status == "failed")
     return sorted([0.0] * int(failed.sum()) + found.tolist(), reverse=True)
-
-
-def _looked_up(each: Expectation, task: str, view: View) -> bool | None:
-    scores, others = (scores_of(view, name, task, each) for name in (each.architecture, each.above))
-    return each.holds(scores, others, max(1, _planned(view, each.architecture, task)))
 
 
 def _planned(view: View, architecture: str, task: str) -> int:
