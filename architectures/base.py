@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 Positive = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Interval(ge=0.0, lt=1.0)]
+Eigenvalues = Literal["positive", "signed"]
+"""The range of the eigenvalues of a linear recurrence, [0, 1] or [-1, 1] (Grazzi et al. 2024)."""
 
 State = Any
 """What a stepping form carries from token to token: a tensor, or a nest of tuples, lists and dicts of tensors."""
@@ -94,7 +96,7 @@ class Block:
 
     ``norm`` stands before the mixer (``placement="pre"``) or after the residual sum (``"post"``).
     ``feed_forward`` is a second sub-layer of inner width ``expand * width``; ``None`` leaves it out.
-    ``final_norm`` is applied once, before the head.
+    ``final_norm`` is applied once, before the head; ``None`` takes the kind of ``norm``.
     """
 
     norm: Literal["layer", "rms", "none"] = "layer"
@@ -102,7 +104,7 @@ class Block:
     residual: bool = True
     feed_forward: Literal["gelu", "relu", "swiglu"] | None = "gelu"
     expand: float = 4.0
-    final_norm: bool = True
+    final_norm: Literal["layer", "rms", "none"] | None = None
 
 
 SHARED_BLOCK = Block()
@@ -145,7 +147,7 @@ class Mixer(nn.Module):
     causal: bool = True
     native: ClassVar[Block] = SHARED_BLOCK
     position: ClassVar[str] = "none"
-    attends: ClassVar[bool] = False
+    attends: bool = False
     reference: ClassVar[str | None] = None
     heads: int = 1
 

@@ -116,11 +116,11 @@ class LanguageModel(SequenceModel):
         for index, each in enumerate(mixers):
             each.initialize(index, depth)
         setting = Setting(width, mixers[0].heads, reach, symbols)
-        self.encoding = make_encoding(name, places, setting, attends=mixer.attends)
+        self.encoding = make_encoding(name, places, setting, attends=any(each.attends for each in mixers))
         self.causal = self.online = all(each.causal for each in mixers)
         self.steps = all(each.steps for each in mixers) and self.encoding.steps and places != "randomized"
         self.reach = reach if self.encoding.bounded or needs_reach(places) else None
-        self.norm = NORMS[frame.norm if frame.final_norm else "none"](width)
+        self.norm = NORMS[frame.final_norm or frame.norm](width)
         self.head = nn.Linear(width, len(symbols))
 
     def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:

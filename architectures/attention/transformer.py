@@ -9,69 +9,53 @@ Glossary (paper <-> code):
     d_model  channels of the stream    <-> width      (D)
     d_k      channels of a head        <-> head_width (E = D / H)
     Q        queries                   <-> q          [B, H, L, E]
-    K, V     keys and values           <-> memory     a pair of [B, H, L, E]
+    K, V     keys and values           <-> memory     a pair of [B, G, L, E]
     W^Q; W^K, W^V; W^O                 <-> attention.query; attention.memory; attention.out
+    G        groups (Ainslie et al. 2023)              <-> kv_heads
+    CLA-n    sharing factor (Brandon et al. 2024)      <-> share
+    W        window (Jiang et al. 2023)                <-> window
+
+What a step keeps of each token, in numbers: ``2 G E`` for every ``share``-th layer, of the last ``window`` tokens.
 
 Differs from the papers: no dropout on the attention weights.
 """
 
 from typing import ClassVar
 
-import torch
-from torch import Tensor
+from architectures.base import Block, Positive
+from architectures.parts.attention import KernelName, MultiHead, head_width
+from architectures.parts.scores import ScoreName
+from architectures.parts.self_attention import Count, SelfAttention
 
-from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.attention import KernelName, Memory, MultiHead, attention_weights, head_width, remember
 
-
-class Transformer(Mixer):
+class Transformer(SelfAttention):
     """Causal multi-head self-attention.
 
     Args:
         width: channels ``D``, a multiple of twice the heads (RoPE turns the channels of a head in pairs).
         heads: attention heads ``H``.
-        kernel: ``math`` is the equation, ``flash`` FlashAttention as torch carries it, ``flash_attn`` the package;
-            ``auto`` takes flash where it can serve (see ``parts/attention.py``).
+        kv_heads: heads of keys and values, which divide ``heads``: 1 is multi-query, between is grouped-query
+            attention; 0 for as many as there are.
+        share: of so many neighbouring layers only the first has keys and values (cross-layer attention).
+        score: what compares a query and a key (``parts/scores.py``).
+        window: how many positions a query sees, its own included; 0 for all.
+        kernel: ``math`` is the equation, ``flash`` FlashAttention as torch carries it, ``flash_attn`` the package,
+            ``flex`` FlexAttention; ``auto`` takes flash where it can serve (see ``parts/attention.py``).
     """
 
     native: ClassVar[Block] = Block(norm="layer", placement="pre", feed_forward="gelu")
     position: ClassVar[str] = "rope"
-    attends: ClassVar[bool] = True
-    reference: ClassVar[str] = "math"
 
-    def __init__(self, width: int, *, heads: Positive = 4, kernel: KernelName = "auto") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: Positive = 4,
+        kv_heads: Count = 0,
+        share: Positive = 1,
+        score: ScoreName = "dot",
+        window: Count = 0,
+        kernel: KernelName = "auto",
+    ) -> None:
         head_width(width, heads, multiple=2)
-        self.heads = heads
-        self.attention = MultiHead(width, heads, kernel)
-
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        """Attend from every position of ``[B, L, D]`` to itself and all before."""
-        q, memory, bias = self._look(x, context)
-        return self.attention(q, memory, bias=bias, causal=True)
-
-    def weights(self, x: Tensor, context: Context) -> Tensor:
-        """Return the attention weights ``[B, H, L, L]``."""
-        q, (keys, _), bias = self._look(x, context)
-        return attention_weights(q, keys, bias=bias, causal=True)
-
-    def start(self, rows: int, like: Tensor) -> State:
-        """An empty cache: (keys and values, their positions)."""
-        return self.attention.blank(rows, like), torch.zeros(0, dtype=torch.long, device=like.device)
-
-    def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Add one position to the cache and attend from it to all of the cache."""
-        past, places = state
-        q, new = self._project(x[:, None], context)
-        memory, places = remember(past, new), torch.cat((places, context.positions))
-        bias = context.encoding.bias(q, places, context)
-        return self.attention(q, memory, bias=bias, causal=True)[:, 0], (memory, places)
-
-    def _look(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Tensor | None]:
-        q, memory = self._project(x, context)
-        return q, memory, context.encoding.bias(q, context.positions, context)
-
-    def _project(self, x: Tensor, context: Context) -> tuple[Tensor, Memory]:
-        """Return queries and memory with queries and keys turned to their places; the cache keeps turned keys."""
-        q, (keys, values) = self.attention.queries(x), self.attention.memorize(x)
-        return context.encoding.query(q, context), (context.encoding.key(keys, context), values)
+        super().__init__(MultiHead(width, heads, kernel, kv_heads=kv_heads, score=score), window=window, share=share)

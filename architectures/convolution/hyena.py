@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from architectures.base import Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import Choice
+from architectures.parts.backends import choose
 from architectures.parts.short_convolution import ShortConvolution
 
 FORMS = {"direct": long_convolution.direct, "fft": long_convolution.fft}
@@ -111,8 +111,7 @@ class Hyena(Mixer):
         kernel: Literal["auto", "direct", "fft"] = "auto",
     ) -> None:
         super().__init__()
-        form = "fft" if kernel == "auto" else kernel
-        self.choice = Choice(form, form, {})
+        self.choice = choose(kernel, cpu="fft", cuda="fft")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.order = order
         self.into = nn.Linear(width, (order + 1) * width)

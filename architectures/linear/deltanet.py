@@ -15,8 +15,8 @@ Glossary (Yang et al. <-> code, the layer is ``parts/delta_layer.py``, the rule 
 Differs from the paper: the short convolutions have a bias. As in the authors' code, queries are scaled by ``E^(-1/2)``.
 """
 
-from architectures.base import Positive
-from architectures.parts.delta_layer import DeltaKernel, DeltaLayer, Eigenvalues
+from architectures.base import Eigenvalues, Positive
+from architectures.parts.delta_layer import DeltaKernel, DeltaLayer
 
 
 class DeltaNet(DeltaLayer):

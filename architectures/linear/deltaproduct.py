@@ -19,8 +19,8 @@ Differs from the paper: the short convolutions have a bias. As in the authors' c
 and the output is gated.
 """
 
-from architectures.base import Positive
-from architectures.parts.delta_layer import DeltaKernel, DeltaLayer, Eigenvalues
+from architectures.base import Eigenvalues, Positive
+from architectures.parts.delta_layer import DeltaKernel, DeltaLayer
 
 
 class DeltaProduct(DeltaLayer):

@@ -16,8 +16,8 @@ Differs from the paper: queries and keys have ``D`` channels together, not ``3 D
 bias. As in the authors' code, queries are scaled by ``E^(-1/2)``.
 """
 
-from architectures.base import Positive
-from architectures.parts.delta_layer import DeltaKernel, DeltaLayer, Eigenvalues
+from architectures.base import Eigenvalues, Positive
+from architectures.parts.delta_layer import DeltaKernel, DeltaLayer
 
 
 class GatedDeltaNet(DeltaLayer):

@@ -29,7 +29,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import Choice
+from architectures.parts.backends import choose
 from architectures.parts.scans import diagonal
 
 FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
@@ -64,7 +64,7 @@ class LRU(Mixer):
         super().__init__()
         if r_min >= r_max:
             raise ValueError(f"r_min={r_min:g} must be less than r_max={r_max:g}")
-        self.choice = Choice("recurrent", "chunked", {}) if kernel == "auto" else Choice(kernel, kernel, {})
+        self.choice = choose(kernel, cpu="recurrent", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         nu = ring(inside(torch.rand(state)), r_min, r_max)
         self.nu_log = nn.Parameter(nu.log())

@@ -27,11 +27,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import Choice, choose
+from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
+from architectures.parts.backends import choose
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
+from architectures.parts.step_sizes import inverse_softplus, log_uniform
 
 
 def loop(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, signed: bool = False) -> Tensor:
@@ -94,12 +95,13 @@ class Mamba(Mixer):
         state: Positive = 16,
         expand: Positive = 2,
         conv: Positive = 4,
-        eigenvalues: Literal["positive", "signed"] = "positive",
+        eigenvalues: Eigenvalues = "positive",
         kernel: Literal["auto", "loop", "chunked", "mamba_ssm"] = "auto",
     ) -> None:
         super().__init__()
         self.signed = eigenvalues == "signed"
-        self.choice = self._choose(kernel)
+        cannot = "has positive eigenvalues alone" if self.signed else ""
+        self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="loop", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         inner, rank = expand * width, math.ceil(width / 16)
         self.parts = [rank, state, state]
@@ -110,19 +112,8 @@ class Mamba(Mixer):
         self.A_log = nn.Parameter(torch.arange(1.0, state + 1).log()[:, None].repeat(1, inner))
         self.D = nn.Parameter(torch.ones(inner))
         self.out = nn.Linear(inner, width, bias=False)
-        self._initialize_step_size(rank)
-
-    def _choose(self, kernel: str) -> Choice:
-        if not self.signed:
-            return choose(kernel, mamba_ssm.KERNEL, cpu="loop", cuda="chunked")
-        if kernel == mamba_ssm.KERNEL.name:
-            raise ValueError(f"kernel={kernel} has positive eigenvalues alone; eigenvalues=signed needs kernel=chunked")
-        return Choice("loop", "chunked", {}) if kernel == "auto" else Choice(kernel, kernel, {})
-
-    def _initialize_step_size(self, rank: int, shortest: float = 1e-3, longest: float = 1e-1) -> None:
         nn.init.uniform_(self.step_size.weight, -(rank**-0.5), rank**-0.5)
-        delta = torch.empty_like(self.step_size.bias.data).uniform_(math.log(shortest), math.log(longest)).exp()
-        self.step_size.bias.data.copy_(delta + torch.log(-torch.expm1(-delta)))  # softplus, inverted
+        self.step_size.bias.data.copy_(inverse_softplus(log_uniform(inner)))
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""

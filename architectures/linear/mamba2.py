@@ -23,19 +23,19 @@ State-Tracking in Linear RNNs Through Negative Eigenvalues", section 4).
 Differs from the paper: 8 heads instead of heads of 64 channels.
 """
 
-import math
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.base import Block, Context, Mixer, Positive, State
+from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
 from architectures.parts.attention import head_width
 from architectures.parts.backends import choose
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import decay
 from architectures.parts.short_convolution import ShortConvolution
+from architectures.parts.step_sizes import inverse_softplus, log_uniform
 
 FORMS: dict[str, decay.Form] = {
     "recurrent": decay.recurrent,
@@ -73,7 +73,7 @@ class Mamba2(Mixer):
         groups: Positive = 1,
         expand: Positive = 2,
         conv: Positive = 4,
-        eigenvalues: Literal["positive", "signed"] = "positive",
+        eigenvalues: Eigenvalues = "positive",
         kernel: Literal["auto", "recurrent", "parallel", "chunked", "mamba_ssm"] = "auto",
     ) -> None:
         super().__init__()
@@ -82,15 +82,13 @@ class Mamba2(Mixer):
         if heads % groups:
             raise ValueError(f"heads={heads} must be a multiple of groups={groups}; groups=1 always serves")
         self.signed, self.heads, self.groups = eigenvalues == "signed", heads, groups
-        if self.signed and kernel == "mamba_ssm":
-            raise ValueError("kernel=mamba_ssm has positive decays alone; eigenvalues=signed needs kernel=chunked")
-        kernel = "chunked" if self.signed and kernel == "auto" else kernel
-        self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="chunked", cuda="chunked")
+        cannot = "has positive eigenvalues alone" if self.signed else ""
+        self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="chunked", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.parts, self.branches = [inner, shared, shared], [inner, inner + 2 * shared, heads]
         self.into = nn.Linear(width, sum(self.branches), bias=False)
         self.convolution = ShortConvolution(inner + 2 * shared, conv)
-        self.step_size = nn.Parameter(inverse_softplus(log_uniform(heads, 1e-3, 1e-1)))
+        self.step_size = nn.Parameter(inverse_softplus(log_uniform(heads)))
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
         self.D = nn.Parameter(torch.ones(heads))
         self.scale = nn.Parameter(torch.ones(inner))
@@ -160,13 +158,3 @@ class Mamba2(Mixer):
         gated = (y + self.D[:, None] * x).flatten(-2) * F.silu(gate)
         gated = gated.unflatten(-1, (self.groups, -1))
         return self.out(self.scale * F.rms_norm(gated, gated.shape[-1:], eps=1e-5).flatten(-2))
-
-
-def log_uniform(count: int, low: float, high: float) -> Tensor:
-    """Draw numbers whose logarithms are uniform."""
-    return torch.empty(count).uniform_(math.log(low), math.log(high)).exp()
-
-
-def inverse_softplus(x: Tensor) -> Tensor:
-    """Return what softplus maps to ``x``."""
-    return x + torch.log(-torch.expm1(-x))

@@ -34,7 +34,8 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import Choice
+from architectures.parts.backends import choose
+from architectures.parts.step_sizes import log_uniform
 
 
 class S4D(Mixer):
@@ -65,8 +66,7 @@ class S4D(Mixer):
         super().__init__()
         if state % 2:
             raise ValueError(f"state={state} must be even, for states come in pairs: {state + 1}")
-        form = "convolution" if kernel == "auto" else kernel
-        self.choice = Choice(form, form, {})
+        self.choice = choose(kernel, cpu="convolution", cuda="convolution")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.discretize = DISCRETIZATIONS[discretization]
         decay, frequency = INITS[init](state)
@@ -74,7 +74,7 @@ class S4D(Mixer):
         self.decay_log = nn.Parameter(decay.log().repeat(width, 1))
         self.frequency = None if frequency is None else nn.Parameter(frequency.repeat(width, 1))
         self.C = nn.Parameter(torch.randn(parts, width, state // parts) * parts**-0.5)
-        self.delta_log = nn.Parameter(torch.empty(width, 1).uniform_(math.log(0.001), math.log(0.1)))
+        self.delta_log = nn.Parameter(log_uniform(width, 1).log())
         self.D = nn.Parameter(torch.randn(width))
         self.glu = nn.Linear(width, 2 * width)
 

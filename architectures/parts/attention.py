@@ -1,19 +1,23 @@
-"""Multi-head scaled dot-product attention: every query takes a weighted mean of the values, by likeness to their keys.
+"""Multi-head attention: every query takes a weighted mean of the values, by likeness to their keys.
 
 Vaswani et al. 2017, "Attention Is All You Need", section 3.2: equation 1 is :func:`attend`, section 3.2.2 is
-:class:`MultiHead`.
+:class:`MultiHead`. Other scores than the scaled dot product are in ``scores.py``. With fewer heads of keys and values,
+``G``, than of queries, ``H``, it is multi-query (Shazeer 2019, "Fast Transformer Decoding", section 3) or grouped-query
+attention (Ainslie et al. 2023, "GQA", section 2.2).
 
-Three forms compute the same function:
+Four forms compute the same function:
 
 ==========  ==================================================  ====================================================
 kernel      what it is                                          what it cannot do
 ==========  ==================================================  ====================================================
 math        the equation                                        nothing
-flash       FlashAttention as torch carries it, pinned          an additive bias (ALiBi); causal queries that are
-            (``kernels/sdpa.py``)                               neither one nor all; on CUDA: float32, heads wider
-                                                                than 256, devices before Ampere
-flash_attn  FlashAttention 2 from its authors' package          an additive bias; CPUs; on CUDA the same as flash
-            (``kernels/flash_attn.py``)
+flash       FlashAttention as torch carries it, pinned          an additive bias (ALiBi); a window; causal queries
+            (``kernels/sdpa.py``)                               that are neither one nor all; on CUDA: float32,
+                                                                heads wider than 256, devices before Ampere
+flash_attn  FlashAttention 2 from its authors' package          an additive bias; CPUs; on CUDA the same as flash,
+            (``kernels/flash_attn.py``)                         but for windows
+flex        FlexAttention as torch carries it, compiled         CPUs; heads narrower than 16
+            (``kernels/flex.py``)
 ==========  ==================================================  ====================================================
 
 ``auto`` is flash wherever it can serve, and math elsewhere. On one CPU core (B=64, H=4, E=16, float32, forward and
@@ -21,7 +25,8 @@ backward) flash was as fast as math at length 1, about 2-3 times faster at 4 to 
 """
 
 import math
-from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Literal
 
 import torch
@@ -29,13 +34,14 @@ from torch import Tensor, nn
 
 from architectures.base import causal_mask
 from architectures.parts.backends import fold_replicas
-from architectures.parts.kernels import flash_attn, replicas, require, sdpa
+from architectures.parts.kernels import flash_attn, flex, replicas, require, sdpa
+from architectures.parts.scores import SCORES, Score, ScoreName, scaled_dot
 
-KernelName = Literal["auto", "math", "flash", "flash_attn"]
+KernelName = Literal["auto", "math", "flash", "flash_attn", "flex"]
 Memory = tuple[Tensor, Tensor]
-"""Keys and values, each ``[B, H, L, E]``: what a query looks up, and what a step keeps."""
+"""Keys and values, each ``[B, G, L, E]``: what a query looks up, and what a step keeps."""
 
-FAST = {"flash": sdpa, "flash_attn": flash_attn}
+FAST: dict[str, ModuleType] = {"flash": sdpa, "flash_attn": flash_attn, "flex": flex}
 
 
 def kernel_record(kernel: KernelName) -> str:
@@ -52,27 +58,42 @@ def attend(
     *,
     bias: Tensor | None = None,
     causal: bool = False,
+    window: int = 0,
+    score: Score = scaled_dot,
     kernel: KernelName = "auto",
 ) -> Tensor:
-    """Attention (equation 1): queries ``[B, H, Lq, E]``, keys and values ``[B, H, Lk, E]`` give ``[B, H, Lq, E]``.
+    """Attention (equation 1): queries ``[B, H, Lq, E]``, keys and values ``[B, G, Lk, E]`` give ``[B, H, Lq, E]``.
 
     Args:
-        bias: added to the scaled scores; broadcasts to ``[B, H, Lq, Lk]``.
+        bias: added to the scores; ``[(B,) H, Lq, Lk]``, or anything that broadcasts to it in ``math``.
         causal: the queries belong to the last ``Lq`` of the ``Lk`` positions, and each sees the keys up to its own.
+        window: causal queries see only the last so many keys, their own included; 0 for all.
+        score: what compares queries and keys.
         kernel: the form; a named one that cannot do what is asked raises ``ValueError``.
     """
-    kernel = resolve(kernel, q, k, bias, causal)
+    window = narrows(window, k)
+    kernel = resolve(kernel, q, k, bias, causal, window, score)
+    k, v = repeat_heads(k, q.shape[1]), repeat_heads(v, q.shape[1])
     if kernel in FAST:
-        return _fast(FAST[kernel].attend, q, k, v, causal)
-    weights = attention_weights(q, k, bias=bias, causal=causal)
+        return _fast(FAST[kernel], q, k, v, bias, causal, window)
+    weights = attention_weights(q, k, bias=bias, causal=causal, window=window, score=score)
     return torch.einsum("bhqk,bhke->bhqe", weights.to(v.dtype), v)
 
 
-def resolve(kernel: KernelName, q: Tensor, k: Tensor, bias: Tensor | None, causal: bool) -> KernelName:
+def resolve(
+    kernel: KernelName,
+    q: Tensor,
+    k: Tensor,
+    bias: Tensor | None,
+    causal: bool,
+    window: int = 0,
+    score: Score = scaled_dot,
+) -> KernelName:
     """Return the form that serves these arguments; ``ValueError`` where the one named cannot."""
     if kernel == "math":
         return kernel
-    why = _cannot("flash" if kernel == "auto" else kernel, q, k, bias, causal)
+    asked = "flash" if kernel == "auto" else kernel
+    why = FAST[asked].cannot(q, k, bias, causal, window) if score is scaled_dot else "computes scaled dot products only"
     if kernel == "auto":
         return "math" if why else "flash"
     if why:
@@ -80,30 +101,50 @@ def resolve(kernel: KernelName, q: Tensor, k: Tensor, bias: Tensor | None, causa
     return kernel
 
 
-def attention_weights(q: Tensor, k: Tensor, *, bias: Tensor | None = None, causal: bool = False) -> Tensor:
-    """Return ``softmax(q k^T / sqrt(E) + bias)``, ``[B, H, Lq, Lk]``; every row sums to one."""
-    scores = torch.einsum("bhqe,bhke->bhqk", q, k) / math.sqrt(q.shape[-1])
+def attention_weights(
+    q: Tensor,
+    k: Tensor,
+    *,
+    bias: Tensor | None = None,
+    causal: bool = False,
+    window: int = 0,
+    score: Score = scaled_dot,
+) -> Tensor:
+    """Return ``softmax(score(q, k) + bias)``, ``[B, H, Lq, Lk]``; every row sums to one."""
+    scores = score(q, repeat_heads(k, q.shape[1]))
     if bias is not None:
         scores = scores + bias
     if causal:
-        seen = causal_mask(k.shape[-2], q.device)[-q.shape[-2] :]
-        scores = scores.masked_fill(~seen, -math.inf)
+        seen = causal_mask(k.shape[-2], q.device)
+        seen = seen.triu(1 - window) if window else seen
+        scores = scores.masked_fill(~seen[-q.shape[-2] :], -math.inf)
     return scores.softmax(dim=-1)
 
 
-def _cannot(kernel: str, q: Tensor, k: Tensor, bias: Tensor | None, causal: bool) -> str | None:
-    return "takes no additive bias such as ALiBi's" if bias is not None else FAST[kernel].cannot(q, k, causal)
+def narrows(window: int, k: Tensor) -> int:
+    """Return a window, or 0 where it is no narrower than the keys."""
+    return window if window < k.shape[-2] else 0
 
 
-def _fast(kernel: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+def repeat_heads(x: Tensor, heads: int) -> Tensor:
+    """Give neighbouring heads of queries the same keys or values: ``[B, G, L, E]`` to ``[B, H, L, E]``."""
+    groups = x.shape[1]
+    return x if groups == heads else x[:, :, None].expand(-1, -1, heads // groups, -1, -1).flatten(1, 2)
+
+
+def _fast(
+    kernel: ModuleType, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, causal: bool, window: int
+) -> Tensor:
     """Call a kernel; a population, which no kernel can batch on every device, becomes more rows."""
+    call = partial(kernel.attend, causal=causal, window=window)
+    tensors = (q, k, v) if bias is None else (q, k, v, bias)
     if not replicas():
-        return kernel(q, k, v, causal)
+        return call(*tensors)
 
-    def rows(*stacked: Tensor) -> Tensor:  # [R, B, H, L, E] each
-        return kernel(*(x.flatten(0, 1) for x in stacked), causal).unflatten(0, stacked[0].shape[:2])
+    def rows(*stacked: Tensor) -> Tensor:  # [R, B, H, L, E] each; biases [R, (B,) H, Lq, Lk]
+        return call(*(x.flatten(0, -4) for x in stacked)).unflatten(0, stacked[0].shape[:2])
 
-    return fold_replicas(rows, q, k, v)
+    return fold_replicas(rows, *tensors)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -126,6 +167,14 @@ def head_width(width: int, heads: int, multiple: int = 1) -> int:
     return width // heads
 
 
+def key_value_heads(kv_heads: int, heads: int) -> int:
+    """Return the heads ``G`` of keys and values, 0 being as many as queries have; ``ValueError`` unless it divides."""
+    if kv_heads and heads % kv_heads:
+        nearest = min((n for n in range(1, heads + 1) if heads % n == 0), key=lambda n: abs(n - kv_heads))
+        raise ValueError(f"kv_heads={kv_heads} must divide heads={heads}; the nearest that does is {nearest}")
+    return kv_heads or heads
+
+
 def remember(past: Memory, new: Memory) -> Memory:
     """Append new keys and values to past ones."""
     if not past[0].shape[2]:
@@ -141,31 +190,45 @@ class MultiHead(nn.Module):
     consistent difference to reversal and majority over seven seeds.
     """
 
-    def __init__(self, width: int, heads: int, kernel: KernelName = "auto") -> None:
+    def __init__(
+        self, width: int, heads: int, kernel: KernelName = "auto", *, kv_heads: int = 0, score: ScoreName = "dot"
+    ) -> None:
         super().__init__()
         self.heads, self.head_width = heads, head_width(width, heads)
+        self.kv_heads = key_value_heads(kv_heads, heads)
+        self.score = SCORES[score](heads, self.head_width)
         self.kernel, self.resolved, self.kernel_in_use = kernel, kernel, kernel_record(kernel)
         self.query = nn.Linear(width, width)
-        self.memory = nn.Linear(width, 2 * width)
+        self.memory = nn.Linear(width, 2 * self.kv_heads * self.head_width)
         self.out = nn.Linear(width, width)
 
     def queries(self, x: Tensor) -> Tensor:
         """Project ``[B, L, D]`` to queries ``[B, H, L, E]``."""
-        return split_heads(self.query(x), self.heads)
+        return self.score.query(split_heads(self.query(x), self.heads))
 
     def memorize(self, x: Tensor) -> Memory:
-        """Project ``[B, L, D]`` to keys and values ``[B, H, L, E]``."""
-        key, value = self.memory(x).chunk(2, dim=-1)
-        return split_heads(key, self.heads), split_heads(value, self.heads)
+        """Project ``[B, L, D]`` to keys and values ``[B, G, L, E]``."""
+        keys, values = (split_heads(part, self.kv_heads) for part in self.memory(x).chunk(2, dim=-1))
+        return self.score.key(keys), values
 
     def blank(self, rows: int, like: Tensor) -> Memory:
         """Return a memory of nothing, for the start of stepping."""
-        nothing = like.new_zeros(rows, self.heads, 0, self.head_width)
+        nothing = like.new_zeros(rows, self.kv_heads, 0, self.head_width)
         return nothing, nothing
 
-    def forward(self, q: Tensor, memory: Memory, *, bias: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self, q: Tensor, memory: Memory, *, bias: Tensor | None = None, causal: bool = False, window: int = 0
+    ) -> Tensor:
         """Look the queries ``[B, H, Lq, E]`` up in a memory and join the heads: ``[B, Lq, D]``."""
-        kernel = resolve(self.kernel, q, memory[0], bias, causal)
+        score = self.score.function
+        kernel = resolve(self.kernel, q, memory[0], bias, causal, narrows(window, memory[0]), score)
         if kernel != self.resolved:
             self.resolved, self.kernel_in_use = kernel, kernel_record(kernel)
-        return self.out(merge_heads(attend(q, *memory, bias=bias, causal=causal, kernel=kernel)))
+        mixed = attend(q, *memory, bias=bias, causal=causal, window=window, score=score, kernel=kernel)
+        return self.out(merge_heads(mixed))
+
+    def weights(
+        self, q: Tensor, keys: Tensor, *, bias: Tensor | None = None, causal: bool = False, window: int = 0
+    ) -> Tensor:
+        """Return the weights ``[B, H, Lq, Lk]`` with which :meth:`forward` looks the queries up."""
+        return attention_weights(q, keys, bias=bias, causal=causal, window=window, score=self.score.function)

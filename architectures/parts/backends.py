@@ -1,6 +1,6 @@
 """Backends: which implementation a mixer runs, and how a population runs through one that torch cannot batch.
 
-A mixer with a ``kernel`` option has plain forms of its own and at most one package with a fast one.
+A mixer with a ``kernel`` option has plain forms of its own and one package with a fast one at most.
 :func:`choose` resolves the option. Packages know nothing of ``torch.func.vmap``; their files fold the axis of
 replicas into another one, by hand, and :func:`fold_replicas` calls them at the right moment.
 """
@@ -35,17 +35,20 @@ class Choice:
         return self.records.get(form, form)
 
 
-def choose(kernel: str, package: Kernel, *, cpu: str, cuda: str) -> Choice:
+def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, cannot: str = "") -> Choice:
     """Resolve the option ``kernel``; ``cpu`` and ``cuda`` are the plain forms that ``auto`` takes.
 
-    ``auto`` takes the package on a GPU where it is usable. A package asked for by name that is not usable raises
-    :class:`~architectures.parts.kernels.KernelMissing`.
+    ``auto`` takes the package on a GPU where it is usable, unless ``cannot`` says why it does not serve. A package
+    asked for by name that is not usable raises :class:`~architectures.parts.kernels.KernelMissing`, one that does not
+    serve ``ValueError``.
     """
-    if kernel == package.name:
+    if package is not None and kernel == package.name:
+        if cannot:
+            raise ValueError(f"kernel={kernel} {cannot}; use auto or {cuda}")
         return Choice(kernel, kernel, {kernel: require(package)})
     if kernel != "auto":
         return Choice(kernel, kernel, {})
-    if package.obstacle() is None:
+    if package is not None and not cannot and package.obstacle() is None:
         return Choice(cpu, package.name, {package.name: require(package)})
     return Choice(cpu, cuda, {})
 

@@ -10,7 +10,6 @@ precision no number of layers tells odd from even at every length; with ``beta =
 al. 2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", theorem 1).
 """
 
-import math
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
@@ -18,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.base import Block, Context, Mixer, State
+from architectures.base import Block, Context, Eigenvalues, Mixer, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
 from architectures.parts.backends import choose
 from architectures.parts.kernels import fla
 from architectures.parts.scans import delta
 from architectures.parts.short_convolution import ShortConvolution
+from architectures.parts.step_sizes import inverse_softplus, log_uniform
 
 DeltaKernel = Literal["auto", "recurrent", "chunked", "fla"]
-Eigenvalues = Literal["positive", "signed"]
 
 FORMS: dict[str, Callable[..., Tensor]] = {
     "recurrent": delta.recurrent,
@@ -136,12 +135,11 @@ class Decay(nn.Module):
     ``softplus(b)`` log-uniform in [0.001, 0.1].
     """
 
-    def __init__(self, width: int, heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.step_size = nn.Linear(width, heads)
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
-        size = torch.empty(heads).uniform_(math.log(shortest), math.log(longest)).exp()
-        self.step_size.bias.data.copy_(size + torch.log(-torch.expm1(-size)))  # softplus, inverted
+        self.step_size.bias.data.copy_(inverse_softplus(log_uniform(heads)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the state of each head is multiplied with, as a logarithm."""

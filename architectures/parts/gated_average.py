@@ -16,15 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import Choice, choose
+from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
+from architectures.parts.backends import choose
 from architectures.parts.kernels import fla
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
 
 AverageKernel = Literal["auto", "recurrent", "chunked", "fla"]
 Candidate = Literal["positive", "linear"]
-Eigenvalues = Literal["positive", "signed"]
 
 FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
 SWING = {"positive": 1, "signed": 2}
@@ -66,7 +65,8 @@ class GatedAverage(Mixer):
         kernel: AverageKernel = "auto",
     ) -> None:
         super().__init__()
-        self.choice = choose_scan(kernel, eigenvalues)
+        cannot = "has positive eigenvalues alone" if eigenvalues == "signed" else ""  # it takes logarithms of decays
+        self.choice = choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.positive, self.swing = candidate == "positive", SWING[eigenvalues]
         self.inner = expand * width
@@ -105,12 +105,3 @@ class GatedAverage(Mixer):
 
     def _decay(self, logit: Tensor) -> Tensor:
         return 1 - self.swing * logit.sigmoid()
-
-
-def choose_scan(kernel: AverageKernel, eigenvalues: Eigenvalues) -> Choice:
-    """Resolve the kernel; the package takes logarithms of decays, which negative ones have not."""
-    if eigenvalues == "positive":
-        return choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked")
-    if kernel == "fla":
-        raise ValueError("kernel=fla cannot be used here: it has no signed eigenvalues; recurrent and chunked have")
-    return Choice("recurrent", "chunked", {}) if kernel == "auto" else Choice(kernel, kernel, {})

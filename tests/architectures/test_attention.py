@@ -183,7 +183,7 @@ def test_heads_are_neighbouring_channels() -> None:
 def _ran_flash(monkeypatch: pytest.MonkeyPatch, **call: object) -> bool:
     """Whether ``auto`` called FlashAttention."""
     calls = []
-    monkeypatch.setattr(sdpa, "attend", lambda *inputs: calls.append(inputs) or inputs[0])
+    monkeypatch.setattr(sdpa, "attend", lambda *inputs, **sight: calls.append(inputs) or inputs[0])
     queries = call.pop("queries", 5)
     attend(*qkv(queries, 5), **call)
     return bool(calls)
@@ -191,7 +191,14 @@ def _ran_flash(monkeypatch: pytest.MonkeyPatch, **call: object) -> bool:
 
 @pytest.mark.parametrize(
     ("call", "flash"),
-    [({}, True), ({"causal": True}, True), ({"bias": torch.zeros(5)}, False), ({"causal": True, "queries": 2}, False)],
+    [
+        ({}, True),
+        ({"causal": True}, True),
+        ({"causal": True, "window": 5}, True),
+        ({"causal": True, "window": 4}, False),
+        ({"bias": torch.zeros(5)}, False),
+        ({"causal": True, "queries": 2}, False),
+    ],
 )
 def test_auto_takes_flash_where_it_can(monkeypatch: pytest.MonkeyPatch, call: dict, flash: bool) -> None:
     assert _ran_flash(monkeypatch, **call) is flash

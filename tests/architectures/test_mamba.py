@@ -105,7 +105,7 @@ def test_signed_eigenvalues(kernel: str, length: int) -> None:
 
 
 def test_signed_eigenvalues_have_no_package() -> None:
-    with pytest.raises(ValueError, match="eigenvalues=signed needs kernel=chunked"):
+    with pytest.raises(ValueError, match="kernel=mamba_ssm has positive eigenvalues alone; use auto or chunked"):
         make("mamba_ssm", eigenvalues="signed")
     assert make("auto", eigenvalues="signed").choice == Choice("loop", "chunked", {})
 

@@ -139,5 +139,5 @@ def test_package_serves_a_population(package: None) -> None:
 
 
 def test_package_has_no_signed_eigenvalues() -> None:
-    with pytest.raises(ValueError, match="kernel=fla cannot be used here: it has no signed eigenvalues"):
+    with pytest.raises(ValueError, match="kernel=fla has positive eigenvalues alone; use auto or chunked"):
         MinGRU(WIDTH, eigenvalues="signed", kernel="fla")

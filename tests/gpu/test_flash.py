@@ -28,10 +28,10 @@ def qkv(length: int, dtype: torch.dtype, head: int = 16) -> list[Tensor]:
     return [torch.randn(ROWS, HEADS, length, head, device="cuda", dtype=dtype, requires_grad=True) for _ in range(3)]
 
 
-def exactly(inputs: list[Tensor], bias: Tensor | None, causal: bool) -> tuple[Tensor, list[Tensor]]:
+def exactly(inputs: list[Tensor], bias: Tensor | None, causal: bool, window: int = 0) -> tuple[Tensor, list[Tensor]]:
     """The equation in float64, and the inputs in float64."""
     exact = [x.detach().double().requires_grad_() for x in inputs]
-    return attend(*exact, bias=bias, causal=causal, kernel="math"), exact
+    return attend(*exact, bias=bias, causal=causal, window=window, kernel="math"), exact
 
 
 def gradients(out: Tensor, inputs: list[Tensor]) -> list[Tensor]:
@@ -66,6 +66,17 @@ def test_float32_is_refused_by_name_and_is_math_otherwise(kernel: KernelName) ->
     with pytest.raises(ValueError, match=f"kernel={kernel} takes float16 or bfloat16 on CUDA, not float32"):
         attend(*inputs, causal=True, kernel=kernel)
     assert torch.equal(attend(*inputs, causal=True), attend(*inputs, causal=True, kernel="math"))
+
+
+@needs_package
+@each_dtype
+@pytest.mark.parametrize("window", [1, 7, 64])
+def test_windows(window: int, dtype: torch.dtype) -> None:
+    inputs = qkv(65, dtype)
+    out = attend(*inputs, causal=True, window=window, kernel="flash_attn")
+    expected, exact = exactly(inputs, None, True, window)
+    assert gap([out], [expected]) < TOLERANCE[dtype]
+    assert gap(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
 
 
 @needs_package

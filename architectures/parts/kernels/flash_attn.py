@@ -9,22 +9,24 @@ flash-attn 2 and 4 share the import name ``flash_attn``; only version 2 has the 
 from torch import Tensor
 
 from architectures.parts.backends import cuda_package
-from architectures.parts.kernels.sdpa import cannot_on_cuda
+from architectures.parts.kernels.sdpa import NO_BIAS, cannot_on_cuda
 
 KERNEL = cuda_package("flash_attn", "flash", "flash_attn_2_cuda", "flash-attn")
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool, slopes: Tensor | None = None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0, slopes: Tensor | None = None) -> Tensor:
     """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each; causal queries are the last of all.
 
-    ``slopes`` are ALiBi's, float32 ``[H]``: the package takes them instead of a bias and measures distance by index.
+    ``window`` is how many keys a query sees, its own included; 0 for all. ``slopes`` are ALiBi's, float32 ``[H]``:
+    the package takes them instead of a bias and measures distance by index.
     """
     from flash_attn import flash_attn_func
 
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [B, L, H, E]
-    return flash_attn_func(q, k, v, causal=causal, alibi_slopes=slopes).transpose(1, 2)
+    sides = (window - 1, 0) if window else (-1, -1)
+    return flash_attn_func(q, k, v, causal=causal, window_size=sides, alibi_slopes=slopes).transpose(1, 2)
 
 
-def cannot(q: Tensor, k: Tensor, causal: bool) -> str | None:
+def cannot(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, window: int) -> str | None:
     """Say why this is out of reach; ``None`` where it is not."""
-    return cannot_on_cuda(q)
+    return cannot_on_cuda(q) if bias is None else NO_BIAS

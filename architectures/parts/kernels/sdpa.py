@@ -15,17 +15,22 @@ from architectures.parts.kernels import Kernel
 HALF = (torch.float16, torch.bfloat16)
 WIDEST_HEAD = 256
 AMPERE = (8, 0)
+NO_BIAS = "takes no additive bias such as ALiBi's"
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0) -> Tensor:
     """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each."""
     causal = causal and q.shape[-2] > 1  # a single query is the last and sees all; torch would make it the first
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
-def cannot(q: Tensor, k: Tensor, causal: bool) -> str | None:
+def cannot(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, window: int) -> str | None:
     """Say why this is out of reach; ``None`` where it is not."""
+    if bias is not None:
+        return NO_BIAS
+    if window:
+        return "takes no sliding window"
     if causal and q.shape[-2] not in (1, k.shape[-2]):
         return "takes causal queries for all keys or for the last, not for some"
     return None if q.device.type == "cpu" else _obstacle() or cannot_on_cuda(q)

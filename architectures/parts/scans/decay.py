@@ -87,7 +87,7 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | Non
     chunk = chunk or (CHUNK if log_decay.shape[-1] == 1 else ROW_CHUNK)
     if length <= chunk:
         return parallel(q, k, v, log_decay)
-    chunk = math.ceil(length / math.ceil(length / chunk))  # 65 positions are 2 chunks of 33, not 64 and much padding
+    chunk = diagonal.even(length, chunk)
     q, k, v, log_decay = (diagonal.split(x, chunk, dim=-2) for x in (q, k, v, log_decay))  # [..., K, c, E]
     since = log_decay.cumsum(-2)
     until = F.pad(log_decay[..., 1:, :], (0, 0, 0, 1)).flip(-2).cumsum(-2).flip(-2)

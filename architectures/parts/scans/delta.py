@@ -15,8 +15,6 @@ Shapes in all of them, where ``...`` is batch and heads: queries and keys ``[...
 broadcasting. The result is ``[..., L, V]``.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -55,7 +53,7 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor, ch
     64 at lengths 40 to 200 (83 ms against 75 and 104 at 200).
     """
     length = v.shape[-2]
-    chunk = even(length, chunk)
+    chunk = diagonal.even(length, chunk)
     q, k, v, beta, log_decay = (diagonal.split(x, chunk, dim=-2) for x in (q, k, v, beta, log_decay))  # [..., K, c, E]
     written = beta * k
     kept = decay.between(log_decay)[..., 0].exp()  # [..., K, c, c]
@@ -69,11 +67,6 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor, ch
     entering = hand_over(forgotten - last @ stale, last @ fresh)
     out = seen @ (fresh - stale @ entering) + (since * q) @ entering
     return out.flatten(-3, -2)[..., :length, :]
-
-
-def even(length: int, chunk: int) -> int:
-    """Return the size of equal chunks of at most ``chunk``: 65 are 2 chunks of 33, not of 64 and much padding."""
-    return math.ceil(length / math.ceil(length / chunk))
 
 
 def solve(below: Tensor, right: Tensor) -> Tensor:

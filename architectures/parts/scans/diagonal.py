@@ -62,3 +62,8 @@ def split(x: Tensor, chunk: int, dim: int) -> Tensor:
     missing = -x.shape[dim] % chunk
     after = x.dim() - 1 - dim % x.dim()
     return F.pad(x, (0, 0) * after + (0, missing)).unflatten(dim, (-1, chunk))
+
+
+def even(length: int, chunk: int) -> int:
+    """Return the size of equal chunks of at most ``chunk``: 65 are 2 chunks of 33, not of 64 and much padding."""
+    return math.ceil(length / math.ceil(length / chunk))

@@ -1,0 +1,21 @@
+"""Step sizes of state spaces as they start: log-uniform, given as what softplus or exp maps to them.
+
+Gu et al. 2022, "How to Train Your HiPPO", section 5; the range is that of the authors of S4 and Mamba.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+SHORTEST, LONGEST = 1e-3, 1e-1
+
+
+def log_uniform(*shape: int, low: float = SHORTEST, high: float = LONGEST) -> Tensor:
+    """Draw numbers whose logarithms are uniform."""
+    return torch.empty(shape).uniform_(math.log(low), math.log(high)).exp()
+
+
+def inverse_softplus(x: Tensor) -> Tensor:
+    """Return what softplus maps to ``x``."""
+    return x + torch.log(-torch.expm1(-x))
