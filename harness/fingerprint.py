@@ -1,16 +1,19 @@
 """Fingerprints: which code a record was made with.
 
 The fingerprint of an architecture or a task is a hash of its file and of every file of its own room that it imports,
-comments and docstrings stripped, so that a reworded comment changes nothing and a changed equation does.
+comments and docstrings stripped, so that a reworded comment changes nothing and a changed equation does. Entries that
+an option names, such as the layers of a hybrid, count as well.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from harness.catalog import ROOMS, Entry, Kind
+from harness.catalog import ROOMS, Catalog, Entry, Kind
+from harness.errors import UserError
+from harness.options import Value, options_of
 
 _HOME = Path(__file__).resolve().parent.parent
 _ALWAYS: dict[Kind, tuple[str, ...]] = {
@@ -19,9 +22,25 @@ _ALWAYS: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def fingerprint(entry: Entry) -> str:
-    """Return twelve hexadecimal digits of the code behind an entry."""
-    files = {f for f in (entry.path, *map(_file_of, (entry.module, *_ALWAYS[entry.kind]))) if f}
+def fingerprint_of(kind: Kind, name: str, options: Mapping[str, Value], catalog: Catalog) -> str:
+    """Return the fingerprint of an entry with options."""
+    entry, known = catalog.find(kind, name), catalog.entries[kind]
+    values = _defaults(entry) | dict(options)
+    words = (word for value in values.values() if isinstance(value, str) for word in value.split("+"))
+    return fingerprint(entry, *(known[word] for word in words if word in known))
+
+
+def _defaults(entry: Entry) -> dict[str, Value]:
+    try:
+        return {option.name: option.default for option in options_of(entry).values()}
+    except UserError:
+        return {}  # it does not import today, which does not change what its record was made with
+
+
+def fingerprint(entry: Entry, *named: Entry) -> str:
+    """Return twelve hexadecimal digits of the code behind an entry and those that its options name."""
+    modules = (*(each.module for each in (entry, *named)), *_ALWAYS[entry.kind])
+    files = {f for f in (entry.path, *(each.path for each in named), *map(_file_of, modules)) if f}
     pending = list(files)
     while pending:
         new = set(_imports(pending.pop(), ROOMS[entry.kind])) - files

@@ -13,7 +13,7 @@ A suite that has any says so in ``[[known]]`` tables. What does not appear is re
 about the claim's task, or about one that it names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from annotated_types import Ge, Le, MinLen
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from harness.catalog import Catalog
-from harness.options import Spec, Value
+from harness.options import Spec
 
 Share = Annotated[float, Ge(0), Le(1)]
 BOUNDS = ("least", "most", "above")
@@ -94,11 +94,11 @@ def verdict(held: Sequence[bool | None]) -> str:
     return "not measured" if None in held else "appears"
 
 
-def canonical(known: Known, model: Mapping[str, Value], catalog: Catalog) -> Known:
-    """Write all specs as the tables of a run do; ``model`` are the options for every architecture of the suite."""
+def canonical(known: Known, label: Callable[[str], str], catalog: Catalog) -> Known:
+    """Write specs in one form: tasks as the catalog does, architectures by ``label``."""
 
     def model_of(text: str) -> str:
-        return str(Spec.parse("architecture", text, catalog).with_defaults(model, catalog)) if text else ""
+        return label(text) if text else ""
 
     def task_of(text: str) -> str:
         return str(Spec.parse("task", text, catalog)) if text else ""

@@ -1,7 +1,7 @@
 """The plan: a suite made concrete. Which cells there are, what cannot be asked of whom, and where each is evaluated."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -208,7 +208,7 @@ def _check_known(plan: Plan) -> None:
         for architecture, question in plan.pairs
         for variant in question.variants
     }
-    for known in (canonical(each, plan.suite.model, plan.catalog) for each in plan.suite.known):
+    for known in (canonical(each, partial(_label, plan=plan), plan.catalog) for each in plan.suite.known):
         for each in known.expect:
             for name in filter(None, (each.architecture, each.above)):
                 task = each.task or known.task

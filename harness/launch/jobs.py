@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.cell import Cell, group
 from harness.errors import UserError
-from harness.fingerprint import fingerprint
+from harness.fingerprint import fingerprint_of
 from harness.launch.worker import Job
 from harness.plan import Plan, Variant
 from harness.store.folder import RunFolder
@@ -95,8 +95,10 @@ def lacks(folder: RunFolder, cell: Cell, variants: Sequence[Variant], samples: i
 
 
 def _changed(cell: Cell, fingerprints: dict[str, str], plan: Plan) -> bool:
-    entries = [plan.catalog.find(spec.kind, spec.name) for spec in (cell.architecture, cell.task)]
-    return any(fingerprints.get(entry.kind) != fingerprint(entry) for entry in entries)
+    return any(
+        fingerprints.get(spec.kind) != fingerprint_of(spec.kind, spec.name, dict(spec.options), plan.catalog)
+        for spec in (cell.architecture, cell.task)
+    )
 
 
 def _from_plugin(cell: Cell, plan: Plan) -> bool:

@@ -20,7 +20,7 @@ from harness.cell import Cell, Group
 from harness.chance import Chance, chance
 from harness.cost import measured_state, parameters
 from harness.evaluate import Score, fixed_set, score, set_hash
-from harness.fingerprint import fingerprint
+from harness.fingerprint import fingerprint_of
 from harness.options import Spec, build_model, build_task
 from harness.plan import Variant, stream_length
 from harness.population import Population, build_seeded, init_seed, load
@@ -151,9 +151,8 @@ class Worker:
         )
 
     def _fingerprints(self, cell: Cell) -> dict[str, str]:
-        return {
-            spec.kind: fingerprint(self.catalog.find(spec.kind, spec.name)) for spec in (cell.architecture, cell.task)
-        }
+        specs = (cell.architecture, cell.task)
+        return {spec.kind: fingerprint_of(spec.kind, spec.name, dict(spec.options), self.catalog) for spec in specs}
 
     def _failure(self, cell: Cell, reason: str, details: str = "", trained: Trained | None = None) -> Failure:
         return Failure(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.catalog import Catalog
 from harness.errors import UserError
-from harness.fingerprint import fingerprint
+from harness.fingerprint import fingerprint_of
 from harness.frames import CELLS, SCORES
 from harness.known import Known, canonical
 from harness.lengths import parse_span
@@ -144,8 +144,10 @@ def _label(spec: dict[str, Any], given_to_all: dict[str, Any]) -> str:
 def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
     """Whether the code of today differs from the record's; unknown entries count as not stale."""
     for kind in ("architecture", "task"):
-        entry = catalog.entries[kind].get(record.cell[kind]["name"])
-        if entry is not None and record.fingerprints.get(kind) != fingerprint(entry):
+        name, options = record.cell[kind]["name"], record.cell[kind]["options"]
+        if name not in catalog.entries[kind]:
+            continue
+        if record.fingerprints.get(kind) != fingerprint_of(kind, name, options, catalog):
             return True
     return False
 
@@ -190,9 +192,14 @@ def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> dict[
 
 def _known(run: RunRecord, catalog: Catalog) -> Iterator[dict[str, Any]]:
     """Yield the known results of a run's suite, with specs as the tables have them; those of lost plug-ins not."""
+
+    def labelled(text: str) -> str:
+        spec = Spec.parse("architecture", text, catalog)
+        return _label({"name": spec.name, "options": dict(spec.options)}, run.suite["model"])
+
     for each in run.suite.get("known", []):
         with suppress(UserError):
-            yield canonical(Known(**each), run.suite["model"], catalog).model_dump()
+            yield canonical(Known(**each), labelled, catalog).model_dump()
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:

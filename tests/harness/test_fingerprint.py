@@ -6,7 +6,7 @@ import pytest
 
 import harness.fingerprint
 from harness.catalog import Catalog, Entry
-from harness.fingerprint import fingerprint
+from harness.fingerprint import fingerprint, fingerprint_of
 
 CODE = '''"""Mine."""
 from architectures.parts.deep import scan
@@ -85,3 +85,10 @@ def test_a_plug_in_counts_the_parts_it_uses(tmp_path: Path, monkeypatch: pytest.
     before = fingerprint(entry)
     printed(tmp_path, monkeypatch, change=(SCAN, "x + 1", "x + 2"))
     assert fingerprint(entry) != before
+
+
+def test_the_layers_of_a_hybrid_count() -> None:
+    catalog = Catalog()
+    patterns = ({}, {"pattern": "mamba+transformer"}, {"pattern": "lstm+transformer"})
+    usual, same, other = (fingerprint_of("architecture", "hybrid", pattern, catalog) for pattern in patterns)
+    assert usual == same != other

@@ -144,7 +144,7 @@ def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch:
     file.write_text(RAISES.format(condition="False"))
     made, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
     do(made, folder, plugins=(file,))
-    monkeypatch.setattr("harness.launch.jobs.fingerprint", lambda entry: "other code")
+    monkeypatch.setattr("harness.launch.jobs.fingerprint_of", lambda *of: "other code")
     assert len(do(made, folder, plugins=(file,), stale="keep").before.done) == 1
     assert len(do(made, folder, plugins=(file,)).before.to_train) == 1
     built_in = plan(seeds=1)
