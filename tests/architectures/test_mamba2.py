@@ -181,7 +181,7 @@ def test_a_missing_package_is_an_error() -> None:
     [
         ({"heads": 5}, "width=12 must be a multiple of 5"),
         ({"heads": 4, "groups": 3}, "heads=4 must be a multiple of groups=3; groups=1 always serves"),
-        ({"heads": 4, "eigenvalues": "signed", "kernel": "mamba_ssm"}, "positive eigenvalues alone; use auto"),
+        (
             {"heads": 4, "eigenvalues": "signed", "kernel": "mamba_ssm"},
             "has positive eigenvalues alone; use auto or chunked",
         ),
