@@ -168,6 +168,7 @@ def _suite(name: str) -> "Iterator[RenderableType]":
     from rich.text import Text
 
     from harness.cli.docstrings import paragraphs
+    from harness.cli.page import table
     from harness.cli.preview import architectures_table, tasks_table
     from harness.plan import make_plan
     from harness.suite import load
@@ -180,6 +181,12 @@ def _suite(name: str) -> "Iterator[RenderableType]":
     yield f"\n{len(plan.cells)} cells, {suite.seeds} seeds, learning rates {rates}, {suite.samples} questions a length"
     yield tasks_table(plan)
     yield architectures_table(plan)
+    claims = table("Known results, looked up in the scores", "claim", "expected", "seeds")
+    for known in suite.known:
+        for place, each in enumerate(known.expect):
+            claims.add_row("" if place else known.claim, each.words, str(each.seeds or "all") * (not each.above))
+    if suite.known:
+        yield claims
 
 
 def _few(words: "tuple[str, ...] | list[str]") -> str:
