@@ -31,7 +31,8 @@ gpu:  ## every GPU check in one call, results into OUT; uses the Python at hand 
 	mkdir -p $(OUT)
 	PYTHONPATH=. $(PYTHON) -m harness doctor | tee $(OUT)/doctor.txt
 	PYTHONPATH=. $(PYTHON) -m pytest tests/gpu -p no:cacheprovider | tee $(OUT)/tests.txt
-	PYTHONPATH=. $(PYTHON) -m harness bench --device cuda --no-workers --output $(OUT)/bench.csv | tee $(OUT)/bench.txt
+	PYTHONPATH=. $(PYTHON) -m harness bench --device cuda --steps 16 --output $(OUT)/bench.csv | tee $(OUT)/bench.txt
+	PYTHONPATH=. $(PYTHON) -m harness bench decode --device cuda --output $(OUT)/decode.csv | tee $(OUT)/decode.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

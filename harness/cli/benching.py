@@ -1,6 +1,7 @@
 """``lengthwise bench``: what the harness costs beside plain PyTorch, what decoding costs, how fast tasks make data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from harness.bench.decode import Decode
     from harness.catalog import Catalog
 
-Rows = list[list[str]]
+Row = Callable[[str], list[str]]
 Subject = Literal["architectures", "decode", "tasks"]
 STEP = [
     *("architecture", "data", "forward", "backward", "optimizer", "step"),
@@ -45,42 +46,49 @@ def bench(
 
     catalog, where = Catalog(tuple(plugin or [])), resolve_device(device)
     if what == "tasks":
-        _show("A task's data on one thread", SPEED, _speeds(task or catalog.names("task"), catalog), output)
+        _measure("A task's data on one thread", SPEED, task or catalog.names("task"), _speed(catalog), output)
         return
     specs = architecture or [name for name in catalog.names("architecture") if _trains(name, catalog)]
     if what == "decode":
         _decode(specs, catalog, where, output)
         return
-    _show("Milliseconds of a training step", STEP, _steps(specs, catalog, steps, where), output)
+    _measure("Milliseconds of a training step", STEP, specs, _step(catalog, steps, where), output)
     if workers and where == "cpu":
         _two_workers(specs[0], steps)
 
 
-def _show(title: str, columns: list[str], rows: Rows, output: Path | None) -> None:
-    """Print a table and, where asked, write it as CSV."""
-    import csv
+def _measure(title: str, columns: list[str], specs: Sequence[str], row: Row, output: Path | None) -> None:
+    """Measure one after another and print a table; a file gets each row as soon as it is known."""
+    from rich.progress import track
 
     from harness.cli.page import console, table
 
-    made = table(title, columns[0], *(f">{name}" for name in columns[1:]))
-    for row in rows:
-        made.add_row(*row)
-    console().print(made)
-    if output:
-        with output.open("w", newline="") as file:
-            csv.writer(file).writerows([columns, *rows])
+    made, out = table(title, columns[0], *(f">{name}" for name in columns[1:])), console()
+    with _file(output) as keep:
+        keep(columns)
+        for spec in track(specs, "measuring", console=out, transient=True, disable=not out.is_terminal):
+            measured = row(spec)
+            made.add_row(*measured)
+            keep(measured)
+    out.print(made)
 
 
-def _steps(specs: Sequence[str], catalog: "Catalog", steps: int, device: str) -> Rows:
+@contextmanager
+def _file(output: Path | None) -> "Iterator[Callable[[list[str]], object]]":
+    """Yield what writes a row of CSV at once; without a file, what does nothing."""
+    import csv
+
+    if output is None:
+        yield lambda row: None
+        return
+    with output.open("w", newline="", buffering=1) as file:
+        yield csv.writer(file).writerow
+
+
+def _step(catalog: "Catalog", steps: int, device: str) -> Row:
     from harness.bench import bench as measure
-    from harness.cli.page import console
 
-    rows = []
-    with console().status("") as status:
-        for spec in specs:
-            status.update(f"measuring {spec}")
-            rows += [_step_row(each) for each in measure([spec], catalog, steps=steps, device=device)]
-    return rows
+    return lambda spec: _step_row(next(measure([spec], catalog, steps=steps, device=device)))
 
 
 def _step_row(each: "Bench") -> list[str]:
@@ -106,12 +114,13 @@ def _decode(specs: Sequence[str], catalog: "Catalog", device: str, output: Path 
     from harness.cli.page import console
 
     costs: dict[str, list[Decode]] = {}
-    with console().status("") as status:
-        for spec in specs:
-            status.update(f"decoding with {spec}")
-            costs[spec] = decode_costs(spec, catalog, device=device)
+
+    def row(spec: str) -> list[str]:
+        costs[spec] = decode_costs(spec, catalog, device=device)
+        return _decode_row(spec, costs[spec])
+
     columns = ["architecture", *(f"ms@{n}" for n in LENGTHS), *(f"KiB@{n}" for n in LENGTHS)]
-    _show("Decoding one sequence, token by token", columns, [_decode_row(*each) for each in costs.items()], output)
+    _measure("Decoding one sequence, token by token", columns, specs, row, output)
     if output:
         from harness.report.decoding import draw_decoding
 
@@ -126,17 +135,14 @@ def _decode_row(name: str, of: "Sequence[Decode]") -> list[str]:
     return [name, *times, *(f"{at[n].bytes / 1024:.1f}" if n in at else "" for n in LENGTHS)]
 
 
-def _speeds(specs: Sequence[str], catalog: "Catalog") -> Rows:
+def _speed(catalog: "Catalog") -> Row:
     from harness.bench.tasks import task_speed
-    from harness.cli.page import console
 
-    rows = []
-    with console().status("") as status:
-        for spec in specs:
-            status.update(f"measuring {spec}")
-            each = task_speed(spec, catalog)
-            rows.append([each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"])
-    return rows
+    def row(spec: str) -> list[str]:
+        each = task_speed(spec, catalog)
+        return [each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"]
+
+    return row
 
 
 def _two_workers(spec: str, steps: int) -> None:
