@@ -6,7 +6,7 @@ section 3; dilations as in WaveNet (van den Oord et al. 2016).
 Glossary (paper <-> code):
     k      filter size                          <-> window
     d      dilation, 2^i in layer i = 0, 1 ..   <-> dilation^i
-    F      dilated convolution, equation 1      <-> Dilated
+    F      dilated convolution, equation 2      <-> Dilated
     x      what a block adds to                 <-> the residual of the shell
 
     F(t) = sum_{i < k} f(i) x_{t - d i}            a block is: F, ReLU, F, ReLU, with weights normalised per channel

@@ -11,7 +11,7 @@ Glossary (paper <-> code, the rest is in ``parts/gated_average.py``):
     h_t = f'_t * h_{t-1} + i'_t * h~_t,     f' = f / (f + i),  i' = i / (f + i)
 
 Since ``f' + i' = 1``, this is minGRU's moving average with another gate: ``i' = sigmoid(log(i / f))``, and
-``log(i / f) = softplus(-forget) - softplus(-take)``, as in the paper's appendix B.2.
+``log(i / f) = softplus(-forget) - softplus(-take)``, as in the paper's appendix B.
 
 Differs from the paper as ``mingru.py`` does.
 """

@@ -1,6 +1,6 @@
 """Stack-RNN: a recurrent network that pushes vectors onto a stack and pops them, a little of each at every step.
 
-Joulin & Mikolov 2015, "Inferring Algorithmic Patterns with Stack-Augmented Recurrent Nets", section 3.2, in the form of
+Joulin & Mikolov 2015, "Inferring Algorithmic Patterns with Stack-Augmented Recurrent Nets", section 4.2, in the form of
 Deletang et al. 2023, "Neural Networks and the Chomsky Hierarchy", section 4 and the authors' code.
 
 Glossary (paper <-> code):
@@ -13,9 +13,10 @@ Glossary (paper <-> code):
     s_t[0] = a[push] v_t + a[pop] s_{t-1}[1] + a[no-op] s_{t-1}[0]
     s_t[i] = a[push] s_{t-1}[i-1] + a[pop] s_{t-1}[i+1] + a[no-op] s_{t-1}[i]        for i > 0
 
-As in Deletang et al., a cell holds a vector and ``v_t`` is linear in ``h_t``; Joulin & Mikolov push ``sigmoid(D h_t)``
-and mark the bottom by -1, here by zeros. Differs from both: the stack has a cell for every step so far instead of a
-fixed number; the Elman core has tanh for ReLU or sigmoid; the head is linear (a ReLU comes before Deletang et al.'s).
+As in Deletang et al., only the top is read, a cell holds a vector and ``v_t`` is linear in ``h_t``; Joulin & Mikolov
+read the two topmost cells, push ``sigmoid(D h_t)`` and mark the bottom by -1, here by zeros. Differs from Deletang et
+al.: the stack has a cell for every step so far instead of a fixed number, and the head is linear (a ReLU comes before
+theirs); from both: the Elman core has tanh for ReLU or sigmoid.
 """
 
 import torch

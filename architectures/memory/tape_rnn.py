@@ -11,6 +11,8 @@ Glossary (paper <-> code):
     M' = M_{t-1} with v_t in the cell under the head           v_t = MLP(h_t)
     M_t[i] = sum_k a_t[k] M'[i + d_k]                          d = 0, -1, 1, -jump, jump; i counted from the head
 
+In the text of the paper jumps do not write; in its code, as here, every action does.
+
 Differs from the authors' code: there the tape is a ring of a fixed size (256 cells in training, more in tests). Here it
 is a line that is ``jump + t`` cells long on either side of the head after ``t`` steps. Single moves can never leave
 that, nor can jumps there and back; only what two jumps in one direction have left farther behind is forgotten. The

@@ -54,22 +54,22 @@ def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, c
 
 
 def cuda_package(name: str, extra: str, module: str, distribution: str) -> Kernel:
-    """Describe a package that runs on CUDA devices alone; ``module`` is what must be importable."""
+    """Describe a package that runs on CUDA devices alone; ``extra`` installs it, ``module`` must be importable."""
 
     def obstacle() -> str | None:
         try:
-            version(distribution)
+            installed = f"{distribution} {version(distribution)}"
         except importlib.metadata.PackageNotFoundError:
-            return f"{distribution} is not installed"
+            return f'{distribution} is not installed; pip install "lengthwise[{extra}]"'
         if not torch.cuda.is_available():
-            return "needs a CUDA device"
+            return f"{installed} needs a CUDA device"
         try:
             importlib.import_module(module)
         except Exception as error:
-            return f"{module} does not import: {error}"
+            return f"{installed} does not import: {error}"
         return None
 
-    return Kernel(name, extra, obstacle, lambda: version(distribution))
+    return Kernel(name, obstacle, lambda: version(distribution))
 
 
 def fold_replicas(folded: Callable[..., Tensor], *tensors: Tensor) -> Tensor:

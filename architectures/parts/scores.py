@@ -6,7 +6,7 @@ score     of a query ``q`` and a key ``k``, a head       source
 dot       ``q . k / sqrt(E)``                            Vaswani et al. 2017, equation 1
 cosine    ``g  q . k / (|q| |k|)``, ``g`` learned        Henry et al. 2020, "Query-Key Normalization for
                                                          Transformers"
-additive  ``v . tanh(q + k)``, ``v`` learned             Bahdanau et al. 2015, section A.1.2, where a query is
+additive  ``v . tanh(q + k)``, ``v`` learned             Bahdanau et al. 2014, section A.1.2, where a query is
                                                          ``W_a s`` and a key ``U_a h``
 ========  =============================================  ==========================================================
 

@@ -1,9 +1,9 @@
 """The short causal convolution: every channel mixes its last few positions before a linear recurrence sees it.
 
-A depthwise convolution, ``y_t = bias + sum_j weight_j * x_{t-j}`` with ``x`` zero before the start (Fu et al. 2023,
-"Hungry Hungry Hippos", section 3.1; Gu & Dao 2023, figure 3). Written as a sum of shifted sequences: on one CPU core
-that took a fifth of the time of ``torch.nn.functional.conv1d`` (1.7 against 8.4 ms, forward and backward, batch 64,
-length 20, 128 channels).
+A depthwise convolution, ``y_t = bias + sum_j weight_j * x_{t-j}`` with ``x`` zero before the start (Fu et al. 2022,
+"Hungry Hungry Hippos", where it is the shift SSM; Gu & Dao 2023, figure 3). Written as a sum of shifted sequences: on
+one CPU core that took a fifth of the time of ``torch.nn.functional.conv1d`` (1.7 against 8.4 ms, forward and backward,
+batch 64, length 20, 128 channels).
 """
 
 import torch

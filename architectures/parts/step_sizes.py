@@ -1,6 +1,6 @@
 """Step sizes of state spaces as they start: log-uniform, given as what softplus or exp maps to them.
 
-Gu et al. 2022, "How to Train Your HiPPO", section 5; the range is that of the authors of S4 and Mamba.
+Gu et al. 2022, "How to Train Your HiPPO"; the range is that of the authors of S4 and Mamba.
 """
 
 import math

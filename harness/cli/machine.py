@@ -59,8 +59,7 @@ def _kernels() -> Iterator[Finding]:
         kernel = getattr(import_module(module.name), "KERNEL", None)
         if kernel is not None:
             why = kernel.obstacle()
-            extra = f'; pip install "lengthwise[{kernel.extra}]"' if kernel.extra else ""
-            yield ("missing", kernel.name, f"{why}{extra}") if why else ("well", kernel.name, kernel.version())
+            yield ("missing", kernel.name, why) if why else ("well", kernel.name, kernel.version())
 
 
 def _places() -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Parity: the regular language that two states decide and attention finds hard.
 
-Hahn 2020 ("Theoretical Limitations of Self-Attention in Neural Sequence Models"); Deletang et al. 2023, table 1.
+Hahn 2020 ("Theoretical Limitations of Self-Attention in Neural Sequence Models"); Deletang et al. 2023, table 2.
 """
 
 import torch

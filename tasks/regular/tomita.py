@@ -1,6 +1,6 @@
 """Tomita's seven languages, the small automata on which learning from strings has been tried for forty years.
 
-Tomita 1982 ("Dynamic construction of finite-state automata from examples using hill-climbing"); for transformers,
+Tomita 1982 ("Dynamic construction of finite automata from examples using hill-climbing"); for transformers,
 Bhattamishra et al. 2020 and Huang et al. 2025. Languages 1, 2, 4 and 7 are star-free; 3, 5 and 6 have to
 count modulo something.
 """

@@ -14,13 +14,12 @@ _replicas: ContextVar[bool] = ContextVar("replicas", default=False)
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel package: its name, the extra that installs it, and ``obstacle``, which says why it cannot be used here.
+    """A kernel package: its name, and ``obstacle``, which says why it cannot be used here and what would help.
 
     ``version`` is called only where there is no obstacle.
     """
 
     name: str
-    extra: str
     obstacle: Callable[[], str | None]
     version: Callable[[], str]
 
@@ -33,8 +32,7 @@ def require(kernel: Kernel) -> str:
     """Return ``name version`` of a usable kernel; raise :class:`KernelMissing` with the reason otherwise."""
     why = kernel.obstacle()
     if why is not None:
-        hint = f'; pip install "lengthwise[{kernel.extra}]"' if kernel.extra else ""
-        raise KernelMissing(f"kernel={kernel.name} cannot be used here: {why}{hint}")
+        raise KernelMissing(f"kernel={kernel.name} cannot be used here: {why}")
     return f"{kernel.name} {kernel.version()}"
 
 

@@ -61,7 +61,6 @@ def _adding(bias: Tensor, rows: int) -> Callable[..., Tensor]:
 
 KERNEL = Kernel(
     "flex",
-    extra="",
     obstacle=lambda: None if torch.cuda.is_available() else "needs a CUDA device",
     version=lambda: f"(torch {torch.__version__})",
 )

@@ -54,4 +54,4 @@ def _obstacle() -> str | None:
     return "this build of torch has no FlashAttention for CUDA" if lacking else None
 
 
-KERNEL = Kernel("flash", extra="", obstacle=_obstacle, version=lambda: f"(torch {torch.__version__})")
+KERNEL = Kernel("flash", obstacle=_obstacle, version=lambda: f"(torch {torch.__version__})")

@@ -1,6 +1,6 @@
 """FIRE: a small network turns a distance, measured against the query's own position, into a bias for each head.
 
-Li et al. 2023, "Functional Interpolation for Relative Positions Improves Long Context Transformers", section 3.2.
+Li et al. 2023, "Functional Interpolation for Relative Positions Improves Long Context Transformers".
 
 Glossary (paper <-> code):
     psi(x) = log(|c| x + 1)    makes near distances finer    <-> compress, with c = scale

@@ -1,6 +1,6 @@
 """Rotary positions: queries and keys are turned by an angle that grows with their position.
 
-Su et al. 2021, "RoFormer", section 3.2 (equation 34). The score of two positions then depends on their
+Su et al. 2021, "RoFormer", section 3.2, and equation 34 (section 3.4). The score of two positions then depends on their
 distance alone. Channels are paired as halves, ``(i, i + E/2)``, like in GPT-NeoX and Llama; the paper pairs
 neighbours, which is the same up to a fixed permutation of the channels.
 
