@@ -4,7 +4,7 @@ A suite that has any says so in ``[[known]]`` tables. What does not appear is re
 
     [[known]]
     claim = "An LSTM carries parity far beyond training"
-    source = "Deletang et al. 2023, table 1"
+    source = "Deletang et al. 2023, table 2"
     task = "parity"
     expect = [{ architecture = "lstm", at = 80, least = 0.99, seeds = 4 }]
 

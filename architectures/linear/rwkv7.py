@@ -22,9 +22,9 @@ Glossary (paper <-> code):
 Channel mixing (``parts/rwkv.py``) has no gate.
 
 Differs from the paper: 4 heads instead of heads of 64 channels, and low-rank maps of 16 and 32 channels, for small
-widths. The norm after the embedding is left out. ``nu`` is the share of the first
-layer, as in the authors' code; in the paper it is that of the layer itself. Initialisation is that of the authors'
-code, but that the two maps back into the stream start as torch's linear maps do, not at zero.
+widths. The norm after the embedding is left out. ``nu`` is the share of the first layer, as in the authors' code; in
+the paper it is that of the layer itself. Initialisation is that of the authors' code, but that the two maps back into
+the stream start as torch's linear maps do, not at zero.
 """
 
 import math

@@ -1,7 +1,7 @@
 """S4D: a bank of small linear systems with fixed diagonal transitions, which is a recurrence and a convolution at once.
 
-Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State Space Models", sections 2 to 4. Every
-channel has a system of its own.
+Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State Space Models". Every channel has a
+system of its own.
 
 Glossary (paper <-> code):
     A          transition, negative real part  <-> A          [D, M], from ``decay_log`` and ``frequency``
@@ -18,7 +18,7 @@ Glossary (paper <-> code):
     bilinear:  A_ = (1 + Delta A/2) / (1 - Delta A/2),   B_ = Delta / (1 - Delta A/2)
     x_k = A_ x_{k-1} + B_ u_k,    or    y = u * K_ with K_l = 2 Re(sum_n C_n A_n_^l B_n_)
 
-Initialisation (section 4; step sizes log-uniform in [0.001, 0.1], C normal):
+Initialisation (step sizes log-uniform in [0.001, 0.1], C normal):
     lin:   A_n = -1/2 + i pi n           inv:  A_n = -1/2 + i (N / pi) (N / (2n + 1) - 1)      real:  A_n = -(n + 1)
 
 The output map is GELU, then a gated linear unit, as in the authors' code. All parameters are real, so that the model

@@ -2,7 +2,8 @@
 
 ``identity`` counts from zero. ``offset`` shifts the whole stream at random while training, so that late positions
 have been seen although no training stream was long (RASP-L packs its examples that way). ``randomized`` spreads the
-tokens over a much longer range as a sorted random subset (Ruoss et al. 2023, section 3), while training and after.
+tokens over a much longer range as a sorted random subset (Ruoss et al. 2023, "Randomized Positional Encodings Boost
+Length Generalization of Transformers"), while training and after.
 
 Two squeeze a source that is longer than ``reach``, which should be the longest in training. ``linear`` divides all
 places by how much longer it is (Chen et al. 2023, "Extending Context Window of Large Language Models via Positional

@@ -27,7 +27,7 @@ class BinaryAddition(Task):
     symbols = ("0", "1", "+", "$")
     answer = "readout"
     lengths = range(3, 1 << 24)
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw two positive numbers."""

@@ -25,7 +25,7 @@ class CycleNavigation(Task):
     """
 
     answer = "readout"
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, size: int = 5) -> None:
         within("size", size, 2)

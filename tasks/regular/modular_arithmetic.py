@@ -35,7 +35,7 @@ class ModularArithmetic(Task):
 
     answer = "readout"
     lengths = range(1, 1 << 24, 2)
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, modulus: int = 5, operators: Literal["+-*", "+-", "+*", "+"] = "+-*") -> None:
         within("modulus", modulus, 2)

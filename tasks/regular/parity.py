@@ -20,7 +20,7 @@ class Parity(Task):
 
     symbols = ("0", "1")
     answer = "readout"
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw fair bits."""

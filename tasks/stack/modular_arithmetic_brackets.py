@@ -32,7 +32,7 @@ class ModularArithmeticBrackets(Task):
     """
 
     answer = "readout"
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, modulus: int = 5, products: bool = True) -> None:
         within("modulus", modulus, 2)

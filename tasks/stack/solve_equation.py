@@ -32,7 +32,7 @@ class SolveEquation(Task):
 
     answer = "readout"
     lengths = range(3, 1 << 24)
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, modulus: int = 5) -> None:
         within("modulus", modulus, 2)

@@ -29,7 +29,7 @@ class StackManipulation(Task):
     symbols = ("0", "1", "pop", "push0", "push1", END)
     answer = "readout"
     lengths = range(2, 1 << 24)
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw the size of the stack, what it holds and the instructions."""

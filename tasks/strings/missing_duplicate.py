@@ -28,7 +28,7 @@ class MissingDuplicate(Task):
 
     answer = "readout"
     lengths = range(2, 1 << 24, 2)
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, alphabet: int = 2) -> None:
         self.symbols = (*letters(alphabet), "_")

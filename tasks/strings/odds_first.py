@@ -24,7 +24,7 @@ class OddsFirst(Task):
     """
 
     answer = "readout"
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, alphabet: int = 2) -> None:
         self.symbols = letters(alphabet)

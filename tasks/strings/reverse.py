@@ -24,7 +24,7 @@ class Reverse(Task):
     """
 
     answer = "generate"
-    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 1"
+    paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
     def __init__(self, *, alphabet: int = 4) -> None:
         within("alphabet", alphabet, 1, len(ascii_lowercase))
