@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil
 from pathlib import Path
-from textwrap import fill
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from harness.report import text
 from harness.report.style import COLORS, GRID, INK, PAPER, RC, Look
 
 LETTERS = 8
@@ -103,7 +103,8 @@ def _together(gallery: Gallery, looks: dict[str, Look]) -> Figure:
     for panel in gallery.panels:
         ax = next(axes)
         panel.draw(ax)
-        ax.set_title(fill(panel.title, int(LETTERS * width)), pad=16 if panel.note else 6)
+        title = "\n".join(text.broken(panel.title, int(LETTERS * width)))
+        ax.set_title(title, pad=16 if panel.note else 6)
         ax.annotate(panel.note, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7.5, alpha=0.75)
     for ax in axes:
         ax.set_axis_off()
