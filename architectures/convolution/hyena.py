@@ -17,6 +17,8 @@ and ``alpha`` falls from channel to channel, so that filters reach 1/100 after 0
 Differs from the paper: there time runs from 0 to 1 over the sequence, whatever its length, so that a filter changes
 with the length. Here one unit is ``span`` positions at every length; otherwise what is said about a prefix would change
 with what follows it. The state of a step is the whole past, which every filter reads: it grows with the length.
+Differs from the authors' code: there ``v`` meets its first gate as it is, so that order ``N`` has ``N - 1`` long
+convolutions. Here it has ``N``, as in definition 3.1.
 """
 
 import math
@@ -27,7 +29,7 @@ from torch import Tensor, nn
 
 from architectures.base import Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.short_convolution import ShortConvolution
 
 FORMS = {"direct": long_convolution.direct, "fft": long_convolution.fft}
@@ -122,8 +124,7 @@ class Hyena(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use = self.choice.record(x.device)
-        convolve = FORMS[self.choice.on(x.device)]
+        convolve = FORMS[form_for(self, x)]
         z, *gates = self.convolution(self.into(x)).chunk(self.order + 1, dim=-1)
         for gate, filters, bias in zip(gates, self.filters(x.shape[1]).unbind(1), self.bias, strict=True):
             z = gate * (convolve(z, filters) + bias * z)

@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.attention import head_width
-from architectures.parts.backends import choose
+from architectures.parts.attention import head_width, merge_heads, split_heads
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import decay
 
@@ -49,8 +49,9 @@ class GLA(Mixer):
         heads: number of heads ``H``.
         rank: channels between the two maps of the forget gate.
         kernel: ``recurrent`` is equation 3, ``parallel`` weighs all pairs, ``chunked`` does both; ``fla`` is the Triton
-            kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, ``chunked`` on one
-            that has not, and ``recurrent`` on a CPU (see ``scans/decay.py``).
+            kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, and ``chunked``
+            elsewhere (on one core, a training step of two layers at batch 64: 42 ms against 45 for ``recurrent`` at
+            length 20, 0.35 s against 0.51 at 200).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward="swiglu")
@@ -66,7 +67,7 @@ class GLA(Mixer):
     ) -> None:
         super().__init__()
         self.heads, self.values = heads, head_width(width, heads, multiple=2)
-        self.choice = choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked")
+        self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.query = nn.Linear(width, width // 2, bias=False)
         self.key = nn.Linear(width, width // 2, bias=False)
@@ -78,8 +79,7 @@ class GLA(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use = self.choice.record(x.device)
-        return self._leave(FORMS[self.choice.on(x.device)](*self._project(x)), x)
+        return self._leave(FORMS[form_for(self, x)](*self._project(x)), x)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros ``[B, H, E, V]``."""
@@ -94,9 +94,9 @@ class GLA(Mixer):
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value, self.forget)
-        q, k, v, forget = (each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in maps)  # [B, H, L, ...]
+        q, k, v, forget = (split_heads(each(x), self.heads) for each in maps)  # [B, H, L, ...]
         return q * q.shape[-1] ** -0.5, k, v, F.logsigmoid(forget) / TEMPERATURE
 
     def _leave(self, attended: Tensor, x: Tensor) -> Tensor:
         """Norm of each head, gate and output projection."""
-        return self.out(F.silu(self.gate(x)) * self.norm(attended).transpose(1, 2).flatten(-2))
+        return self.out(F.silu(self.gate(x)) * merge_heads(self.norm(attended)))

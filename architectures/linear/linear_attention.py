@@ -19,12 +19,11 @@ authors' code), and adds positions to the embeddings.
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.attention import head_width
-from architectures.parts.backends import choose
+from architectures.parts.attention import head_width, merge_heads, split_heads
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import decay
 
@@ -37,8 +36,8 @@ FORMS: dict[str, decay.Form] = {
 
 
 def feature(x: Tensor) -> Tensor:
-    """Equation 7: positive everywhere, with a gradient everywhere."""
-    return F.elu(x) + 1
+    """Equation 7, ``elu(x) + 1``, written so that it is not rounded to zero: in float32 that would be below -17."""
+    return torch.where(x > 0, x + 1, x.clamp(max=0).exp())
 
 
 class LinearAttention(Mixer):
@@ -72,10 +71,9 @@ class LinearAttention(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use = self.choice.record(x.device)
         q, k, v = self._project(x)
-        attended = decay.normalised(FORMS[self.choice.on(x.device)], q, k, v, x.new_zeros(x.shape[1], 1))
-        return self.out(attended.transpose(1, 2).flatten(-2))
+        attended = decay.normalised(FORMS[form_for(self, x)], q, k, v, x.new_zeros(x.shape[1], 1))
+        return self.out(merge_heads(attended))
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros ``[B, H, E, E + 1]``."""
@@ -91,9 +89,9 @@ class LinearAttention(Mixer):
         """Return the weights of equation 9 that causality leaves, ``[B, H, L, L]``."""
         q, k, _ = self._project(x)
         scores = decay.scores(q, k, x.new_zeros(x.shape[1], 1))
-        return scores / scores.sum(-1, keepdim=True)
+        return decay.divide(torch.cat((scores, scores.sum(-1, keepdim=True)), dim=-1))
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value)
-        q, k, v = (each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in maps)  # [B, H, L, E]
+        q, k, v = (split_heads(each(x), self.heads) for each in maps)  # [B, H, L, E]
         return feature(q), feature(k), v

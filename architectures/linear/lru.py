@@ -29,7 +29,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.scans import diagonal
 
 FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
@@ -82,10 +82,9 @@ class LRU(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use = self.choice.record(x.device)
         drive = self._drive(x)
         decay = self.eigenvalues().expand(1, x.shape[1], -1)
-        return self._leave(FORMS[self.choice.on(x.device)](decay, drive), x)
+        return self._leave(FORMS[form_for(self, x)](decay, drive), x)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros, real and imaginary ``[B, 2, N]``."""

@@ -13,8 +13,9 @@ Glossary (paper <-> code):
     h_t = exp(Delta_t A) h_{t-1} + Delta_t B_t x_t          (equations 2a and 4, discretised)
     y_t = C_t h_t + D x_t
 
-Initialisation is that of the authors' code: A = -(1, 2, ..., N) in every channel (S4D-real, section 3.6), step sizes
-log-uniform in [0.001, 0.1]. Like that code, and unlike equation 4, B is discretised by Euler's rule, ``Delta B``.
+As in the authors' code, A starts as -(1, 2, ..., N) in every channel (S4D-real, section 3.6), step sizes log-uniform in
+[0.001, 0.1], D at one; linear maps start as torch's, where that code's language model divides the map out of each block
+by the square root of the depth. As there, and unlike equation 4, B is discretised by Euler's rule, ``Delta B``.
 
 With ``eigenvalues=signed`` the transition is ``2 exp(Delta A) - 1``, between -1 and 1 (Grazzi et al. 2024, "Unlocking
 State-Tracking in Linear RNNs Through Negative Eigenvalues").
@@ -28,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
@@ -119,7 +120,7 @@ class Mamba(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         x, gate = self.into(x).chunk(2, dim=-1)
         x = F.silu(self.convolution(x))
-        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        form = form_for(self, x)
         delta, A, B, C = self._select(x)
         if form == "mamba_ssm":
             return self._leave(mamba_ssm.selective_scan(x, delta, A, B, C), x, gate)

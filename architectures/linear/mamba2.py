@@ -14,8 +14,9 @@ Glossary (paper <-> code):
     h_t = exp(dt_t A) h_{t-1} + dt_t B_t x_t^T
     y_t = C_t^T h_t + D x_t
 
-In the terms of ``scans/decay.py``: queries C, keys B, values dt x. Initialisation is that of the authors' code: -A
-uniform in [1, 16], step sizes log-uniform in [0.001, 0.1], D one.
+In the terms of ``scans/decay.py``: queries C, keys B, values dt x. As in the authors' code, -A starts uniform in
+[1, 16], step sizes log-uniform in [0.001, 0.1], D at one; linear maps start as torch's, where that code's language
+model divides the map out of each block by the square root of the depth.
 
 With ``eigenvalues=signed`` the decay is ``2 exp(dt A) - 1``, between -1 and 1 (Grazzi et al. 2024, "Unlocking
 State-Tracking in Linear RNNs Through Negative Eigenvalues", section 4).
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
 from architectures.parts.attention import head_width
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import decay
 from architectures.parts.short_convolution import ShortConvolution
@@ -96,7 +97,7 @@ class Mamba2(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        form = form_for(self, x)
         gate, x, delta = self._enter(x)
         x, B, C = self._split(self.convolution(x))
         if form == "mamba_ssm":

@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.attention import head_width
-from architectures.parts.backends import choose
+from architectures.parts.attention import head_width, merge_heads, split_heads
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.positions.rope import rotate
 from architectures.parts.scans import decay
@@ -49,6 +49,7 @@ class RetNet(Mixer):
 
     native: ClassVar[Block] = Block(norm="layer", feed_forward="gelu", expand=2.0)
     reference: ClassVar[str] = "recurrent"
+    reads_places = True
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class RetNet(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         q, k, v = self._project(x, context.positions)
-        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        form = form_for(self, x)
         retained = fla.retention(q, k, v) if form == "fla" else FORMS[form](q, k, v, self._log_decay(v))
         return self._leave(retained, x)
 
@@ -92,7 +93,7 @@ class RetNet(Mixer):
 
     def _project(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value)
-        q, k, v = (each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in maps)  # [B, H, L, ...]
+        q, k, v = (split_heads(each(x), self.heads) for each in maps)  # [B, H, L, ...]
         k = k * k.shape[-1] ** -0.5
         return rotate(q, positions), rotate(k, positions), v
 
@@ -103,5 +104,5 @@ class RetNet(Mixer):
 
     def _leave(self, retained: Tensor, x: Tensor) -> Tensor:
         """Norm of each head, gate and output projection (equation 8)."""
-        normed = F.layer_norm(retained, retained.shape[-1:]).transpose(1, 2).flatten(-2)
+        normed = merge_heads(F.layer_norm(retained, retained.shape[-1:]))
         return self.out(F.silu(self.gate(x)) * normed)

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from architectures.base import Context, State
 from architectures.parts import rwkv
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import diagonal
 
@@ -96,6 +96,10 @@ SCANS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 FORMS = {"recurrent": recurrent} | {form: partial(scan, form=form) for form in SCANS}
 
 
+STRONGEST = 8.0
+"""The largest logarithm of a decay rate: of a token before, ``exp(-exp(8))`` is left, zero in any precision."""
+
+
 class RWKV4(rwkv.RWKV):
     """Time mixing and channel mixing, which is RWKV's block, norms included.
 
@@ -139,11 +143,14 @@ class RWKV4(rwkv.RWKV):
         self.bonus.copy_(math.log(0.3) + 0.5 * rwkv.zigzag(width))
         self.initialize_channel_mixing(share**shallow)
 
+    def rate(self) -> Tensor:
+        """Return ``w`` ``[D]``, no larger than where nothing is left and ``t w`` still has the digits of a key."""
+        return self.decay.clamp(max=STRONGEST).exp()
+
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
         """Time mixing of all positions."""
-        self.kernel_in_use = self.choice.record(x.device)
         r, k, v = self._project(x, previous)
-        mean = FORMS[self.choice.on(x.device)](k, v, self.decay.exp(), self.bonus)
+        mean = FORMS[form_for(self, x)](k, v, self.rate(), self.bonus)
         return self.out(r * mean.to(r.dtype))
 
     def mix_start(self, rows: int, like: Tensor) -> State:
@@ -154,7 +161,7 @@ class RWKV4(rwkv.RWKV):
         """Time mixing of one position."""
         r, k, v = self._project(x, previous)
         mean = read(state, k, v, self.bonus)
-        return self.out(r * mean.to(r.dtype)), update(state, k, v, self.decay.exp())
+        return self.out(r * mean.to(r.dtype)), update(state, k, v, self.rate())
 
     def _project(self, x: Tensor, previous: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         r = self.receptance(torch.lerp(previous, x, self.mix_receptance))

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.step_sizes import log_uniform
 
 
@@ -80,7 +80,7 @@ class S4D(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        form = form_for(self, x)
         y = long_convolution.fft(x, self.filters(x.shape[1])) if form == "convolution" else self._recur(x)
         return self._leave(y, x)
 

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -33,6 +33,19 @@ class Choice:
         """Return what is recorded of a forward on a device."""
         form = self.on(device)
         return self.records.get(form, form)
+
+
+class Choosing(Protocol):
+    """A mixer that has a choice of forms, and says in ``kernel_in_use`` which it took."""
+
+    choice: Choice
+    kernel_in_use: str
+
+
+def form_for(mixer: Choosing, x: Tensor) -> str:
+    """Return the form that a mixer runs on the device of ``x``, and record it in ``kernel_in_use``."""
+    mixer.kernel_in_use = mixer.choice.record(x.device)
+    return mixer.choice.on(x.device)
 
 
 def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, cannot: str = "") -> Choice:

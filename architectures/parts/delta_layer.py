@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import delta
 from architectures.parts.short_convolution import ShortConvolution
@@ -86,8 +86,7 @@ class DeltaLayer(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         q, *written = self._project(self.convolution(self.into(x)), x)
         q = q.repeat_interleave(self.corrections, dim=-2)
-        self.kernel_in_use = self.choice.record(x.device)
-        found = FORMS[self.choice.on(x.device)](q, *written)
+        found = FORMS[form_for(self, x)](q, *written)
         return self._leave(found[..., self.corrections - 1 :: self.corrections, :], x)
 
     def start(self, rows: int, like: Tensor) -> State:
@@ -131,14 +130,14 @@ class DeltaLayer(Mixer):
 class Decay(nn.Module):
     """The decay of each head as a logarithm, ``-exp(A_log) softplus(W x + b)``: ``[B, L, D]`` to ``[B, L, H]``.
 
-    Dao & Gu 2024, "Transformers are SSMs", section 7, and its initialisation: ``A`` uniform in [1, 16], step sizes
-    ``softplus(b)`` log-uniform in [0.001, 0.1].
+    Dao & Gu 2024, "Transformers are SSMs", section 7. Step sizes ``softplus(b)`` start log-uniform in [0.001, 0.1], as
+    there; ``A`` uniform in (0, 16), as in the authors' code of the delta rules, not in [1, 16].
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.step_size = nn.Linear(width, heads)
-        self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        self.A_log = nn.Parameter(torch.empty(heads).uniform_(0, 16).clamp(min=1e-3).log())
         self.step_size.bias.data.copy_(inverse_softplus(log_uniform(heads)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
-from architectures.parts.backends import choose
+from architectures.parts.backends import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
@@ -82,7 +82,7 @@ class GatedAverage(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         logit, candidate = self._project(self.convolution(x))
         drive = logit.sigmoid() * candidate
-        self.kernel_in_use, form = self.choice.record(x.device), self.choice.on(x.device)
+        form = form_for(self, x)
         if form == "fla":
             return self.out(fla.diagonal(F.logsigmoid(-logit), drive))
         return self.out(FORMS[form](self._decay(logit), drive))

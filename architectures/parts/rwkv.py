@@ -5,11 +5,12 @@ section 4. Both halves see the present token mixed with the one before (*token s
 
 Channel mixing takes the place of a feed-forward network, but a shell's feed-forward sees one position alone. So a mixer
 of this family is the whole block, with both norms inside, and returns what is added to the stream. In a block that has
-a feed-forward of its own, time mixing alone can be had: ``channel_mixing=False``.
+a feed-forward of its own the shell asks for time mixing alone: ``channel_mixing=False``, without a norm.
 
 Before the head stands the shell's final norm; the norm after the embedding is left out.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, State
+from architectures.parts.attention import merge_heads
 
 
 def before(x: Tensor) -> Tensor:
@@ -37,6 +39,18 @@ def spread(width: int) -> Tensor:
 def zigzag(width: int) -> Tensor:
     """Return ``0, 1, -1, 0, 1, -1, ...``: neighbouring channels start with different bonuses."""
     return (torch.arange(width) + 1) % 3 - 1.0
+
+
+class HeadNorm(nn.GroupNorm):
+    """The norm of each head at each position, ``[B, H, L, E]`` to ``[B, L, D]`` (Peng et al. 2024, section 4.2)."""
+
+    def __init__(self, heads: int, width: int) -> None:
+        super().__init__(heads, width, eps=64e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Norm the heads and join them."""
+        flat = merge_heads(x)
+        return super().forward(flat.flatten(0, 1)).unflatten(0, flat.shape[:2])
 
 
 class ChannelMixing(nn.Module):
@@ -70,15 +84,18 @@ class RWKV(Mixer):
     Args:
         width: channels ``D``.
         expand: inner channels of channel mixing for each outer one.
-        channel_mixing: whether time mixing is followed by channel mixing.
+        channel_mixing: whether time mixing, with a norm before it, is followed by channel mixing, with another;
+            without, the block around it has the norm.
         gated: whether the latter has a gate.
     """
 
     native: ClassVar[Block] = Block(norm="none", feed_forward=None, final_norm="layer")
+    beside_feed_forward: ClassVar[Mapping[str, Any]] = {"channel_mixing": False}
 
     def __init__(self, width: int, expand: float, channel_mixing: bool, gated: bool = True) -> None:
         super().__init__()
-        self.time_norm = nn.LayerNorm(width)
+        self.width = width
+        self.time_norm = nn.LayerNorm(width) if channel_mixing else nn.Identity()
         self.channel = ChannelMixing(width, expand, gated) if channel_mixing else None
 
     def initialize_channel_mixing(self, share: Tensor) -> None:
@@ -111,7 +128,7 @@ class RWKV(Mixer):
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros for the inputs of either half at the token before, and the state of time mixing."""
-        nothing = like.new_zeros(rows, self.time_norm.normalized_shape[0])
+        nothing = like.new_zeros(rows, self.width)
         seen = (nothing,) if self.channel is None else (nothing, nothing)
         return seen, self.mix_start(rows, like)
 

@@ -121,8 +121,9 @@ def test_package_serves_alone_and_in_a_population(monkeypatch: pytest.MonkeyPatc
     assert_same(FORMS["fla"], decay.recurrent, inputs(9))
     mixers = [make("recurrent") for _ in range(3)]
     for mixer in mixers:
-        mixer.choice = Choice(cpu="fla", cuda="fla", records={})
+        mixer.choice = Choice(cpu="fla", cuda="fla", records={"fla": "fla 1.0"})
     assert_population_equals_singles(mixers, torch.randn(3, ROWS, 20, WIDTH, dtype=torch.float64))
+    assert {mixer.kernel_in_use for mixer in mixers} == {"fla 1.0"}
 
 
 def test_heads_need_an_even_number_of_channels() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from forms import (
     DTYPES,
     LENGTHS,
@@ -16,7 +17,7 @@ from stand_ins import naive, stand_in
 from torch import Tensor
 
 from architectures.base import state_bytes
-from architectures.linear.linear_attention import FORMS, LinearAttention
+from architectures.linear.linear_attention import FORMS, LinearAttention, feature
 from architectures.parts.backends import Choice
 from architectures.parts.scans import decay
 from architectures.shell import LanguageModel
@@ -80,10 +81,21 @@ def test_state_does_not_grow() -> None:
 def test_weights_are_those_of_the_mean() -> None:
     torch.manual_seed(0)
     mixer, x = make("chunked"), torch.randn(ROWS, 9, WIDTH, dtype=torch.float64)
+    mixer.key.bias.data.sub_(14)
     weights = mixer.weights(x, context_of(x))
     _, _, v = mixer._project(x)
     out = mixer.out((weights @ v).transpose(1, 2).flatten(-2))
-    assert_close([out], [mixer(x, context_of(x))], tolerance=2e-6)
+    assert_close([out], [mixer(x, context_of(x))])
+    assert float(weights.detach().sum(-1).min()) < 0.9  # the floor of the normaliser is in both
+
+
+def test_features_are_not_rounded_to_zero() -> None:
+    x = torch.tensor([-80.0, -18.0, 0.0, 2.0], requires_grad=True)
+    assert (F.elu(x) + 1)[:2].tolist() == [0, 0]
+    (gradient,) = torch.autograd.grad(feature(x).sum(), x)
+    exact = x.detach().double().exp()
+    torch.testing.assert_close(feature(x.detach())[:3], exact[:3].float(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient, exact.clamp(max=1).float(), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("kernel", ["recurrent", "parallel", "chunked"])

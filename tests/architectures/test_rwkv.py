@@ -90,6 +90,21 @@ def test_forms_agree(name: str, kernel: str, dtype: torch.dtype) -> None:
         assert_forms_agree(make(name, kernel, dtype), make(name, "recurrent", dtype), x)
 
 
+@each_fast_form
+@pytest.mark.parametrize(("dtype", "rate"), [(torch.float64, 800.0), (torch.float32, 100.0)])
+def test_rates_whose_exponential_is_infinite(name: str, kernel: str, dtype: torch.dtype, rate: float) -> None:
+    """Such a channel keeps nothing; the others, and all gradients, are none the worse for it."""
+    torch.manual_seed(0)
+    reference, x = make(name, "recurrent", dtype), torch.randn(ROWS, 65, WIDTH, dtype=dtype)
+    reference.decay.data[::3] = rate
+    assert_forms_agree(make(name, kernel, dtype), reference, x)
+    stronger = make(name, kernel, dtype)
+    stronger.load_state_dict(reference.state_dict())
+    stronger.decay.data[::3] = 2 * rate
+    assert_close([stronger(x, context_of(x))], [reference(x, context_of(x))])
+    assert all(gradient.isfinite().all() for gradient in run(stronger, x)[1])
+
+
 @each_name
 def test_steps_equal_forward(name: str) -> None:
     torch.manual_seed(0)
@@ -242,7 +257,8 @@ def test_time_mixing_alone_can_be_had(name: str) -> None:
     whole = make(name)
     whole.load_state_dict(alone.state_dict(), strict=False)
     nn.init.zeros_(whole.channel.value.weight)
-    assert_close([whole(x, context_of(x))], [alone(x, context_of(x))])
+    normed = whole.time_norm(x)  # alone, the block around it has the norm
+    assert_close([whole(x, context_of(x))], [alone(normed, context_of(x))])
     assert alone.channel is None
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from forms import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.func import vmap
 
 from architectures.parts.scans import decay, diagonal
@@ -85,13 +86,25 @@ def test_extreme_decays_in_the_scan(form: Callable[..., Tensor]) -> None:
 @pytest.mark.parametrize("form", MATRIX)
 @pytest.mark.parametrize("kind", ["by head", "by row"])
 @pytest.mark.parametrize("decays", [EXTREMES, EXTREMES[2:3]])
-def test_extreme_decays_in_linear_attention(form: Callable[..., Tensor], kind: str, decays: Tensor) -> None:
-    q, k, v, like = attention_inputs(200, kind, torch.float64)
-    log_decay = decays[torch.randint(len(decays), like.shape)]
-    out, gradients = with_gradients(form, [each.float() for each in (q, k, v, log_decay)])
-    expected, known = with_gradients(decay.recurrent, [q, k, v, log_decay.float().double()])
-    assert_close([out], [expected])
-    assert_close(gradients, known)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_extreme_decays_in_linear_attention(
+    form: Callable[..., Tensor], kind: str, decays: Tensor, dtype: torch.dtype
+) -> None:
+    for length in LENGTHS:
+        q, k, v, like = attention_inputs(length, kind, torch.float64)
+        log_decay = decays[torch.randint(len(decays), like.shape)].to(dtype)
+        out, gradients = with_gradients(form, [each.to(dtype) for each in (q, k, v, log_decay)])
+        expected, known = with_gradients(decay.recurrent, [q, k, v, log_decay.double()])
+        assert_close([out], [expected])
+        assert_close(gradients, known)
+
+
+def test_a_decay_a_row_is_not_kept_for_every_pair() -> None:
+    sizes: list[int] = []
+    inputs = [each.requires_grad_() for each in attention_inputs(64, "by row", torch.float64)]
+    with saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+        decay.parallel(*inputs)
+    assert max(sizes) == ROWS * HEADS * 64**2
 
 
 @pytest.mark.parametrize("form", [diagonal.loop, *DIAGONAL])

@@ -56,7 +56,7 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor, ch
     chunk = diagonal.even(length, chunk)
     q, k, v, beta, log_decay = (diagonal.split(x, chunk, dim=-2) for x in (q, k, v, beta, log_decay))  # [..., K, c, E]
     written = beta * k
-    kept = decay.between(log_decay)[..., 0].exp()  # [..., K, c, c]
+    kept = decay.between(log_decay).exp()  # [..., K, c, c]
     erased, seen = ((x @ written.transpose(-1, -2)) * kept for x in (k, q))
     if length <= chunk:
         return (seen @ solve(erased, v)).flatten(-3, -2)

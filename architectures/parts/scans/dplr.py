@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from architectures.parts.scans import diagonal
-from architectures.parts.scans.decay import read
+from architectures.parts.scans.decay import block, read
 from architectures.parts.scans.delta import hand_over, solve
 
 
@@ -38,7 +38,7 @@ def update(state: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay:
 
 
 def chunked(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor, chunk: int = 16) -> Tensor:
-    """Work in chunks of ``chunk`` positions, a power of two.
+    """Work in chunks of ``chunk`` positions, best a power of two.
 
     In a chunk, with ``d_ij = w_{j+1} ... w_i`` and ``S`` the state that enters it::
 
@@ -49,41 +49,17 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Te
     """
     length = v.shape[-2]
     q, k, v, a, b, log_decay = (diagonal.split(x, chunk, dim=-2) for x in (q, k, v, a, b, log_decay))  # [..., K, c, E]
-    looking, written = torch.stack((q, earlier(a)), dim=-3), torch.stack((k, b), dim=-3)  # [..., K, 2, c, E]
-    met = scores(looking[..., :, None, :, :], written[..., None, :, :, :], log_decay[..., None, None, :, :])
+    looking = torch.stack((q, earlier(a)), dim=-3)[..., :, None, :, :]  # [..., K, 2, 1, c, E]
+    written = torch.stack((k, b), dim=-3)[..., None, :, :, :]  # [..., K, 1, 2, c, E]
+    met, looking, written, whole = block(looking, written, log_decay[..., None, None, :, :])
     (q_k, q_b), (a_k, a_b) = (x.unbind(-3) for x in (met[..., 0, :, :, :], later(met[..., 1, :, :, :])))
-    since, until = log_decay.cumsum(-2).exp(), earlier(log_decay).flip(-2).cumsum(-2).flip(-2).exp()
-    before = a * later(log_decay).cumsum(-2).exp()
+    q, after = looking[..., 0, :, :].unbind(-3)  # with the decay since the chunk's start
+    before = torch.cat((a[..., :1, :], after[..., :-1, :]), dim=-2)
     fresh, stale = solve(-a_b, torch.cat((a_k @ v, before), dim=-1)).split((v.shape[-1], k.shape[-1]), dim=-1)
-    k, b = ((until * x).transpose(-1, -2) for x in (k, b))
-    entering = hand_over(torch.diag_embed(since[..., -1, :]) + b @ stale, k @ v + b @ fresh)
-    out = q_k @ v + q_b @ (fresh + stale @ entering) + (since * q) @ entering
+    k, b = written[..., 0, :, :, :].transpose(-1, -2).unbind(-3)  # with the decay until its end
+    entering = hand_over(torch.diag_embed(whole[..., 0, 0, 0, :].exp()) + b @ stale, k @ v + b @ fresh)
+    out = q_k @ v + q_b @ (fresh + stale @ entering) + q @ entering
     return out.flatten(-3, -2)[..., :length, :]
-
-
-def scores(q: Tensor, k: Tensor, log_decay: Tensor) -> Tensor:
-    """Return ``q_i . (w_{j+1} ... w_i * k_j)`` for all ``j <= i``, zero above the diagonal: ``[..., L, L]``, L = 2^n.
-
-    Blocks of positions double in size. Where two meet, the decay from a key of the left one to a query of the right one
-    is that from the key to the border times that from the border to the query: one product of matrices, no division.
-    """
-    q, k, since = (x[..., None, :] for x in (q, k, log_decay))  # blocks of one position: [..., L, 1, E]
-    until, out = torch.zeros_like(since), (q * k).sum(-1, keepdim=True)
-    while out.shape[-3] > 1:
-        (q_left, q_right), (k_left, k_right) = halves(q), halves(k)
-        (since_left, since_right), (until_left, until_right) = halves(since), halves(until)
-        (left, right), none = halves(out), out.new_zeros(()).expand(out[..., ::2, :, :].shape)
-        across = (q_right * since_right.exp()) @ (k_left * until_left.exp()).transpose(-1, -2)
-        out = torch.cat((torch.cat((left, none), dim=-1), torch.cat((across, right), dim=-1)), dim=-2)
-        q, k = torch.cat((q_left, q_right), dim=-2), torch.cat((k_left, k_right), dim=-2)
-        since = torch.cat((since_left, since_right + since_left[..., -1:, :]), dim=-2)
-        until = torch.cat((until_left + since_right[..., -1:, :], until_right), dim=-2)
-    return out[..., 0, :, :]
-
-
-def halves(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """Split pairs of neighbouring blocks ``[..., 2 N, c, E]`` into left and right ones, ``[..., N, c, E]`` each."""
-    return blocks[..., ::2, :, :], blocks[..., 1::2, :, :]
 
 
 def later(x: Tensor) -> Tensor:
