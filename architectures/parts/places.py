@@ -10,7 +10,8 @@ places by how much longer it is (Chen et al. 2023, "Extending Context Window of 
 Interpolation"; without the fine-tuning that they add). ``ntk`` counts from zero and leaves it to ``rope`` to lower its
 slow frequencies. Both look at the source alone, so that a token's place does not depend on how long the answer gets.
 
-One draw serves the whole batch. At evaluation the draw depends on the length alone, so that scores are repeatable.
+One draw serves the whole batch. At evaluation the draw depends on the length of the stream alone, so that scores are
+repeatable; an answer that is decoded token by token is decoded on places drawn for all of it.
 """
 
 import random
@@ -21,6 +22,9 @@ import torch
 from torch import Tensor
 
 PlacesName = Literal["identity", "offset", "randomized", "linear", "ntk"]
+
+REACH = 2048
+"""Positions there are where nothing else is said."""
 
 
 def identity(length: int, source: int, reach: int, training: bool, device: torch.device) -> Tensor:
@@ -67,3 +71,8 @@ PLACES: dict[str, Places] = {
 def needs_reach(places: str) -> bool:
     """Whether a stream longer than the reach has no places at all."""
     return places == "randomized"
+
+
+def squeezes(places: str) -> bool:
+    """Whether long sources are squeezed, so that places depend on how long a source is."""
+    return places in ("linear", "ntk")

@@ -13,7 +13,8 @@ additive  ``v . tanh(q + k)``, ``v`` learned             Bahdanau et al. 2014, s
 The cosine's ``g`` starts at ``log2(L^2 - L)``, as in the paper, where ``L`` is the 97.5th percentile of the lengths in
 training. A layer does not know these, so :data:`TYPICAL_LENGTH` stands for it. There is one ``g`` a layer.
 
-The additive score keeps ``E`` numbers for every pair of positions; no fast kernel computes it.
+The additive score depends on distances alone only where the positions do: not after ``rope`` has turned its queries and
+keys, which suits products. It keeps ``E`` numbers for every pair of positions; no fast kernel computes it.
 """
 
 import math

@@ -10,6 +10,7 @@ Attention"). They pass through ``context.shared``; keys are passed on as turned 
 The cache of a step holds exactly what later steps look at: fewer heads, a window or a shared memory make it smaller.
 """
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from architectures.base import Context, Mixer, State
 from architectures.parts.attention import Memory, MultiHead, remember
+from architectures.parts.query_blocks import Bias
 
 Count = Annotated[int, Ge(0)]
 
@@ -91,8 +93,13 @@ class SelfAttention(Mixer):
         keys, values = self.attention.memorize(x)
         return context.encoding.key(keys, context), values
 
-    def _look(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Tensor | None]:
+    def _look(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Bias]:
         """Return queries, the memory they look at, and the bias of its places."""
         memory, places = context.shared[MEMORY]
         q = context.encoding.query(self.attention.queries(x), context)
-        return q, memory, context.encoding.bias(q, places, context)
+
+        def bias(queries: slice, keys: slice) -> Tensor:
+            of_these = replace(context, positions=context.positions[queries])
+            return context.encoding.bias(q[:, :, queries], places[keys], of_these)
+
+        return q, memory, bias if context.encoding.biases else None

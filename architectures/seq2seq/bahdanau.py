@@ -22,6 +22,8 @@ matrices start orthogonal (appendix B.1), all else as torch has it: with the pap
 width of 1000, small models learn late.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -76,15 +78,16 @@ class Bahdanau(EncoderDecoder):
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Search and write, for ``[B, T]`` tokens."""
-        logits, state, _ = self._search(prefix, state)
-        return logits, state
+        return self._search(prefix, state, watch=lambda alignment: None)
 
     def inspect(self, source: Tensor, prefix: Tensor | None) -> dict[str, Tensor]:
         """Return the alignment ``[B, T, S]``, a distribution over the source in each row."""
-        return {"alignment": self._search(self.fed(source, prefix), self.start(source))[2]}
+        alignments: list[Tensor] = []
+        self._search(self.fed(source, prefix), self.start(source), watch=alignments.append)
+        return {"alignment": torch.stack(alignments, dim=1)}
 
-    def _search(self, prefix: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
-        """Return logits ``[B, T, V]``, the state after them and the alignment ``[B, T, S]``."""
+    def _search(self, prefix: Tensor, state: State, watch: Callable[[Tensor], object]) -> tuple[Tensor, State]:
+        """Return logits ``[B, T, V]`` and the state after them; ``watch`` is given every alignment ``[B, S]``."""
         annotations, keys, hidden = state
         embedded = self.dropout(self.target_embedding(prefix))
         seen = []
@@ -92,9 +95,10 @@ class Bahdanau(EncoderDecoder):
             alignment = self._align(hidden, keys)
             glimpse = (alignment[:, None] @ annotations)[:, 0]  # [B, 2D]
             (hidden,) = self.decoder.update(driven + self.into_gates(glimpse), (hidden,))
-            seen.append((hidden, glimpse, alignment))
-        states, glimpses, alignments = (torch.stack(each, dim=1) for each in zip(*seen, strict=True))
-        return self._write(states, embedded, glimpses), (annotations, keys, hidden), alignments
+            seen.append((hidden, glimpse))
+            watch(alignment)
+        states, glimpses = (torch.stack(each, dim=1) for each in zip(*seen, strict=True))
+        return self._write(states, embedded, glimpses), (annotations, keys, hidden)
 
     def _align(self, hidden: Tensor, keys: Tensor) -> Tensor:
         energy = self.score((self.query(hidden)[:, None] + keys).tanh())[..., 0]  # [B, S]

@@ -22,13 +22,18 @@ Differs from the paper: 2 layers of 64 and not 4 of 1000; no local attention (se
 each layer. All parameters start uniform in +-0.1 (section 4.1) times sqrt(1000 / width), the gain at the paper's width.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.alignment import SCORES, ScoreName
 from architectures.parts.encoder_decoder import EncoderDecoder
+from architectures.parts.query_blocks import blocks
 from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel
+
+Watch = Callable[[Tensor], object]
 
 
 class Luong(EncoderDecoder):
@@ -82,38 +87,41 @@ class Luong(EncoderDecoder):
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Run the decoder on ``[B, T]`` and attend."""
-        logits, state, _ = self._run(prefix, state)
-        return logits, state
+        return self._run(prefix, state, watch=lambda alignment: None)
 
     def inspect(self, source: Tensor, prefix: Tensor | None) -> dict[str, Tensor]:
         """Return the alignment ``[B, T, S]``, a distribution over the source in each row."""
-        return {"alignment": self._run(self.fed(source, prefix), self.start(source))[2]}
+        alignments: list[Tensor] = []
+        self._run(self.fed(source, prefix), self.start(source), watch=alignments.append)
+        return {"alignment": torch.cat(alignments, dim=1)}
 
-    def _run(self, prefix: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
-        """Return logits ``[B, T, V]``, the state after them and the alignment ``[B, T, S]``."""
+    def _run(self, prefix: Tensor, state: State, watch: Watch) -> tuple[Tensor, State]:
+        """Return logits ``[B, T, V]`` and the state after them; ``watch`` is given all alignments ``[B, part, S]``."""
         embedded = self.target_embedding(prefix)
         advance = self._feed if self.input_feeding else self._advance
-        attentional, state, alignment = advance(embedded, state)
-        return self.head(self.dropout(attentional)), state, alignment
+        attentional, state = advance(embedded, state, watch)
+        return self.head(self.dropout(attentional)), state
 
-    def _feed(self, embedded: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
+    def _feed(self, embedded: Tensor, state: State, watch: Watch) -> tuple[Tensor, State]:
         """Advance position by position, each with the attentional state of the one before."""
         seen = []
         for each in embedded.split(1, dim=1):
             fed = torch.cat((each, state[-1][:, None]), dim=-1)  # [B, 1, 2D]
-            attentional, state, alignment = self._advance(fed, state)
-            seen.append((attentional, alignment))
-        attentionals, alignments = (torch.cat(each, dim=1) for each in zip(*seen, strict=True))
-        return attentionals, state, alignments
+            attentional, state = self._advance(fed, state, watch)
+            seen.append(attentional)
+        return torch.cat(seen, dim=1), state
 
-    def _advance(self, x: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
-        """Return the attentional states ``[B, T, D]``, the state after them and the alignment ``[B, T, S]``."""
+    def _advance(self, x: Tensor, state: State, watch: Watch) -> tuple[Tensor, State]:
+        """Return the attentional states ``[B, T, D]`` and the state after them."""
         annotations, keys, layers, _ = state
         hidden, layers = self._climb(self.decoder, x, layers)
-        alignment = self.score(hidden, annotations, keys).softmax(dim=-1)
-        glimpse = alignment @ annotations
-        attentional = self.combine(torch.cat((glimpse, hidden), dim=-1)).tanh()
-        return attentional, (annotations, keys, layers, attentional[:, -1]), alignment
+        glimpses = []
+        for rows, _ in blocks(hidden.shape[1], annotations.shape[1]):
+            alignment = self.score(hidden[:, rows], annotations, keys).softmax(dim=-1)
+            glimpses.append(alignment @ annotations)
+            watch(alignment)
+        attentional = self.combine(torch.cat((torch.cat(glimpses, dim=1), hidden), dim=-1)).tanh()
+        return attentional, (annotations, keys, layers, attentional[:, -1])
 
     def _climb(self, layers: nn.ModuleList, x: Tensor, states: State) -> tuple[Tensor, State]:
         """Run a stack of layers, each from its own state."""

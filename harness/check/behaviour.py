@@ -100,6 +100,9 @@ def tags_online(subject: ModelSubject) -> None:
     for cut, other in _changed_after(source):
         words = f"declared online, but the label at source position {cut - 1} changes with the tokens after it"
         expect_equal(subject.model(other, None)[:, :cut], logits[:, :cut], words)
+    for cut in (1, CHUNKED // 2):
+        words = f"declared online, but the label at source position {cut - 1} changes with how many tokens follow it"
+        expect_equal(subject.model(source[:, :cut], None), logits[:, :cut], words)
 
 
 def _changed_after(row: Tensor) -> list[tuple[int, Tensor]]:

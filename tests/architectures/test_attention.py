@@ -234,7 +234,7 @@ def test_recorded_kernel_is_the_one_that_ran() -> None:
 
 
 def test_auto_is_math_where_torch_lacks_flash(monkeypatch: pytest.MonkeyPatch) -> None:
-    lacking = type(FLASH)("flash", "", lambda: "lacking", FLASH.version)
+    lacking = type(FLASH)("flash", lambda: "lacking", FLASH.version)
     monkeypatch.setattr(sdpa, "KERNEL", lacking)
     assert attention.kernel_record("auto") == "math"
     with pytest.raises(KernelMissing, match="lacking"):

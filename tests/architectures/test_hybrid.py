@@ -93,3 +93,26 @@ def test_heads_reach_the_layers_that_have_them(heads: int) -> None:
 def test_refusals(pattern: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make(pattern)
+
+
+def test_layers_count_those_of_their_own_kind() -> None:
+    model = LanguageModel(("a", "b"), Hybrid, {"pattern": "transformer+cnn+rwkv7"}, width=16, depth=6)
+    inner = [layer.mixer.inner for layer in model.layers]
+    alone = LanguageModel(("a", "b"), type(inner[1]), width=16, depth=2)
+    assert [each.first.dilation for each in (inner[1], inner[4])] == [
+        layer.mixer.first.dilation for layer in alone.layers
+    ]
+    assert [each.residual is None for each in (inner[2], inner[5])] == [True, False]
+
+
+def test_a_block_with_a_feed_forward_gets_time_mixing_alone() -> None:
+    hybrid = LanguageModel(("a", "b"), Hybrid, {"pattern": "rwkv6+transformer"}, width=16)
+    shared = LanguageModel(("a", "b"), find_mixer("rwkv6"), width=16, block="shared")
+    native = LanguageModel(("a", "b"), find_mixer("rwkv6"), width=16)
+    mixers = [hybrid.layers[0].mixer.inner, shared.layers[0].mixer, native.layers[0].mixer]
+    assert [mixer.channel is None for mixer in mixers] == [True, True, False]
+
+
+def test_a_window_needs_a_layer_that_has_one() -> None:
+    with pytest.raises(ValueError, match=r"window=8: no layer of pattern=mamba\+lstm has a window; leave it out"):
+        Hybrid(16, pattern="mamba+lstm", window=8)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from architectures.attention.transformer import Transformer
+from architectures.linear.retnet import RetNet
 from architectures.parts.places import PLACES, needs_reach, stretch
 from architectures.parts.positions import Setting, make_encoding
 from architectures.shell import LanguageModel
@@ -99,8 +100,21 @@ def test_squeezing_changes_long_sources_alone(places: str) -> None:
     [
         ("alibi", "ntk", "bends the frequencies of position=rope, not of alibi; try places=linear"),
         ("learned", "linear", "between the positions that learned has; try places=identity"),
+        ("none", "offset", "places=offset changes nothing, as position=none looks at no places; leave it out"),
+        ("abacus", "randomized", "position=abacus looks at no places"),
     ],
 )
 def test_places_that_an_encoding_cannot_have(position: str, places: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make_encoding(position, places, Setting(16), attends=True)
+
+
+@pytest.mark.parametrize("places", ["linear", "ntk"])
+def test_squeezed_places_need_the_longest_source(places: str) -> None:
+    with pytest.raises(ValueError, match=f"places={places} needs the longest source in training, for example reach=20"):
+        LanguageModel(("a", "b"), Transformer, width=16, places=places)
+
+
+def test_a_mixer_that_looks_at_places_itself_may_have_them() -> None:
+    model = LanguageModel(("a", "b"), RetNet, width=16, places="randomized", reach=30)
+    assert model.reach == 30

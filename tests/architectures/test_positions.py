@@ -240,3 +240,21 @@ def test_an_encoding_acts_where_it_says(name: str) -> None:
     }
     assert [hook for hook, does in acts.items() if does] == ACTS[name]
     assert encoding.in_attention is bool({"query", "key", "bias"} & set(ACTS[name]))
+
+
+def test_only_single_digits_are_digits() -> None:
+    setting = Setting(6, symbols=("0", "12", "01", "", "a", "9"), reach=8)
+    digits = make_encoding("abacus", "identity", setting, attends=False).is_digit
+    assert digits.tolist() == [True, False, False, False, False, True]
+
+
+def test_t5_starts_small() -> None:
+    torch.manual_seed(0)
+    table = make_encoding("t5", "identity", Setting(64, heads=8), attends=True).table
+    assert table.weight.std().item() == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_fire_is_finite_where_its_threshold_is_gone() -> None:
+    fire = encoding_of("fire", 8)
+    fire.threshold.data.zero_()
+    assert fire.bias(torch.zeros(1, 1, 3, 2), torch.arange(3), at(torch.arange(3))).isfinite().all()

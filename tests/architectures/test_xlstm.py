@@ -184,3 +184,8 @@ def test_bad_options_are_named() -> None:
         XLSTM(16, pattern="mx")
     with pytest.raises(ValueError, match="width=12 must be a multiple of 8"):
         XLSTM(12, heads=4)
+
+
+def test_a_pattern_is_no_longer_than_the_model_is_deep() -> None:
+    with pytest.raises(ValueError, match="pattern=mmms needs depth=4 or more; depth=2 is less"):
+        LanguageModel(("a", "b"), XLSTM, {"pattern": "mmms"}, width=16, depth=2)

@@ -11,12 +11,13 @@ from functools import cache
 import pytest
 
 from architectures.parts.kernels import KernelMissing
+from architectures.parts.places import squeezes
 from architectures.parts.positions import Misplaced
 from architectures.shell import LanguageModel
 from harness.catalog import Catalog, Entry
 from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, subject_of, variants
 from harness.errors import UserError
-from harness.options import Spec, signature
+from harness.options import Spec, Value, signature
 
 CATALOG = Catalog()
 ENTRIES = [entry for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]
@@ -39,10 +40,15 @@ def subject(name: str) -> ModelSubject:
 def specs_of(entry: Entry) -> list[Spec]:
     """A file that does not import has no variants; the contract says what is wrong with it."""
     try:
-        found = [Spec.of("architecture", entry.name, options, CATALOG) for options in variants(entry)]
+        found = [options for options in variants(entry) if entry.name in IN_EVERY_SHELL or not SHELL & options.keys()]
+        return [Spec.of("architecture", entry.name, options | needed(options), CATALOG) for options in found]
     except UserError:
         return []
-    return [spec for spec in found if entry.name in IN_EVERY_SHELL or not SHELL & dict(spec.options).keys()]
+
+
+def needed(options: dict[str, Value]) -> dict[str, Value]:
+    """Return what an option cannot be without: squeezed places the longest source in training."""
+    return {"reach": 40} if squeezes(str(options.get("places"))) else {}
 
 
 VARIANTS = [spec for entry in ENTRIES for spec in specs_of(entry)]

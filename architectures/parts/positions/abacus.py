@@ -4,10 +4,10 @@ McLeish et al. 2024, "Transformers Can Do Arithmetic with the Right Embeddings",
 place, counted from the number's first written digit; while training all places of a batch are shifted by one random
 offset, so that places beyond the longest number in training have been seen.
 
-Symbols that are digits, ``0`` to ``9``, make numbers; all other symbols have place 0, whose vector is learned too.
-Combine it with ``places`` as you like: it looks at tokens alone.
+Symbols that are digits, ``0`` to ``9``, make numbers; all other symbols have place 0, whose vector is learned too. It
+looks at tokens alone, never at ``places``.
 
-Differs from the paper: the offset is drawn from what ``reach`` leaves beside the longest number, up to 100 (``k``).
+Differs from the paper: the offset is drawn from what ``reach`` leaves beside the whole stream, up to 100 (``k``).
 """
 
 import torch
@@ -23,10 +23,11 @@ class Abacus(Encoding):
     """A table ``[reach, D]``, normal with deviation 0.02. A digit's place needs the tokens before it: no stepping."""
 
     steps = False
+    reads_places = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        digits = torch.tensor([symbol in "0123456789" for symbol in setting.symbols])
+        digits = torch.tensor([len(symbol) == 1 and symbol in "0123456789" for symbol in setting.symbols])
         self.register_buffer("is_digit", digits, persistent=False)
         self.table = nn.Embedding(setting.reach, setting.width)
         nn.init.normal_(self.table.weight, std=0.02)

@@ -1,7 +1,4 @@
-"""The contract of a position encoding; itself the encoding ``none``.
-
-Without any encoding a causal transformer still sees order through its mask (Kazemnejad et al. 2023).
-"""
+"""The contract of a position encoding."""
 
 from dataclasses import dataclass
 
@@ -21,20 +18,26 @@ class Setting:
 
 
 class Encoding(nn.Module):
-    """Four hooks, all of them neutral here. ``context.positions`` are the places of what is given.
+    """Four hooks, all of them neutral. ``context.positions`` are the places of what is given.
 
     Class facts: ``in_attention`` says that it acts on queries, keys or scores and so needs an attention mixer;
     ``bounded`` that it has no value beyond ``reach`` positions; ``steps`` that a token's encoding needs no other token;
-    ``squeezes`` that places between two whole numbers mean something.
+    ``squeezes`` that places between two whole numbers mean something; ``reads_places`` that it looks at places at all.
     """
 
     in_attention: bool = False
     bounded: bool = False
     steps: bool = True
     squeezes: bool = True
+    reads_places: bool = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
+
+    @property
+    def biases(self) -> bool:
+        """Whether something is added to the scores."""
+        return type(self).bias is not Encoding.bias
 
     def embed(self, x: Tensor, context: Context) -> Tensor:
         """Add to the embeddings ``[B, L, D]``."""
@@ -51,7 +54,7 @@ class Encoding(nn.Module):
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor | None:
         """Return what is added to the scaled scores, ``[(B,) H, Lq, Lk]``; ``None`` for nothing.
 
-        ``q`` are the queries ``[B, H, Lq, E]`` that :meth:`query` returned; ``keys`` are the places ``[Lk]`` of the
-        keys, whose last ones are the places of the queries.
+        ``q`` are queries ``[B, H, Lq, E]`` that :meth:`query` returned, at ``context.positions``; ``keys`` are the
+        places ``[Lk]`` of keys. Long sequences ask for some queries and some keys at a time.
         """
         return None

@@ -22,6 +22,8 @@ from architectures.base import Context
 from architectures.parts.positions.base import Encoding, Setting
 
 HIDDEN, SCALE, THRESHOLD = 32, 0.1, 512.0
+FLOOR = 1e-6
+"""Keeps the first position's distance to itself a number where the threshold has been trained to nothing."""
 
 
 class FIRE(Encoding):
@@ -40,9 +42,9 @@ class FIRE(Encoding):
         places, keys = context.positions.to(q.dtype), keys.to(q.dtype)
         distance = (places[:, None] - keys[None, :]).abs()
         farthest = torch.maximum(places, (THRESHOLD * self.threshold).abs())[:, None]
-        relative = self.compress(distance) / self.compress(farthest)
+        relative = self.compress(distance) / self.compress(farthest).clamp(min=FLOOR)
         return self.network(relative[..., None]).permute(2, 0, 1)
 
     def compress(self, x: Tensor) -> Tensor:
         """Return ``log(|c| x + 1)``."""
-        return torch.log(self.scale.abs() * x + 1)
+        return torch.log1p(self.scale.abs() * x)

@@ -4,7 +4,9 @@ Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Te
 Half of the buckets hold one distance each, the other half logarithmically wider ranges up to ``FARTHEST``; all that is
 farther shares the last bucket. All layers share the biases, as in the paper.
 
-Differs from the paper: T5 does not scale its scores by ``1/sqrt(E)``; here they are scaled as everywhere.
+Differs from the paper: T5 does not scale its scores by ``1/sqrt(E)``; here they are scaled as everywhere. Models that
+look both ways have 32 buckets for each direction, theirs 16. The biases start as in the authors' code, with deviation
+``1/sqrt(D)``.
 """
 
 import math
@@ -26,6 +28,7 @@ class T5(Encoding):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.table = nn.Embedding(2 * BUCKETS, setting.heads)
+        nn.init.normal_(self.table.weight, std=setting.width**-0.5)
 
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Look the distances up, ``[H, Lq, Lk]``."""

@@ -1,0 +1,89 @@
+"""Long evaluations: memory grows as the length, for every architecture and every score and position of attention.
+
+Counted is what tensors hold at once. What fused operators hold inside, and what the allocator makes of it, is measured
+by ``lengthwise bench long``.
+"""
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from architectures.parts import query_blocks
+from harness.catalog import Catalog
+from harness.options import Spec, build_model
+
+CATALOG = Catalog()
+NAMES = [entry.name for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]
+ATTENTION = [
+    *(f"transformer:position={name}" for name in ("none", "alibi", "t5", "transformer_xl", "fire")),
+    *("transformer:score=cosine", "transformer:score=additive", "transformer:window=8", "transformer:kernel=math"),
+    *("encoder:position=alibi", "encoder:kernel=math", "luong:input_feeding=false", "luong:score=concat"),
+]
+SHORT, LONG, SIDE = 160, 480, 64
+LINEAR = LONG / SHORT
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lengths be long that a test has time for."""
+    monkeypatch.setattr(query_blocks, "SIDE", SIDE)
+
+
+class Held(TorchDispatchMode):
+    """Follows the bytes of all tensors that are made while it is on; ``most`` were there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for each in tree_leaves(out):
+            if isinstance(each, Tensor) and each.untyped_storage()._cdata not in self.known:
+                self._follow(each.untyped_storage())
+        self.most = max(self.most, self.now)
+        return out
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        address, size = storage._cdata, storage.nbytes()
+        self.known.add(address)
+        self.now += size
+        weakref.finalize(storage, self._forget, address, size)
+
+    def _forget(self, address: int, size: int) -> None:
+        self.known.discard(address)
+        self.now -= size
+
+
+@torch.no_grad()
+def most_held(spec: str, length: int) -> int:
+    parsed = Spec.parse("architecture", spec, CATALOG)
+    small = parsed.with_defaults({"width": 16, "reach": 2 * LONG}, CATALOG)
+    model = build_model(small, ("a", "b", "<blank>"), CATALOG).eval()
+    with Held() as held:
+        model(torch.zeros(1, length, dtype=torch.long), None)
+    return held.most
+
+
+@pytest.mark.parametrize("spec", [*NAMES, *ATTENTION])
+def test_memory_grows_as_the_length(spec: str) -> None:
+    assert most_held(spec, LONG) < 1.2 * LINEAR * most_held(spec, SHORT)
+
+
+def test_what_grows_as_the_square_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_blocks, "SIDE", LONG)
+    assert most_held("transformer:position=alibi", LONG) > 2 * LINEAR * most_held("transformer:position=alibi", SHORT)
+
+
+def test_what_is_let_go_is_not_counted() -> None:
+    with Held() as held:
+        for _ in range(10):
+            kept = torch.zeros(1000)
+    assert held.most == 2 * kept.untyped_storage().nbytes()
+    assert held.now == kept.untyped_storage().nbytes()
