@@ -36,6 +36,7 @@ class AdamW:
         self.rates = learning_rates.to(values)[:, None]
         self.weight_decay, self.clip, self.betas, self.eps = weight_decay, clip, betas, eps
         self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
+        self.move = torch.empty_like(values)  # held, so that memory cannot run out in the middle of a step
         self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
         self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
         self.steps = 0
@@ -48,11 +49,15 @@ class AdamW:
         beta1, beta2 = self.betas
         self.mean.lerp_(self.grads, 1 - beta1)
         self.square.mul_(beta2).addcmul_(self.grads, self.grads, value=1 - beta2)
-        root = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(self.eps)
+        root = torch.sqrt(self.square, out=self.move).div_((1 - beta2**self.steps) ** 0.5).add_(self.eps)
         rates = self.rates * self.alive * factor
         if self.weight_decay:
             self.values.mul_(1 - rates * self.weight_decay)
-        self.values.sub_((self.mean / root).mul_(rates / (1 - beta1**self.steps)))
+        self.values.sub_(torch.div(self.mean, root, out=self.move).mul_(rates / (1 - beta1**self.steps)))
+
+    def rows(self) -> dict[str, Tensor]:
+        """Return what is remembered of each model, a row a model; beside it, only ``steps``."""
+        return {"mean": self.mean, "square": self.square, "alive": self.alive, "lived": self.lived}
 
     def freeze(self, rows: Tensor) -> None:
         """Stop the models where bool ``rows`` ``[R]`` is true."""

@@ -15,6 +15,7 @@ from torch.func import functional_call, vmap
 
 from architectures.base import SequenceModel
 from architectures.parts.kernels import replicas_ride_along
+from harness.numerics import FLOAT32, Numerics
 from harness.present import Presented
 from harness.stream import chain, text_key
 from tasks.base import IGNORE
@@ -26,13 +27,16 @@ class Population:
     Args:
         models: freshly built modules of one architecture; their parameters are copied into the matrix.
         device: where they live from now on.
+        numerics: the number format of forwards; logits are always of the parameters' own.
 
     Attributes:
         values, grads: float ``[R, P]``.
     """
 
-    def __init__(self, models: Sequence[SequenceModel], device: torch.device | str = "cpu") -> None:
-        self.size, self.model = len(models), models[0].to(device)
+    def __init__(
+        self, models: Sequence[SequenceModel], device: torch.device | str = "cpu", numerics: Numerics = FLOAT32
+    ) -> None:
+        self.size, self.model, self.numerics = len(models), models[0].to(device), numerics
         self.shapes = {name: p.shape for name, p in self.model.named_parameters()}
         rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
         self.values = torch.stack([row.to(device) for row in rows])
@@ -60,6 +64,9 @@ class Population:
 
     def logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
         """Long ``[R, B, S]`` and ``[R, B, T]`` (or None) give ``[R, B, T, V]``."""
+        return self.numerics.forward(self._logits, self.values.device, source, prefix).to(self.values)
+
+    def _logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
         if self.size == 1:
             return self.model(source[0], None if prefix is None else prefix[0])[None]
         with replicas_ride_along():
@@ -107,14 +114,17 @@ def init_seed(seed: int, name: str) -> int:
 
 
 def load(
-    models: Sequence[SequenceModel], weights: Sequence[dict[str, Tensor]], device: torch.device | str
+    models: Sequence[SequenceModel],
+    weights: Sequence[dict[str, Tensor]],
+    device: torch.device | str,
+    numerics: Numerics = FLOAT32,
 ) -> Population:
     """Return a population of trained models."""
     for model, values in zip(models, weights, strict=True):
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(values[name])
-    return Population(models, device)
+    return Population(models, device, numerics)
 
 
 def _stack(buffers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from harness.numerics import FLOAT32, Numerics, tf32
 from harness.store.records import Provenance
 
 PACKAGES = (
@@ -70,14 +71,15 @@ def _cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def provenance(device: str) -> Provenance:
+def provenance(device: str, numerics: Numerics = FLOAT32) -> Provenance:
     """Return the facts as of now."""
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
         git=git_commit(),
         device=device_name(device),
-        tf32=torch.backends.cuda.matmul.allow_tf32,
+        precision=numerics.precision,
+        tf32=tf32(),
         deterministic=torch.are_deterministic_algorithms_enabled(),
         threads=torch.get_num_threads(),
     )

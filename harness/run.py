@@ -10,10 +10,11 @@ from rich.console import Console
 from harness.catalog import Catalog
 from harness.cell import SCHEMA, Cell
 from harness.errors import UserError
+from harness.launch.desk import Job
 from harness.launch.jobs import Stale, Standing, evaluation_jobs, make_jobs, standing
 from harness.launch.local import default_workers, launch, resolve_device
 from harness.launch.progress import Display
-from harness.launch.worker import Job
+from harness.numerics import FLOAT32, Numerics
 from harness.options import Spec, build_task
 from harness.plan import Plan, Variant
 from harness.provenance import provenance
@@ -39,6 +40,7 @@ def execute(
     *,
     device: str = "auto",
     workers: int | None = None,
+    numerics: Numerics = FLOAT32,
     plugins: tuple[Path, ...] = (),
     stale: Stale | None = None,
     retry_failed: bool = False,
@@ -49,9 +51,12 @@ def execute(
     folder, console = RunFolder(output), console or Console()
     folder.check(plan.suite.name)
     state = standing(plan, folder, stale, retry_failed)
-    folder.open(_run_record(plan, device))
+    with numerics.settled():
+        folder.open(_run_record(plan, device, numerics))
     console.print(f"Suite {plan.suite.name}, records in {output}: {state}.", highlight=False, soft_wrap=True)
-    jobs = make_jobs(plan, folder, state, device, plugins, population_of(device))
+    jobs = make_jobs(plan, folder, state, device, plugins, population_of(device), numerics)
+    for line in folder.snapshots.sweep([cell.id for cell in job.cells] for job in jobs if job.train):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     failed = _do(jobs, workers or default_workers(device), console)
     return Outcome(state, failed + len(state.failed))
 
@@ -62,6 +67,7 @@ def evaluate(
     *,
     device: str = "auto",
     workers: int | None = None,
+    numerics: Numerics = FLOAT32,
     samples: int | None = None,
     plugins: tuple[Path, ...] = (),
     console: Console | None = None,
@@ -79,7 +85,13 @@ def evaluate(
     if not cells:
         raise UserError(f"{output} holds no trained cell yet")
     wanted = {(cell.task, cell.recipe): _variants_for(cell, variants, catalog) for cell in cells}
-    common = {"samples": samples or run.suite["samples"], "folder": output, "plugins": plugins, "device": device}
+    common = {
+        "samples": samples or run.suite["samples"],
+        "folder": output,
+        "plugins": plugins,
+        "device": device,
+        "numerics": numerics,
+    }
     able = [cell for cell in cells if wanted[cell.task, cell.recipe]]
     if not able:
         raise UserError(f"{output}: no trained cell can take that; it needs the same task, alphabet and lengths it has")
@@ -120,7 +132,7 @@ def _do(jobs: list[Job], workers: int, console: Console) -> int:
     return display.failed
 
 
-def _run_record(plan: Plan, device: str) -> RunRecord:
+def _run_record(plan: Plan, device: str, numerics: Numerics) -> RunRecord:
     return RunRecord(
         schema_version=SCHEMA,
         suite=plan.suite.model_dump(),
@@ -128,5 +140,5 @@ def _run_record(plan: Plan, device: str) -> RunRecord:
         not_applicable=[(str(a), str(t), why) for a, t, why in plan.not_applicable],
         notes=plan.notes,
         command=" ".join(["lengthwise", *sys.argv[1:]]),
-        provenance=provenance(device),
+        provenance=provenance(device, numerics),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.batches import Data, train_lengths
 from harness.cell import Group
 from harness.evaluate import fixed_set, score
 from harness.fitting import Fitting
@@ -22,8 +23,8 @@ from harness.optimizer import AdamW
 from harness.population import Population
 from harness.present import Presentation, Presented
 from harness.recipe import Recipe
-from harness.stream import Stream, mix
-from tasks.base import Task
+from harness.snapshot import Snapshot, take
+from harness.stream import mix
 
 LOG_POINTS = 50
 VALIDATION_ROWS = 128
@@ -33,35 +34,10 @@ DISTINCT_DRAWS = 1 << 20
 Listen = Callable[[int, float], None]
 """Called at log points with the number of steps done and the mean loss since the last call."""
 
+SNAPSHOT_SECONDS = 300.0
+"""How much training a kill may lose."""
 
-class Data:
-    """The training batches of a group: step -> presented rows, the same alone or in a population."""
-
-    def __init__(
-        self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
-    ) -> None:
-        self.presentation, self.key, self.recipe = presentation, key, recipe
-        self.seeds, self.device = seeds, device
-        self.lengths = step_lengths(presentation.task, key, recipe)
-
-    def __call__(self, step: int) -> Presented:
-        """Return the ``R x B`` rows of a step."""
-        rows, length = self.recipe.batch_size, self.lengths[step]
-        stream = Stream.of(self.seeds, self.key, "train", step, rows, self.device)
-        return self.presentation(self.presentation.task.sample(length, stream))
-
-
-def train_lengths(task: Task, recipe: Recipe) -> list[int]:
-    """Return the lengths the task has within the recipe's span."""
-    low, high = recipe.span
-    return [length for length in range(low, high + 1) if length in task.lengths]
-
-
-def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:
-    """Return the length of every step, uniform over the training lengths."""
-    choices = train_lengths(task, recipe)
-    stream = Stream.of([0], f"{key} {recipe.train_lengths}", "length", 0, 1, "cpu")
-    return [choices[i] for i in stream.integers(len(choices), recipe.steps)[0].tolist()]
+Save = Callable[[Snapshot], None]
 
 
 @dataclass
@@ -100,10 +76,18 @@ class Trainer:
         group: the cells.
         presentation: how the task is asked.
         listen: see :data:`Listen`.
+        save: called with a snapshot every :data:`SNAPSHOT_SECONDS`; ``None`` takes none.
     """
 
-    def __init__(self, population: Population, group: Group, presentation: Presentation, listen: Listen) -> None:
-        self.population, self.presentation, self.listen = population, presentation, listen
+    def __init__(
+        self,
+        population: Population,
+        group: Group,
+        presentation: Presentation,
+        listen: Listen,
+        save: Save | None = None,
+    ) -> None:
+        self.population, self.presentation, self.listen, self.save = population, presentation, listen, save
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
         self.data = Data(presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
@@ -114,26 +98,41 @@ class Trainer:
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
         draws = min(self.recipe.steps * self.recipe.batch_size, DISTINCT_DRAWS)
         self.seen = torch.zeros(population.size, draws, dtype=torch.long, device=self.device)
-        self.done, self.logged, self.tokens = 0, 0, 0
-        self.validating = 0.0
+        self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
+        self.spent, self.validating = 0.0, 0.0
+        self.began = self.saved = time.perf_counter()
 
     def run(self) -> Training:
         """Train, validate and keep checkpoints; return when the steps are used or no model is left to train."""
-        began = time.perf_counter()
+        self.saved = time.perf_counter()
+        self.began = self.saved - self.spent
         log, validate, keep = (
             set(self.recipe.moments(n)) for n in (LOG_POINTS, self.recipe.validations, self.recipe.checkpoints)
         )
-        while self.done < self.recipe.steps:
-            self.step()
+        while self.attended < self.recipe.steps:
+            if self.done == self.attended:
+                self.step()
             if self.done in validate:
                 self.validate()
             elif self.done in log:
                 self.log()
             if self.done in keep:
                 self.keep()
+            self.attended = self.done
             if (self.done in validate or self.done in log) and not bool(self.optimizer.alive.any()):
                 break
-        return self._finish(time.perf_counter() - began)
+            if self.save and time.perf_counter() - self.saved >= SNAPSHOT_SECONDS:
+                self.save(take(self))
+                self.saved = time.perf_counter()
+        return self._finish(time.perf_counter() - self.began)
+
+    def rehearse(self) -> None:
+        """Compute a gradient at the longest length and forget it: a population too large for its memory fails here."""
+        longest = max(range(self.recipe.steps), key=self.data.lengths.__getitem__)
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            losses = self.population.losses(self.data(longest), self.recipe.label_smoothing)
+            if not isinstance(self.optimizer, Fitting):
+                self.population.backward(losses)
 
     def step(self) -> None:
         """Take one step of the optimizer, or fit one batch."""
@@ -167,8 +166,8 @@ class Trainer:
     def validate(self) -> None:
         """Score at training lengths; with ``stop_when_fitted``, freeze the models that get everything right."""
         began = time.perf_counter()
-        points = self.log()
         scores = validate(self.population, self.presentation, self.key, self.recipe)
+        points = self.log()
         for point, (exact, loss) in zip(points, scores, strict=True):
             point |= {"validation_exact": exact, "validation_loss": loss}
         if self.recipe.stop_when_fitted:

@@ -39,6 +39,16 @@ Settings = Annotated[list[str] | None, _option(HOW, "KEY=VALUE", "Any other reci
 
 Device = Annotated[Literal["auto", "cpu", "cuda"], _option(WHERE, None, "auto takes a GPU where there is one.")]
 Workers = Annotated[int | None, _option(WHERE, "N", "Processes of one thread each (default: one a core).", min=1)]
+Number = Annotated[
+    Literal["float32", "bfloat16"],
+    _option(WHERE, None, "bfloat16: of matrix products alone; what is trained or evaluated already is kept as it is."),
+]
+Deterministic = Annotated[
+    bool,
+    _option(
+        WHERE, None, "The same numbers again on a GPU too, or an error; a CPU gives them anyway.", "--deterministic"
+    ),
+]
 Output = Annotated[Path | None, _option(WHERE, "DIR", "Where records and report go (default: results/SUITE).")]
 ReportOutput = Annotated[
     Path | None, _option(WHERE, "DIR", "Default: the folder; for several, one beside the first.", "--output")

@@ -6,18 +6,22 @@ from statistics import median
 
 import torch
 
+from harness.batches import train_lengths
 from harness.catalog import Catalog
 from harness.cell import Cell, Group
+from harness.numerics import FLOAT32, Numerics
 from harness.options import Spec, build_model, build_task
 from harness.plan import Question
 from harness.population import Population, build_seeded
 from harness.present import Presentation
-from harness.train import Trainer, train_lengths
+from harness.train import Trainer
 
 STEPS = 4
 
 
-def seconds_per_step(spec: Spec, question: Question, catalog: Catalog, device: str) -> float:
+def seconds_per_step(
+    spec: Spec, question: Question, catalog: Catalog, device: str, numerics: Numerics = FLOAT32
+) -> float:
     """Return the median seconds of a step after the first."""
     task, recipe = build_task(question.task, catalog), question.recipe
     presentation = Presentation(task, recipe.answer, recipe.think)
@@ -26,7 +30,7 @@ def seconds_per_step(spec: Spec, question: Question, catalog: Catalog, device: s
     short = recipe.model_copy(update={"steps": STEPS, "train_lengths": f"{typical}:{typical}"})
     model = build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
     group = Group((Cell(spec, question.task, short, 1e-3, 0),))
-    trainer = Trainer(Population([model], device), group, presentation, lambda step, loss: None)
+    trainer = Trainer(Population([model], device, numerics), group, presentation, lambda step, loss: None)
     trainer.step()
     return median(_timed(trainer, device))
 

@@ -17,6 +17,7 @@ from harness.cli.page import table
 from harness.launch.jobs import Stale, Standing, standing
 from harness.launch.local import default_workers, resolve_device
 from harness.launch.progress import duration
+from harness.numerics import Numerics
 from harness.options import Spec, build_task
 from harness.plan import Plan, Question
 from harness.recipe import Recipe
@@ -33,6 +34,7 @@ def preview(
     plan: Plan,
     output: Path,
     device: str,
+    numerics: Numerics,
     workers: int | None,
     stale: Stale | None,
     retry_failed: bool,
@@ -43,7 +45,7 @@ def preview(
     folder.check(plan.suite.name)
     state = standing(plan, folder, stale, retry_failed)
     missing = Counter(cell.kin for cell in state.to_train)
-    seconds = _measure(plan, missing, device, out)
+    seconds = _measure(plan, missing, device, numerics, out)
     out.print(f"Suite {plan.suite.name}, records in {output}: {state}.", soft_wrap=True)
     for each in (tasks_table(plan), architectures_table(plan, missing, seconds), _not_applicable(plan), _notes(plan)):
         if each.row_count:
@@ -52,25 +54,28 @@ def preview(
 
 
 def _total(state: Standing, seconds: Seconds, workers: int, device: str) -> str:
-    groups = len(group(state.to_train, population_of(device)))
+    size = population_of(device)
+    groups = len(group(state.to_train, size))
     each = sum(known for known in seconds.values() if known is not None)
     time = duration(each / max(1, min(workers, groups)))
     plural = "s" if workers > 1 else ""
     measured = "by steps measured just now, evaluation aside"
-    return f"{groups} groups to train on {device} with {workers} worker{plural}: about {time}, {measured}."
+    models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""
+    return f"{groups} groups{models} to train on {device} with {workers} worker{plural}: about {time}, {measured}."
 
 
-def _measure(plan: Plan, missing: Counter[Kin], device: str, out: Console) -> Seconds:
+def _measure(plan: Plan, missing: Counter[Kin], device: str, numerics: Numerics, out: Console) -> Seconds:
     """Time each pair that has cells to train, in one thread as a worker does."""
     torch.set_num_threads(1)
     pairs = [pair for pair in dict.fromkeys(plan.pairs) if missing[_kin(pair)]]
     shown = track(pairs, "measuring steps", console=out, transient=True, disable=not out.is_terminal)
-    return {pair: _seconds(pair, missing[_kin(pair)], plan.catalog, device) for pair in shown}
+    return {pair: _seconds(pair, missing[_kin(pair)], plan.catalog, device, numerics) for pair in shown}
 
 
-def _seconds(pair: Pair, cells: int, catalog: Catalog, device: str) -> float | None:
+def _seconds(pair: Pair, cells: int, catalog: Catalog, device: str, numerics: Numerics) -> float | None:
     try:
-        each = seconds_per_step(*pair, catalog, device)
+        with numerics.settled():
+            each = seconds_per_step(*pair, catalog, device, numerics)
     except Exception:  # the run itself will record why
         return None
     return each * pair[1].recipe.steps * len(range(0, cells, population_of(device)))

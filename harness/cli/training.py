@@ -26,6 +26,8 @@ def run(
     set_: given.Settings = None,
     device: given.Device = "auto",
     workers: given.Workers = None,
+    precision: given.Number = "float32",
+    deterministic: given.Deterministic = False,
     output: given.Output = None,
     stale: given.StaleCells = None,
     retry_failed: given.RetryFailed = False,
@@ -41,6 +43,7 @@ def run(
     from harness.cli.page import console
     from harness.cli.preview import preview
     from harness.cli.reporting import publish
+    from harness.numerics import Numerics
     from harness.plan import make_plan
     from harness.run import execute
 
@@ -49,8 +52,9 @@ def run(
     chosen = suite_of(suite, Overrides(architecture or [], task or [], replaced, recipe, plugin or []))
     catalog, out = Catalog(tuple(Path(each) for each in chosen.plugins)), console()
     plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
+    numerics = Numerics(precision, deterministic)
     if dry_run:
-        preview(plan, folder, device, workers, stale, retry_failed, out)
+        preview(plan, folder, device, numerics, workers, stale, retry_failed, out)
         return
     try:
         outcome = execute(
@@ -58,6 +62,7 @@ def run(
             folder,
             device=device,
             workers=workers,
+            numerics=numerics,
             plugins=catalog.plugins,
             stale=stale,
             retry_failed=retry_failed,
@@ -78,11 +83,14 @@ def evaluate(
     plugin: given.Plugins = None,
     device: given.Device = "auto",
     workers: given.Workers = None,
+    precision: given.Number = "float32",
+    deterministic: given.Deterministic = False,
 ) -> None:
     """Evaluate trained cells at more lengths or on a variant, without training; then report."""
     from harness.cli.page import console
     from harness.cli.reporting import catalog_for, publish
     from harness.lengths import parse_grid
+    from harness.numerics import Numerics
     from harness.run import evaluate as evaluate_folder
 
     if variant and not task:
@@ -91,7 +99,14 @@ def evaluate(
     catalog, out = catalog_for([folder], plugin or []), console()
     try:
         failed = evaluate_folder(
-            folder, asked, device=device, workers=workers, samples=samples, plugins=catalog.plugins, console=out
+            folder,
+            asked,
+            device=device,
+            workers=workers,
+            numerics=Numerics(precision, deterministic),
+            samples=samples,
+            plugins=catalog.plugins,
+            console=out,
         )
         publish([folder], folder, catalog, out)
     except KeyboardInterrupt:

@@ -8,7 +8,8 @@ from typing import Literal
 from harness.cell import Cell, group
 from harness.errors import UserError
 from harness.fingerprint import fingerprint_of
-from harness.launch.worker import Job
+from harness.launch.desk import Job
+from harness.numerics import FLOAT32, Numerics
 from harness.plan import Plan, Variant
 from harness.store.folder import RunFolder
 
@@ -59,10 +60,22 @@ def standing(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_fa
 
 
 def make_jobs(
-    plan: Plan, folder: RunFolder, state: Standing, device: str, plugins: tuple[Path, ...], population: int
+    plan: Plan,
+    folder: RunFolder,
+    state: Standing,
+    device: str,
+    plugins: tuple[Path, ...],
+    population: int,
+    numerics: Numerics = FLOAT32,
 ) -> list[Job]:
     """Return the jobs that train what is missing, then those that only evaluate."""
-    common = {"samples": plan.suite.samples, "folder": folder.path, "plugins": plugins, "device": device}
+    common = {
+        "samples": plan.suite.samples,
+        "folder": folder.path,
+        "plugins": plugins,
+        "device": device,
+        "numerics": numerics,
+    }
     training = [
         Job(each.cells, plan.variants[each.first.task, each.first.recipe], **common)  # type: ignore[arg-type]
         for each in group(state.to_train, population)

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from harness.errors import UserError
-from harness.launch.worker import Event, Job, Tell, Worker, do
+from harness.launch.desk import Event, Job, Tell
+from harness.launch.worker import Worker, do
 
 
 def default_workers(device: str) -> int:
@@ -103,7 +104,7 @@ def _after_death(
     if len(running) == 1:
         number, job = running[0]
         for cell in job.cells:
-            Worker(job, number, tell)._fail(cell, RuntimeError("its worker process died, perhaps for want of memory"))
+            Worker(job, number, tell).fail(cell, RuntimeError("its worker process died, perhaps for want of memory"))
         return [(n, job) for n, job in unfinished if n != number]
     for number, job in running:
         rest = _pool([(number, job)], 1, tell)

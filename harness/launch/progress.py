@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.launch.worker import Event, Job
+from harness.launch.desk import Event, Job
 
 
 class Display:
@@ -46,15 +46,16 @@ class Display:
             self.shares[event.job] = event.progress * len(self.jobs[event.job].cells)
             self._show(event)
             return
+        if event.kind == "note":
+            self._say(event.text)
+            return
         self.finished += 1
         self.failed += event.kind == "failed"
-        self.console.print(
-            f"[{self.finished}/{self.cells}] {'FAILED ' if event.kind == 'failed' else ''}{event.text}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        self._say(f"[{self.finished}/{self.cells}] {'FAILED ' if event.kind == 'failed' else ''}{event.text}")
         self._close(event.job)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, event: Event) -> None:
         if self.whole is None:

@@ -4,127 +4,127 @@ A job is a group of cells that are trained at once and evaluated, or only evalua
 is written down as that cell's failure; the worker goes on.
 """
 
-import math
-import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import torch
 
-from harness.catalog import Catalog
 from harness.cell import Cell, Group
-from harness.chance import Chance, chance
 from harness.cost import measured_state, parameters
-from harness.evaluate import Score, fixed_set, score, set_hash
 from harness.fingerprint import fingerprint_of
-from harness.options import Spec, build_model, build_task
-from harness.plan import Variant, stream_length
-from harness.population import Population, build_seeded, init_seed, load
-from harness.present import Presentation
+from harness.launch.desk import Desk, Event, Job, halves, named, out_of_memory, raised, release
+from harness.launch.evaluator import Evaluator
+from harness.population import Population, init_seed
 from harness.provenance import provenance
-from harness.store.folder import RunFolder
-from harness.store.records import EvaluationRecord, Failure, TrainingRecord
+from harness.snapshot import Snapshot, restore, take
+from harness.store.records import Failure, TrainingRecord
+from harness.store.snapshots import Unfit
 from harness.train import Trained, Trainer, Training
 
 
-@dataclass(frozen=True)
-class Job:
-    """Kindred cells to train (or, with ``train`` false, only to evaluate), and where."""
-
-    cells: tuple[Cell, ...]
-    variants: tuple[Variant, ...]
-    samples: int
-    folder: Path
-    plugins: tuple[Path, ...] = ()
-    device: str = "cpu"
-    train: bool = True
-
-    def __str__(self) -> str:
-        first = self.cells[0]
-        more = f" and {len(self.cells) - 1} more" if len(self.cells) > 1 else ""
-        return f"{first}{more}"
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a worker tells: ``progress`` in [0, 1] of a job, a finished ``cell``, or a ``failed`` one."""
-
-    job: int
-    kind: str
-    progress: float = 0.0
-    text: str = ""
-
-
-Tell = Callable[[Event], None]
-
-
-@cache
-def catalog_of(plugins: tuple[Path, ...]) -> Catalog:
-    """Return the catalog with the given plug-ins, once a process."""
-    return Catalog(plugins)
-
-
-def do(job: Job, number: int, tell: Tell) -> None:
+def do(job: Job, number: int, tell: Callable[[Event], None]) -> None:
     """Do a job from beginning to end."""
-    worker = Worker(job, number, tell)
-    if job.train:
-        worker.train_all(job.cells)
-    else:
-        worker.evaluate(job.cells)
+    with job.numerics.settled():
+        if not job.train:
+            Evaluator(job, number, tell).evaluate(job.cells)
+            return
+        worker = Worker(job, number, tell)
+        for cells in worker.parts():
+            worker.train_all(cells)
 
 
-class Worker:
-    """The tools of one job: catalog, presentation, folder."""
+class Worker(Desk):
+    """Trains the cells of a job."""
 
-    def __init__(self, job: Job, number: int, tell: Tell) -> None:
-        self.job, self.number, self.tell = job, number, tell
-        self.catalog, self.folder = catalog_of(job.plugins), RunFolder(job.folder)
-        self.device = torch.device(job.device)
-        self.recipe = job.cells[0].recipe
-        self.presentation = self._present(job.cells[0].task)
-        self.share = 0.8 if job.train else 0.0
-
-    def _present(self, task: Spec) -> Presentation:
-        return Presentation(build_task(task, self.catalog), self.recipe.answer, self.recipe.think)
-
-    def _build(self, cell: Cell) -> Any:
-        return build_seeded(
-            lambda: build_model(cell.architecture, self.presentation.symbols, self.catalog),
-            cell.seed,
-            str(cell.architecture),
-        )
+    def parts(self) -> list[tuple[Cell, ...]]:
+        """Return the job's cells cut along the snapshots there are of some of them, which go on by themselves."""
+        left = {cell.id: cell for cell in self.job.cells}
+        found = [ids for ids in self.folder.snapshots.groups() if left.keys() >= set(ids)]
+        begun = [tuple(left.pop(cell) for cell in ids) for ids in found if left.keys() >= set(ids)]
+        return [*begun, tuple(left.values())] if left else begun
 
     def train_all(self, cells: tuple[Cell, ...]) -> None:
-        """Train, record and evaluate; a group that cannot be trained at once is trained one by one."""
+        """Train, record and evaluate; a group that cannot be trained at once is trained in parts."""
         try:
-            training = self._train(cells)
-            for cell, trained in zip(cells, training.models, strict=True):
-                self._record(cell, trained, training)
+            healthy = self._train_and_record(cells)
         except Exception as error:
-            if len(cells) > 1:
-                for cell in cells:
-                    self.train_all((cell,))
-            else:
-                self._fail(cells[0], error)
+            parts = self._instead(cells, error)
+        else:
+            Evaluator(self.job, self.number, self.tell).evaluate(healthy)
             return
-        self.evaluate([cell for cell, trained in zip(cells, training.models, strict=True) if not trained.failure])
+        for part in parts:  # out here, where nothing holds the memory of the group any more
+            release(self.device)
+            self.train_all(part)
+
+    def _train_and_record(self, cells: tuple[Cell, ...]) -> list[Cell]:
+        """Return the cells that have something to evaluate."""
+        training = self._train(cells)
+        for cell, trained in zip(cells, training.models, strict=True):
+            self._record(cell, trained, training)
+        self.folder.snapshots.drop(ids(cells))
+        return [cell for cell, trained in zip(cells, training.models, strict=True) if not trained.failure]
+
+    def _instead(self, cells: tuple[Cell, ...], error: Exception) -> list[tuple[Cell, ...]]:
+        """Return the parts to train in place of a group: its halves if memory ran out, else its cells one by one."""
+        if len(cells) == 1:
+            self.fail(cells[0], error)
+            return []
+        if out_of_memory(error):
+            self.note(f"{named(cells)}: out of memory with {len(cells)} models at once, goes on with half as many")
+            return [cells[part] for part in halves(len(cells))]
+        self.folder.snapshots.drop(ids(cells))
+        return [(cell,) for cell in cells]
 
     def _train(self, cells: tuple[Cell, ...]) -> Training:
-        population = Population([self._build(cell) for cell in cells], self.device)
+        population = Population([self.build(cell) for cell in cells], self.device, self.job.numerics)
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
-        return Trainer(population, Group(cells), self.presentation, self._stepped).run()
+        save = partial(self._save, cells)
+        trainer = Trainer(population, Group(cells), self.presentation, self._stepped, save)
+        begun = self._begun(cells)
+        if begun:
+            restore(trainer, begun)
+            self.note(f"{named(cells)}: goes on from step {begun.done} of {self.recipe.steps}")
+        try:
+            if self.device.type == "cuda":
+                trainer.rehearse()
+            return trainer.run()
+        except Exception as error:
+            if out_of_memory(error) and len(cells) > 1 and trainer.done:
+                self._hand_on(cells, take(trainer))
+            raise
+
+    def _hand_on(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
+        """Leave what a group has reached to its halves."""
+        for part in halves(len(cells)):
+            self._save(cells[part], snapshot.part(part))
+        self.folder.snapshots.forget(ids(cells))
+
+    def _begun(self, cells: tuple[Cell, ...]) -> Snapshot | None:
+        try:
+            return self.folder.snapshots.load(ids(cells), self._terms(cells[0]))
+        except Unfit as why:
+            self.note(f"{named(cells)}: its snapshot is ignored, {why}")
+            return None
+
+    def _save(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
+        try:
+            self.folder.snapshots.save(ids(cells), self._terms(cells[0]), snapshot)
+        except OSError as error:
+            self.note(f"{named(cells)}: its snapshot cannot be written: {error.strerror}")
+
+    def _terms(self, cell: Cell) -> dict[str, str]:
+        """Return what a snapshot and the trainer that goes on from it must have in common."""
+        code = {f"{kind} code": fingerprint for kind, fingerprint in self._fingerprints(cell).items()}
+        return code | {"torch": torch.__version__, "device": self.device.type} | self.job.numerics.terms
 
     def _stepped(self, done: int, loss: float) -> None:
-        self.tell(Event(self.number, "progress", self.share * done / self.recipe.steps, f"loss {loss:.3f}"))
+        self.progress(self.share * done / self.recipe.steps, f"loss {loss:.3f}")
 
     def _record(self, cell: Cell, trained: Trained, training: Training) -> None:
         if trained.failure:
             self.folder.fail(cell.id, self._failure(cell, trained.failure, trained=trained))
-            self.tell(Event(self.number, "failed", 1.0, f"{cell}: {trained.failure}"))
+            self.close("failed", cell, trained.failure)
             return
         self.folder.finish(cell.id, self._training_record(cell, trained, training), trained.checkpoints)
 
@@ -147,7 +147,7 @@ class Worker:
             population=size,
             seconds={phase: seconds / size for phase, seconds in training.seconds.items()},
             tokens_per_second=training.tokens * size / training.seconds["train"],
-            provenance=provenance(self.job.device),
+            provenance=provenance(self.job.device, self.job.numerics),
         )
 
     def _fingerprints(self, cell: Cell) -> dict[str, str]:
@@ -162,115 +162,17 @@ class Worker:
             steps_used=trained.steps_used if trained else 0,
             curve=trained.curve if trained else [],
             fingerprints=self._fingerprints(cell),
-            provenance=provenance(self.job.device),
+            provenance=provenance(self.job.device, self.job.numerics),
         )
 
-    def _fail(self, cell: Cell, error: Exception) -> None:
+    def fail(self, cell: Cell, error: Exception) -> None:
+        """Write an error down as the failure of a cell."""
         reason = raised(error)
         self.folder.fail(cell.id, self._failure(cell, reason, "".join(traceback.format_exception(error))))
-        self.tell(Event(self.number, "failed", 1.0, f"{cell}: {reason}"))
-
-    def evaluate(self, cells: Sequence[Cell]) -> None:
-        """Evaluate what is missing of each cell, all cells at once at each checkpoint and length."""
-        if not cells:
-            return
-        there = {c.id: {e.key for e in self.folder.evaluations(c.id) if not e.raised} for c in cells}
-        kept = {cell.id: self.folder.training(cell.id) for cell in cells}
-        steps = sorted({step for record in kept.values() if record for step in record.checkpoints})
-        for step in steps:
-            wanted = [cell for cell in cells if (record := kept[cell.id]) and step in record.checkpoints]
-            self._evaluate_at(step, wanted, there)
-        for cell in cells:
-            failed = any(record.raised for record in self.folder.evaluations(cell.id))
-            self.tell(Event(self.number, "failed" if failed else "cell", 1.0, f"{cell}: {summary(self.folder, cell)}"))
-
-    def _evaluate_at(self, step: int, cells: Sequence[Cell], there: dict[str, set[Any]]) -> None:
-        missing = [
-            (variant, length)
-            for variant in self.job.variants
-            for length in variant.lengths
-            if any(variant.key(length, step, self.job.samples) not in there[c.id] for c in cells)
-        ]
-        if not missing:
-            return
-        population = load(
-            [self._build(c) for c in cells], [self.folder.weights(c.id, step) for c in cells], self.device
-        )
-        for index, (variant, length) in enumerate(missing):
-            self.tell(
-                Event(self.number, "progress", self.share + (1 - self.share) * index / len(missing), f"length {length}")
-            )
-            for cell, record in zip(cells, self._evaluate(population, variant, length, step), strict=True):
-                self.folder.add(cell.id, [record])
-
-    def _evaluate(self, population: Population, variant: Variant, length: int, step: int) -> list[EvaluationRecord]:
-        """Return each model's record of one length."""
-        blank = EvaluationRecord(
-            variant=variant.name,
-            task=str(variant.task),
-            length=length,
-            step=step,
-            rows=self.job.samples,
-            device=self.job.device,
-        )
-        try:
-            return self._scored(blank, population, variant.task)
-        except Exception as error:
-            status = "out of memory" if out_of_memory(error) else raised(error)
-            return [blank.model_copy(update={"status": status})] * population.size
-
-    def _scored(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
-        presentation, length, reach = self._present(task), blank.length, population.model.reach
-        if reach is not None and stream_length(presentation, length) > reach:
-            return [blank.model_copy(update={"status": "beyond reach"})] * population.size
-        began = time.perf_counter()
-        source = fixed_set(presentation, str(task), "evaluate", length, self.job.samples, self.device)
-        scores = score(population, presentation, source)
-        spent = (time.perf_counter() - began) / population.size
-        guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
-        decoded = presentation.way == "generate" and presentation.graded_by_task
-        facts = {"set_hash": set_hash(presentation(source)), "seconds": spent, "decoded": decoded}
-        return [blank.model_copy(update=facts | _counts(each) | _guess(guess)) for each in scores]
+        self.folder.snapshots.drop([cell.id])
+        self.close("failed", cell, reason)
 
 
-def _counts(score: Score) -> dict[str, Any]:
-    loss = score.loss if math.isfinite(score.loss) else None
-    return {"exact": score.exact, "tokens": score.tokens, "right": score.right, "loss": loss}
-
-
-def _guess(guess: Chance) -> dict[str, float]:
-    return {"chance_exact": guess.exact, "chance_token": guess.token}
-
-
-_CHANCES: dict[tuple[str, int, str, int], Chance] = {}
-
-
-def cached_chance(presentation: Presentation, key: str, length: int, answer: str, think: int) -> Chance:
-    """Return chance at a length, measured once a process."""
-    where = (key, length, answer, think)
-    if where not in _CHANCES:
-        _CHANCES[where] = chance(presentation, key, length)
-    return _CHANCES[where]
-
-
-def raised(error: BaseException) -> str:
-    """Return an error in one line."""
-    message = str(error).strip().splitlines()
-    return f"raised {type(error).__name__}: {message[0] if message else ''}"
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    words = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in words
-
-
-def summary(folder: RunFolder, cell: Cell) -> str:
-    """Return what a finished cell reached, in a few words."""
-    record = folder.training(cell.id)
-    assert record is not None
-    found = folder.evaluations(cell.id)
-    ok = [e for e in found if e.status == "ok" and not e.variant and e.step == record.checkpoints[-1]]
-    tail = f", {ok[-1].exact / ok[-1].rows:.2f} at {ok[-1].length}" if ok else ""
-    tail += next((f", {e.status} at {e.length}" for e in found if e.raised), "")
-    return f"{record.validation_exact:.2f} exact in range{tail} ({record.seconds['train']:.0f} s)"
+def ids(cells: Sequence[Cell]) -> list[str]:
+    """Return the ids of cells."""
+    return [cell.id for cell in cells]

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from harness.cell import SCHEMA
 from harness.errors import UserError
+from harness.store.atomic import aside, write_atomically
 from harness.store.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
+from harness.store.snapshots import Snapshots
 
 R = TypeVar("R", bound=Record)
 
@@ -31,6 +33,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path, self.cells = path, path / "cells"
+        self.snapshots = Snapshots(path / "snapshots")
 
     def check(self, suite: str) -> None:
         """Refuse a folder that holds another suite's records or those of another version of the format."""
@@ -84,8 +87,8 @@ class RunFolder:
         self._clear(cell)
         for step, values in weights.items():
             target = self.weights_path(cell, step)
-            save_file({name: value.contiguous() for name, value in values.items()}, _aside(target))
-            os.replace(_aside(target), target)
+            save_file({name: value.contiguous() for name, value in values.items()}, aside(target))
+            os.replace(aside(target), target)
         write_atomically(self.cells / cell / "training.json", record.model_dump_json(indent=1))
 
     def fail(self, cell: str, failure: Failure) -> None:
@@ -120,19 +123,6 @@ class RunFolder:
             (folder / name).unlink(missing_ok=True)
         for old in folder.glob("weights-*"):
             old.unlink()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is either complete or not there."""
-    with open(_aside(path), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(_aside(path), path)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _read(path: Path, kind: type[R]) -> R | None:

@@ -73,6 +73,7 @@ class EvaluationRecord(Record):
     chance_token: float = 0.0
     decoded: bool = False
     device: str = "cpu"
+    precision: str = "float32"
 
     @property
     def key(self) -> tuple[str, str, int, int, int]:

@@ -18,7 +18,7 @@ from harness.known import Known, canonical
 from harness.lengths import parse_span
 from harness.options import Spec, build_task
 from harness.store.folder import RunFolder, check_schema
-from harness.store.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
+from harness.store.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -79,7 +79,7 @@ def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, catal
         "train_high": high,
         "stale": _stale(record, catalog),
         "device": record.provenance.device,
-        "dtype": record.provenance.precision,
+        "dtype": _number_format(record.provenance),
         "git": record.provenance.git,
         "recipe": values["recipe"],
     }
@@ -92,6 +92,7 @@ def _trained(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> dic
         "steps_used": record.steps_used,
         "validation_exact": record.validation_exact,
         "validation_loss": record.validation_loss,
+        "dtype": _number_formats(record, evaluations),
         "parameters": record.parameters,
         "tokens_per_second": record.tokens_per_second,
         "train_seconds": record.seconds["train"],
@@ -101,6 +102,17 @@ def _trained(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> dic
         "distinct": record.distinct,
         "curve": record.curve,
     }
+
+
+def _number_format(made: Provenance) -> str:
+    return f"{made.precision} with TF32" if made.tf32 else made.precision
+
+
+def _number_formats(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> str:
+    """Return the number format of a cell's training, and of those evaluations that were made in another."""
+    trained, others = _number_format(record.provenance), {e.precision for e in evaluations if e.status == "ok"}
+    others.discard(record.provenance.precision)
+    return f"{trained}, some lengths evaluated in {' and '.join(sorted(others))}" if others else trained
 
 
 def _failed(failure: Failure) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from commands import LSTM, MIXER, PARITY, SMALL, call, complaint, write
 
 from harness import fingerprint
-from harness.launch import worker
+from harness.launch import desk
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -115,7 +115,7 @@ def test_failed_cells_are_tried_again_when_asked_and_stale_ones_of_a_plugin_alwa
 def forget_code() -> None:
     """Make this process read plug-ins anew, as the next command would."""
     sys.modules.pop("lengthwise_plugin_moody")
-    for cached in (fingerprint._code, fingerprint._tree, worker.catalog_of):
+    for cached in (fingerprint._code, fingerprint._tree, desk.catalog_of):
         cached.cache_clear()
 
 

@@ -11,7 +11,8 @@ from harness.catalog import Catalog
 from harness.cell import Cell, Group
 from harness.check import ARCHITECTURE_CHECKS, run_check, subject_of
 from harness.fitting import Fitting
-from harness.launch.worker import Job, do
+from harness.launch.desk import Job
+from harness.launch.worker import do
 from harness.optimizer import AdamW
 from harness.options import Spec, build_model, build_task
 from harness.plan import Variant

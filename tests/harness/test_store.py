@@ -8,7 +8,8 @@ import torch
 
 from harness.cell import SCHEMA
 from harness.errors import UserError
-from harness.store.folder import RunFolder, check_schema, write_atomically
+from harness.store.atomic import write_atomically
+from harness.store.folder import RunFolder, check_schema
 from harness.store.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 MADE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")

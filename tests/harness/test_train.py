@@ -5,13 +5,14 @@ from collections import Counter
 import pytest
 import torch
 
+from harness.batches import Data, step_lengths, train_lengths
 from harness.catalog import Catalog
 from harness.cell import Cell, Group
 from harness.options import Spec, build_model, build_task
 from harness.population import Population, build_seeded
 from harness.present import Presentation
 from harness.recipe import Recipe
-from harness.train import LOG_POINTS, Data, Trainer, Training, step_lengths, train_lengths
+from harness.train import LOG_POINTS, Trainer, Training
 from tasks.base import Task
 
 CATALOG = Catalog()

@@ -1,0 +1,258 @@
+"""A training that is killed goes on from its snapshot to what it would have been; an unfit snapshot is ignored."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import harness.train
+from harness.catalog import Catalog
+from harness.cell import Cell
+from harness.launch.desk import Event, Job
+from harness.launch.worker import Worker, do
+from harness.numerics import Numerics
+from harness.options import Spec
+from harness.plan import Variant
+from harness.recipe import Recipe
+from harness.snapshot import Snapshot, take
+from harness.store.folder import RunFolder
+from harness.store.snapshots import Snapshots
+from harness.train import Trainer
+
+CATALOG = Catalog()
+TASK = Spec.parse("task", "reverse:alphabet=2", CATALOG)
+EASY = Spec.parse("task", "reverse:alphabet=1", CATALOG)
+RECIPE = Recipe(steps=12, batch_size=4, train_lengths="1:4", warmup=2, checkpoints=3, validations=4)
+ARCHITECTURES = (
+    "lstm:width=8,depth=1",
+    "transformer:width=16,depth=1,dropout=0.3",
+    "transformer:width=16,depth=1,position=rope,places=randomized",
+    "ngram:order=2",
+)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def cells(architecture: str, count: int = 1, **recipe: Any) -> tuple[Cell, ...]:
+    spec, made = Spec.parse("architecture", architecture, CATALOG), RECIPE.model_copy(update=recipe)
+    return tuple(Cell(spec, TASK, made, 1e-2, seed) for seed in range(count))
+
+
+SCORED = (Variant("", TASK, (2, 6)),)
+
+
+def train(folder: Path, group: tuple[Cell, ...], variants: tuple[Variant, ...] = SCORED, **job: Any) -> list[str]:
+    """Do a job to its end; return its notes."""
+    RunFolder(folder).cells.mkdir(parents=True, exist_ok=True)
+    heard: list[Event] = []
+    do(Job(group, variants, 8, folder, **job), 0, heard.append)
+    return [event.text for event in heard if event.kind == "note"]
+
+
+@pytest.fixture
+def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Train with a snapshot after every step, and die in the given one."""
+
+    def kill(step: int, folder: Path, group: tuple[Cell, ...], **job: Any) -> None:
+        def dying(trainer: Trainer) -> None:
+            if trainer.done == step:
+                raise Killed
+            whole(trainer)
+
+        with monkeypatch.context() as patch:
+            whole = Trainer.step
+            patch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+            patch.setattr(Trainer, "step", dying)
+            with pytest.raises(Killed):
+                train(folder, group, **job)
+
+    return kill
+
+
+def result(folder: Path, cell: Cell) -> tuple[Any, ...]:
+    """Return everything a training is to have in common with an uninterrupted one."""
+    store = RunFolder(folder)
+    record = store.training(cell.id)
+    assert record is not None
+    weights = {step: store.weights(cell.id, step) for step in record.checkpoints}
+    facts = (record.curve, record.steps_used, record.distinct, record.validation_exact, record.validation_loss)
+    scores = [(each.length, each.step, each.exact, each.right, each.loss) for each in store.evaluations(cell.id)]
+    return facts, scores, {s: {name: value.tolist() for name, value in w.items()} for s, w in weights.items()}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_result_is_that_of_an_uninterrupted_training(
+    architecture: str, count: int, tmp_path: Path, killed_at: Callable[..., None]
+) -> None:
+    """Bit by bit: losses, validation, kept checkpoints, distinct questions, scores; killed twice."""
+    group = cells(architecture, count)
+    for step in (5, 9):
+        killed_at(step, tmp_path / "killed", group)
+        assert len(list((tmp_path / "killed" / "snapshots").iterdir())) == 1
+    torch.rand(5)
+    notes = train(tmp_path / "killed", group)
+    assert len(notes) == 1
+    assert notes[0].endswith("goes on from step 9 of 12")
+    assert not (tmp_path / "killed" / "snapshots").exists()
+    assert train(tmp_path / "whole", group) == []
+    for cell in group:
+        assert result(tmp_path / "killed", cell) == result(tmp_path / "whole", cell)
+
+
+def test_a_model_that_was_frozen_stays_frozen(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+    (quick,) = cells("lstm:width=8,depth=1", stop_when_fitted=True, train_lengths="1:1", steps=60, validations=30)
+    group = (replace(quick, task=EASY, learning_rate=4e-2), replace(quick, task=EASY, learning_rate=1e-9))
+    killed_at(50, tmp_path / "killed", group)
+    train(tmp_path / "killed", group)
+    train(tmp_path / "whole", group)
+    whole = [result(tmp_path / "whole", cell) for cell in group]
+    assert [result(tmp_path / "killed", cell) for cell in group] == whole
+    used = [facts[1] for facts, _, _ in whole]
+    assert used[0] < 50 < used[1]
+
+
+def test_short_trainings_leave_none_and_time_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(Snapshots, "save", lambda self, ids, terms, snapshot: taken.append(snapshot.done))
+    train(tmp_path / "short", cells("lstm:width=8,depth=1"))
+    assert taken == []
+    monkeypatch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+    train(tmp_path / "each", cells("lstm:width=8,depth=1"))
+    assert taken == list(range(1, 13))
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-50]),
+    "a bit flipped": flip,
+    "empty": lambda path: path.write_bytes(b""),
+    "foreign": lambda path: path.write_bytes(b'{"a": 1}\n'),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_snapshot_is_ignored_with_a_line(name: str, tmp_path: Path, killed_at: Callable[..., None]) -> None:
+    group = cells("lstm:width=8,depth=1")
+    killed_at(7, tmp_path / "killed", group)
+    DAMAGE[name](next((tmp_path / "killed" / "snapshots").iterdir()))
+    notes = train(tmp_path / "killed", group)
+    assert [note.partition(": ")[2] for note in notes] == ["its snapshot is ignored, it is damaged"]
+    train(tmp_path / "whole", group)
+    assert result(tmp_path / "killed", group[0]) == result(tmp_path / "whole", group[0])
+
+
+def test_a_snapshot_of_other_code_is_ignored_with_a_line(
+    tmp_path: Path, killed_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = cells("lstm:width=8,depth=1")
+    killed_at(7, tmp_path, group)
+    known = Worker._fingerprints
+    monkeypatch.setattr(Worker, "_fingerprints", lambda self, cell: known(self, cell) | {"task": "another"})
+    assert [note.partition(": ")[2] for note in train(tmp_path, group)] == [
+        "its snapshot is ignored, it was made with other task code"
+    ]
+
+
+def test_a_snapshot_of_another_number_format_is_ignored_with_a_line(
+    tmp_path: Path, killed_at: Callable[..., None]
+) -> None:
+    group = cells("lstm:width=8,depth=1")
+    killed_at(7, tmp_path, group)
+    assert [note.partition(": ")[2] for note in train(tmp_path, group, numerics=Numerics("bfloat16"))] == [
+        "its snapshot is ignored, it was made with other number format"
+    ]
+
+
+def test_a_group_that_has_grown_goes_on_with_those_that_had_begun(
+    tmp_path: Path, killed_at: Callable[..., None]
+) -> None:
+    group = cells("lstm:width=8,depth=1", 4)
+    killed_at(7, tmp_path / "killed", group[1:3])
+    assert len(train(tmp_path / "killed", group)) == 1
+    assert not (tmp_path / "killed" / "snapshots").exists()
+    sizes = [RunFolder(tmp_path / "killed").training(cell.id).population for cell in group]  # type: ignore[union-attr]
+    assert sizes == [2, 2, 2, 2]
+    train(tmp_path / "whole", group[1:3])
+    for cell in group[1:3]:
+        assert result(tmp_path / "killed", cell) == result(tmp_path / "whole", cell)
+
+
+def test_a_group_that_has_shrunk_is_trained_anew_with_a_line(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+    group, store = cells("lstm:width=8,depth=1", 3), RunFolder(tmp_path)
+    killed_at(7, tmp_path, group)
+    wanted = [cell.id for cell in group[:2]]
+    lines = list(store.snapshots.sweep([wanted]))
+    assert len(lines) == 1
+    assert lines[0].endswith("this run has no group of the 3 models in it")
+    assert list(store.snapshots.groups()) == []
+    assert train(tmp_path, group[:2]) == []
+
+
+def test_one_that_fails_leaves_no_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+    group = cells("lstm:width=8,depth=1")
+    killed_at(7, tmp_path, group)
+    Worker(Job(group, (), 8, tmp_path), 0, lambda event: None).fail(group[0], RuntimeError("died"))
+    assert not (tmp_path / "snapshots").exists()
+
+
+def test_a_full_disk_costs_the_snapshot_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(Snapshots, "save", full)
+    (cell,) = cells("lstm:width=8,depth=1", steps=3)
+    notes = train(tmp_path, (cell,))
+    assert notes[0] == f"{cell}: its snapshot cannot be written: No space left on device"
+    assert RunFolder(tmp_path).training(cell.id) is not None
+
+
+def test_a_part_of_a_snapshot_is_that_of_its_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Snapshot] = []
+    group = cells("lstm:width=8,depth=1", 3)
+    monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: taken.append(take(self)))
+    Worker(Job(group, (), 8, tmp_path), 0, lambda event: None)._train(group)
+    part = taken[0].part(slice(1, 3))
+    assert {len(row) for row in part.rows.values()} == {len(part.models)} == {2}
+    assert all(torch.equal(part.rows[name], taken[0].rows[name][1:]) for name in part.rows)
+    assert part.models == taken[0].models[1:]
+
+
+LONG = cells("transformer:width=16,depth=1,dropout=0.2", steps=150)
+ENDLESS = "import sys, test_snapshot; test_snapshot.snapshots_always(sys.argv[1])"
+
+
+def snapshots_always(folder: str) -> None:
+    """What the process does that is killed."""
+    harness.train.SNAPSHOT_SECONDS = 0.0
+    train(Path(folder), LONG)
+
+
+def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS, str(tmp_path / "killed")]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent)
+    while not list(RunFolder(tmp_path / "killed").snapshots.groups()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "goes on from step" in train(tmp_path / "killed", LONG)[0]
+    train(tmp_path / "whole", LONG)
+    assert result(tmp_path / "killed", LONG[0]) == result(tmp_path / "whole", LONG[0])
+    assert not (tmp_path / "killed" / "snapshots").exists()
