@@ -7,11 +7,13 @@ generated is really decoded.
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from harness.heap import large_blocks_given_back
 from harness.population import Population, cross_entropy
 from harness.present import Presentation, Presented
 from harness.stream import Stream
@@ -21,6 +23,8 @@ EVALUATION_SET = 1
 """Version of the evaluation sets; their rows depend on it, on the task and on the length, and on nothing else."""
 
 TOKENS_AT_ONCE = 1 << 16
+LONG = 1 << 11
+"""Tokens of a stream from which memory counts more than time."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ def score(population: Population, presentation: Presentation, source: Tensor) ->
     """Score every model of a population on the questions ``[B, S]``."""
     population.train(False)
     sums = torch.zeros(6, population.size, dtype=torch.float64)
-    for part in chunks(presentation, source):
-        sums += _score_chunk(population, presentation, part).cpu()
+    with large_blocks_given_back() if stream_length(presentation, source) >= LONG else nullcontext():
+        for part in chunks(presentation, source):
+            sums += _score_chunk(population, presentation, part).cpu()
     population.train(True)
     sums[5] /= sums[4]
     rows = sums.T.tolist()
@@ -63,7 +68,12 @@ def score(population: Population, presentation: Presentation, source: Tensor) ->
 
 def chunks(presentation: Presentation, source: Tensor) -> Iterator[Tensor]:
     """Cut the questions so that a forward sees a bounded number of tokens."""
-    return iter(source.split(max(1, TOKENS_AT_ONCE // presentation(source[:1]).stream_length)))
+    return iter(source.split(max(1, TOKENS_AT_ONCE // stream_length(presentation, source))))
+
+
+def stream_length(presentation: Presentation, source: Tensor) -> int:
+    """Return the tokens of one row's stream."""
+    return presentation(source[:1]).stream_length
 
 
 def _score_chunk(population: Population, presentation: Presentation, source: Tensor) -> Tensor:

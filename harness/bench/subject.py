@@ -1,7 +1,7 @@
 """What is measured: one architecture on one task at one length."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,11 +28,15 @@ class Subject:
     device: str
     tokens: int
 
-    def trainer(self) -> Trainer:
-        """Return the harness's trainer on a fresh model."""
-        return Trainer(
-            Population([self.build()], self.device), Group((self.cell,)), self.presentation, lambda step, loss: None
-        )
+    def trainer(self, size: int = 1) -> Trainer:
+        """Return the harness's trainer on a population of fresh models."""
+        group = Group(tuple(replace(self.cell, seed=seed) for seed in range(size)))
+        models = Population([self.build() for _ in range(size)], self.device)
+        return Trainer(models, group, self.presentation, lambda step, loss: None)
+
+    def stream_length(self, length: int) -> int:
+        """Return the tokens of a row's stream for a source of some length."""
+        return stream_length(self.presentation, length)
 
     def data(self) -> Data:
         """Return the training batches."""
@@ -40,10 +44,10 @@ class Subject:
         return Data(self.presentation, str(self.cell.task), self.cell.recipe, [self.cell.seed], device)
 
 
-def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096) -> Subject:
-    """Return the subject of an architecture spec: batches of 64 rows of length 20 of ``reverse``."""
+def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096, length: int = LENGTH) -> Subject:
+    """Return the subject of an architecture spec: batches of 64 rows of one length, 20 by default, of ``reverse``."""
     spec, task = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
-    cell = Cell(spec, task, Recipe(steps=steps, batch_size=BATCH, train_lengths=f"{LENGTH}:{LENGTH}"), 1e-3, 0)
+    cell = Cell(spec, task, Recipe(steps=steps, batch_size=BATCH, train_lengths=f"{length}:{length}"), 1e-3, 0)
     made = build_task(task, catalog)
     with torch.device("meta"):
         causal = build_model(spec, Presentation(made).symbols, catalog).causal
@@ -52,4 +56,4 @@ def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096) ->
     def build() -> SequenceModel:
         return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
 
-    return Subject(cell, presentation, build, device, BATCH * stream_length(presentation, LENGTH))
+    return Subject(cell, presentation, build, device, BATCH * stream_length(presentation, length))

@@ -16,7 +16,7 @@ from harness.bench.plain import PlainLoop
 from harness.bench.subject import make_subject
 from harness.bench.timing import BLOCKS, block
 from harness.catalog import Catalog
-from harness.launch.worker import Event
+from harness.launch.desk import Event
 
 
 def two_workers(architecture: str, steps: int, processes: int = 2) -> float:

@@ -1,6 +1,6 @@
-"""``lengthwise bench``: what the harness costs beside plain PyTorch, what decoding costs, how fast tasks make data."""
+"""``lengthwise bench``: what the harness costs beside plain PyTorch, and what else takes time and memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,14 +12,19 @@ from harness.cli import arguments as given
 if TYPE_CHECKING:
     from harness.bench import Bench
     from harness.bench.decode import Decode
+    from harness.bench.fresh import Spent
+    from harness.bench.growth import Point
     from harness.catalog import Catalog
 
-Row = Callable[[str], list[str]]
-Subject = Literal["architectures", "decode", "tasks"]
+Rows = Callable[[str], Iterable[list[str]]]
+Subject = Literal["architectures", "decode", "long", "growth", "tasks"]
 STEP = [
     *("architecture", "data", "forward", "backward", "optimizer", "step"),
     *("overhead", "tokens/s", "x plain", "x reference"),
 ]
+GROWTH = ["architecture", "of", "value", "seconds", "MiB"]
+GROWING = ["lstm", "transformer", "mamba2"]
+"""Whose growth is measured where nothing else is asked for."""
 SPEED = ["task", "length", "source tokens/s", "with answers"]
 
 
@@ -31,13 +36,15 @@ def bench(
     workers: Annotated[bool, typer.Option(help="Also measure two workers against two plain loops.")] = True,
     device: given.Device = "auto",
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the table there too; of decode a picture besides.")
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Write the table there too; of decode and growth a picture besides."),
     ] = None,
     plugin: given.Plugins = None,
 ) -> None:
-    """Measure a training step beside a plain PyTorch loop; or what decoding costs; or how fast tasks make their data.
+    """Measure a training step beside a plain PyTorch loop, or decoding, long evaluations, growth, tasks.
 
-    A step takes 64 rows of length 20, a task 256 rows of length 100; decode feeds one sequence up to 4096 tokens.
+    A step takes 64 rows of length 20, a task 256 rows of length 100; decode feeds one sequence up to 4096 tokens; long
+    scores one row of length 1000 and one of 10,000; growth takes steps at other lengths, widths and populations.
     Ratios are of things measured in turn: the harness to a plain loop, the usual kernel to the one that is the
     equation.
     """
@@ -48,7 +55,13 @@ def bench(
     if what == "tasks":
         _measure("A task's data on one thread", SPEED, task or catalog.names("task"), _speed(catalog), output)
         return
-    specs = architecture or [name for name in catalog.names("architecture") if _trains(name, catalog)]
+    if what == "growth":
+        _growth(architecture or GROWING, plugin or [], steps, where, output)
+        return
+    specs = architecture or [name for name in catalog.names("architecture") if _runs(name, catalog, what != "long")]
+    if what == "long":
+        _long(specs, plugin or [], where, output)
+        return
     if what == "decode":
         _decode(specs, catalog, where, output)
         return
@@ -57,7 +70,7 @@ def bench(
         _two_workers(specs[0], steps)
 
 
-def _measure(title: str, columns: list[str], specs: Sequence[str], row: Row, output: Path | None) -> None:
+def _measure(title: str, columns: list[str], specs: Sequence[str], rows: Rows, output: Path | None) -> None:
     """Measure one after another and print a table; a file gets each row as soon as it is known."""
     from rich.progress import track
 
@@ -67,9 +80,9 @@ def _measure(title: str, columns: list[str], specs: Sequence[str], row: Row, out
     with _file(output) as keep:
         keep(columns)
         for spec in track(specs, "measuring", console=out, transient=True, disable=not out.is_terminal):
-            measured = row(spec)
-            made.add_row(*measured)
-            keep(measured)
+            for measured in rows(spec):
+                made.add_row(*measured)
+                keep(measured)
     out.print(made)
 
 
@@ -85,10 +98,10 @@ def _file(output: Path | None) -> "Iterator[Callable[[list[str]], object]]":
         yield csv.writer(file).writerow
 
 
-def _step(catalog: "Catalog", steps: int, device: str) -> Row:
+def _step(catalog: "Catalog", steps: int, device: str) -> Rows:
     from harness.bench import bench as measure
 
-    return lambda spec: _step_row(next(measure([spec], catalog, steps=steps, device=device)))
+    return lambda spec: map(_step_row, measure([spec], catalog, steps=steps, device=device))
 
 
 def _step_row(each: "Bench") -> list[str]:
@@ -98,15 +111,15 @@ def _step_row(each: "Bench") -> list[str]:
     return [each.architecture, *milliseconds, *ratios, beside]
 
 
-def _trains(name: str, catalog: "Catalog") -> bool:
-    """Whether an architecture imports, and is trained by gradients."""
+def _runs(name: str, catalog: "Catalog", trains: bool) -> bool:
+    """Whether an architecture imports and, where that counts, is trained by gradients."""
     from harness.errors import UserError
 
     try:
         cls = catalog.find("architecture", name).cls
     except UserError:
         return False
-    return not (hasattr(cls, "fits_itself") and cls.fits_itself())
+    return not (trains and hasattr(cls, "fits_itself") and cls.fits_itself())
 
 
 def _decode(specs: Sequence[str], catalog: "Catalog", device: str, output: Path | None) -> None:
@@ -115,12 +128,12 @@ def _decode(specs: Sequence[str], catalog: "Catalog", device: str, output: Path 
 
     costs: dict[str, list[Decode]] = {}
 
-    def row(spec: str) -> list[str]:
+    def rows(spec: str) -> Iterator[list[str]]:
         costs[spec] = decode_costs(spec, catalog, device=device)
-        return _decode_row(spec, costs[spec])
+        yield _decode_row(spec, costs[spec])
 
     columns = ["architecture", *(f"ms@{n}" for n in LENGTHS), *(f"KiB@{n}" for n in LENGTHS)]
-    _measure("Decoding one sequence, token by token", columns, specs, row, output)
+    _measure("Decoding one sequence, token by token", columns, specs, rows, output)
     if output:
         from harness.report.decoding import draw_decoding
 
@@ -135,14 +148,49 @@ def _decode_row(name: str, of: "Sequence[Decode]") -> list[str]:
     return [name, *times, *(f"{at[n].bytes / 1024:.1f}" if n in at else "" for n in LENGTHS)]
 
 
-def _speed(catalog: "Catalog") -> Row:
+def _long(specs: Sequence[str], plugins: Sequence[Path], device: str, output: Path | None) -> None:
+    from harness.bench.long import LENGTHS, long_costs
+
+    def rows(spec: str) -> Iterator[list[str]]:
+        spent = {each.length: each.spent for each in long_costs(spec, plugins, device=device, lengths=LENGTHS)}
+        known = [_spent(spent[n]) if n in spent else ["beyond reach", ""] for n in LENGTHS]
+        yield [spec, *(pair[0] for pair in known), *(pair[1] for pair in known)]
+
+    columns = ["architecture", *(f"s@{n}" for n in LENGTHS), *(f"MiB@{n}" for n in LENGTHS)]
+    _measure("Scoring one row of a long length", columns, specs, rows, output)
+
+
+def _growth(specs: Sequence[str], plugins: Sequence[Path], steps: int, device: str, output: Path | None) -> None:
+    from harness.bench.growth import growth
+    from harness.cli.page import console
+
+    points: list[Point] = []
+
+    def rows(spec: str) -> Iterator[list[str]]:
+        for each in growth(spec, plugins, steps=steps, device=device):
+            points.append(each)
+            yield [spec, each.axis, str(each.value), *_spent(each.spent)]
+
+    _measure("How the cost of training grows", GROWTH, specs, rows, output)
+    if output:
+        from harness.report.growth import draw_growth
+
+        console().print(f"Picture: {draw_growth(points, output.with_suffix('.png'))}")
+
+
+def _spent(spent: "Spent | None") -> list[str]:
+    """Return seconds and MiB."""
+    return ["out of memory", ""] if spent is None else [f"{spent.seconds:.4g}", f"{spent.bytes / (1 << 20):.1f}"]
+
+
+def _speed(catalog: "Catalog") -> Rows:
     from harness.bench.tasks import task_speed
 
-    def row(spec: str) -> list[str]:
+    def rows(spec: str) -> Iterator[list[str]]:
         each = task_speed(spec, catalog)
-        return [each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"]
+        yield [each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"]
 
-    return row
+    return rows
 
 
 def _two_workers(spec: str, steps: int) -> None:
