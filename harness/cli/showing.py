@@ -10,12 +10,13 @@ import typer
 from harness.catalog import ROOMS, Catalog, Entry, program_of
 from harness.cli import arguments as given
 from harness.cli.listing import SUITES
-from harness.errors import unknown
+from harness.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from harness.cli.facts import AtLength
     from harness.cost import Growth
     from harness.options import Option, Spec
     from tasks.base import Task
@@ -129,10 +130,20 @@ def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableT
     yield examples
     title = f"Measured here, on {ROWS:,} questions"
     made = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
-    for at in at_lengths(spec, task):
+    for at in _as_user_error(at_lengths(spec, task), spec):
         balance = _few([f"{symbol} {share:.1%}" for symbol, share in at.balance])
         made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:,}", balance)
     yield made
+
+
+def _as_user_error(found: "Iterator[AtLength]", spec: "Spec") -> "Iterator[AtLength]":
+    """Yield what is found; a user's program may break its rules on questions longer than those it was tried on."""
+    from tasks.rasp import RuleBroken
+
+    try:
+        yield from found
+    except RuleBroken as error:
+        raise UserError(f"task {spec}: the program {error}") from None
 
 
 def _program(task: "Task") -> "Iterator[RenderableType]":

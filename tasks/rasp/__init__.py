@@ -5,6 +5,7 @@ A program maps the tokens so far (a question, ``START``, an answer) to the next 
     from tasks.rasp import END, START, choose, kqv, equals, shift_right, tok_map
 
     ALPHABET = "abcdefghij"
+    DISTINCT = True  # where a symbol came twice, this program would not know what followed it
 
     def copy(x):
         following = kqv(shift_right(x, default=START), x, x, equals, reduction="max")

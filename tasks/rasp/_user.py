@@ -18,6 +18,7 @@ from tasks.rasp._machine import generate, next_tokens
 
 INT8 = 127
 TRIED = (1, 2, 3, 5, 8)
+ROWS = 32
 
 
 class UserProgram(Task):
@@ -33,7 +34,8 @@ class UserProgram(Task):
         try:
             self._try()
         except RuleBroken as error:
-            raise ValueError(f"the program {error}") from None
+            hint = "" if self.distinct else "; if its tokens must differ, declare DISTINCT = True"
+            raise ValueError(f"the program {error}{hint}") from None
         except Exception as error:
             raise ValueError(f"the program raises {type(error).__name__}: {error}".partition("\n")[0]) from None
 
@@ -49,10 +51,10 @@ class UserProgram(Task):
 
     def _try(self) -> None:
         """Run the program on a few short questions, every integer looked at."""
-        generator = torch.Generator().manual_seed(0)
+        generator, count = torch.Generator().manual_seed(0), len(self.symbols)
         for size in (size for size in TRIED if size in self.lengths):
-            order = torch.rand(4, max(size, len(self.symbols)), generator=generator).argsort(dim=1)
-            source = order[:, :size] % len(self.symbols)
+            mixed = torch.rand(ROWS, count, generator=generator).argsort(dim=1)[:, :size]
+            source = mixed if self.distinct else torch.randint(count, (ROWS, size), generator=generator)
             answer = self.solve(source)
             tokens = torch.cat((source, answer.clamp(min=0)), dim=1)
             next_tokens(self.program, tokens, max(INT8, 2 * len(self.symbols)))

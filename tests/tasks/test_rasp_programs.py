@@ -1,6 +1,7 @@
 """RASP-L programs: those of the catalog equal their tasks, and those of a user become tasks."""
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.cli.overrides import Overrides, suite_of
 from harness.errors import UserError
 from harness.options import Spec, build_task
 from harness.stream import Stream
+from tasks import rasp
 from tasks.base import IGNORE, Task
 from tasks.rasp import END
 from tasks.rasp._machine import forced, generate
@@ -163,3 +165,25 @@ def test_a_file_and_a_function_name_a_program() -> None:
     suite = suite_of(None, Overrides(architectures=["lstm"], tasks=["some/mine.py:echo", "parity"]))
     assert [entry.task for entry in suite.tasks] == ["mine.echo", "parity"]
     assert suite.plugins == [str(Path("some/mine.py").resolve())]
+
+
+def test_a_program_that_needs_distinct_tokens_must_say_so(tmp_path: Path) -> None:
+    file = tmp_path / "repeats.py"
+    file.write_text(MINE.replace("DISTINCT = True\n", ""))
+    catalog = Catalog((file,))
+    with pytest.raises(
+        UserError, match=r"the program never ends: .*; if its tokens must differ, declare"
+    ):
+        build_task(Spec.parse("task", "repeats.echo", catalog), catalog)
+    sys.modules.pop("lengthwise_plugin_repeats")
+
+
+def test_the_example_of_the_language_runs(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    text = (rasp.__doc__ or "").partition("::\n")[2]
+    file.write_text(textwrap.dedent(text))
+    catalog = Catalog((file,))
+    task = build_task(Spec.parse("task", "example.copy", catalog), catalog)
+    source = task.sample(10, Stream.of([0], "example.copy", "test", 0, 64, "cpu"))
+    assert torch.equal(task.solve(source), source)
+    sys.modules.pop("lengthwise_plugin_example")
