@@ -171,9 +171,7 @@ def test_a_program_that_needs_distinct_tokens_must_say_so(tmp_path: Path) -> Non
     file = tmp_path / "repeats.py"
     file.write_text(MINE.replace("DISTINCT = True\n", ""))
     catalog = Catalog((file,))
-    with pytest.raises(
-        UserError, match=r"the program never ends: .*; if its tokens must differ, declare"
-    ):
+    with pytest.raises(UserError, match=r"the program never ends: .*; if its tokens must differ, declare"):
         build_task(Spec.parse("task", "repeats.echo", catalog), catalog)
     sys.modules.pop("lengthwise_plugin_repeats")
 
