@@ -1,8 +1,10 @@
-"""What a token costs while decoding: time and state after 64 to 4096 tokens, where constant and growing states part."""
+"""What a token costs while decoding: time and state after sources of 64 to 4096 tokens.
+
+There constant and growing states part: those of encoder-decoders grow with the source, others with all they have read.
+"""
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,13 +17,13 @@ from harness.bench.timing import synchronize
 from harness.catalog import Catalog
 
 LENGTHS = (64, 256, 1024, 4096)
-AROUND = 16
-"""Tokens that are timed before each length; their median counts."""
+TIMED = 16
+"""Tokens that are decoded after each source; the median of their times counts."""
 
 
 @dataclass(frozen=True)
 class Decode:
-    """After so many tokens: seconds of the next one and bytes of the state, of one sequence."""
+    """After a source of so many tokens: seconds of an answer's token and bytes of the state, of one sequence."""
 
     length: int
     seconds: float
@@ -29,23 +31,22 @@ class Decode:
 
 
 def decode_costs(spec: str, catalog: Catalog, *, device: str = "cpu", lengths: Sequence[int] = LENGTHS) -> list[Decode]:
-    """Decode one sequence to the longest length within the model's reach; empty where it cannot step."""
+    """Decode after a source of each length within the model's reach; empty where it cannot step."""
     torch.set_num_threads(1)
     model = make_subject(spec, catalog, device).build().to(device).eval()
-    within = [length for length in lengths if model.reach is None or length < model.reach]
-    return list(_walk(model, within, device)) if model.steps else []
+    within = [length for length in lengths if model.reach is None or length + TIMED <= model.reach]
+    return [_decoded(model, length, device) for length in within] if model.steps else []
 
 
 @torch.no_grad()
-def _walk(model: SequenceModel, lengths: Sequence[int], device: str) -> Iterator[Decode]:
-    token = torch.zeros(1, dtype=torch.long, device=device)
-    state, done, spent = model.start(token[:, None]), 1, deque[float](maxlen=AROUND)
-    for length in lengths:
-        while done < length:
-            seconds, state = _timed_step(model, token, state, device)
-            spent.append(seconds)
-            done += 1
-        yield Decode(length, median(spent), state_bytes(state))
+def _decoded(model: SequenceModel, length: int, device: str) -> Decode:
+    source = torch.zeros(1, length, dtype=torch.long, device=device)
+    state, spent = model.start(source), []
+    size = state_bytes(state)
+    for _ in range(TIMED):
+        seconds, state = _timed_step(model, source[:, 0], state, device)
+        spent.append(seconds)
+    return Decode(length, median(spent), size)
 
 
 def _timed_step(model: SequenceModel, token: Tensor, state: State, device: str) -> tuple[float, State]:

@@ -43,7 +43,7 @@ def bench(
 ) -> None:
     """Measure a training step beside a plain PyTorch loop, or decoding, long evaluations, growth, tasks.
 
-    A step takes 64 rows of length 20, a task 256 rows of length 100; decode feeds one sequence up to 4096 tokens; long
+    A step takes 64 rows of length 20, a task 256 rows of length 100; decode answers sources of up to 4096 tokens; long
     scores one row of length 1000 and one of 10,000; growth takes steps at other lengths, widths and populations.
     Ratios are of things measured in turn: the harness to a plain loop, the usual kernel to the one that is the
     equation.

@@ -1,4 +1,4 @@
-"""Picture of decoding: time and state of a token against the tokens before it, each line named at its end.
+"""Picture of decoding: time of a token and state against the length of the source, each line named at its end.
 
 Two colours tell the two kinds apart: a state that grows with what was read, and one that stays as it is.
 """
@@ -31,7 +31,7 @@ def draw_decoding(costs: Costs, file: Path) -> Path:
     size = (6.4, max(3.5, 0.17 * len(known) + 1))
     panels = (
         Panel("State of one sequence", partial(draw, costs=known, value="bytes", words=text.size), size=size),
-        Panel("Time of the next token", partial(draw, costs=known, value="seconds", words=_milliseconds), size=size),
+        Panel("Time of a token", partial(draw, costs=known, value="seconds", words=_milliseconds), size=size),
     )
     gallery = Gallery(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
     return save(gallery, {}, file.parent)[1]
@@ -43,7 +43,7 @@ def draw(ax: Axes, costs: Costs, value: str, words: Callable[[float], str]) -> N
     for of in costs.values():
         line = [getattr(each, value) for each in of]
         ax.plot([each.length for each in of], line, color=kind_of(of), marker="o", ms=3, lw=1.1, alpha=0.8)
-    ax.set(xscale="log", yscale="log", xlabel="tokens before", xlim=(lengths[0] / 1.15, lengths[-1] * 5))
+    ax.set(xscale="log", yscale="log", xlabel="length of the source", xlim=(lengths[0] / 1.15, lengths[-1] * 5))
     ax.set_xticks(lengths, [f"{length}" for length in lengths])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(LogLocator(base=BASES[value], numticks=12))
