@@ -6,13 +6,12 @@ into snapshots of its parts.
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from harness.train import Trainer
+from harness.train import Trainer
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Snapshot:
         return replace(self, rows={name: row[models] for name, row in self.rows.items()}, models=self.models[models])
 
 
-def take(trainer: "Trainer") -> Snapshot:
+def take(trainer: Trainer) -> Snapshot:
     """Return the present moment of a training."""
     return Snapshot(
         done=trainer.done,
@@ -59,7 +58,7 @@ def take(trainer: "Trainer") -> Snapshot:
 
 
 @torch.no_grad()
-def restore(trainer: "Trainer", snapshot: Snapshot) -> None:
+def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     """Bring a fresh trainer of the same cells to that moment."""
     trainer.done, trainer.attended = snapshot.done, snapshot.attended
     trainer.logged, trainer.tokens = snapshot.logged, snapshot.tokens
@@ -74,7 +73,7 @@ def restore(trainer: "Trainer", snapshot: Snapshot) -> None:
         torch.cuda.set_rng_state(snapshot.random["cuda"], trainer.device)
 
 
-def _rows(trainer: "Trainer") -> dict[str, Tensor]:
+def _rows(trainer: Trainer) -> dict[str, Tensor]:
     """Return the trainer's own memory of what has happened so far, a row a model."""
     drawn = trainer.done * trainer.recipe.batch_size
     so_far = {"losses": trainer.losses[: trainer.done].T, "seen": trainer.seen[:, :drawn]}

@@ -23,7 +23,6 @@ from harness.optimizer import AdamW
 from harness.population import Population
 from harness.present import Presentation, Presented
 from harness.recipe import Recipe
-from harness.snapshot import Snapshot, take
 from harness.stream import mix
 
 LOG_POINTS = 50
@@ -37,7 +36,8 @@ Listen = Callable[[int, float], None]
 SNAPSHOT_SECONDS = 300.0
 """How much training a kill may lose."""
 
-Save = Callable[[Snapshot], None]
+Save = Callable[["Trainer"], None]
+"""Called with the trainer between two steps, whenever that much time has passed."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Trainer:
         group: the cells.
         presentation: how the task is asked.
         listen: see :data:`Listen`.
-        save: called with a snapshot every :data:`SNAPSHOT_SECONDS`; ``None`` takes none.
+        save: see :data:`Save`; ``None`` for nobody.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Trainer:
             if (self.done in validate or self.done in log) and not bool(self.optimizer.alive.any()):
                 break
             if self.save and time.perf_counter() - self.saved >= SNAPSHOT_SECONDS:
-                self.save(take(self))
+                self.save(self)
                 self.saved = time.perf_counter()
         return self._finish(time.perf_counter() - self.began)
 

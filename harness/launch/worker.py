@@ -6,7 +6,6 @@ is written down as that cell's failure; the worker goes on.
 
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 
@@ -79,7 +78,10 @@ class Worker(Desk):
     def _train(self, cells: tuple[Cell, ...]) -> Training:
         population = Population([self.build(cell) for cell in cells], self.device, self.job.numerics)
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
-        save = partial(self._save, cells)
+
+        def save(trainer: Trainer) -> None:
+            self._save(cells, take(trainer))
+
         trainer = Trainer(population, Group(cells), self.presentation, self._stepped, save)
         begun = self._begun(cells)
         if begun:
