@@ -23,10 +23,15 @@ DARK = "#14181f"
 MOST_SYMBOLS = 48
 
 
+HEAD = 16
+"""Letters of a column's name on one line."""
+
+
 def score_maps(view: View) -> Gallery:
     """Return the scores beyond training as a map of architectures by tasks, in exact match and in tokens."""
     rows, columns = len(view.architectures), len(view.main)
-    size = (2.4 + 0.85 * columns, 1.5 + 0.34 * rows)
+    lines = max((len(text.broken(question.title, HEAD)) for question in view.main), default=1)
+    size = (2.4 + 1.0 * columns, 1.2 + 0.14 * lines + 0.34 * rows)
     measures = ["exact", "token"] if any(question.several for question in view.main) else ["exact"]
     titles = {"exact": "Exact match beyond training", "token": "Token accuracy beyond training"}
     panels = [
@@ -63,7 +68,7 @@ def draw_scores(ax: Axes, view: View, measure: str) -> None:
 
 def head(question: Question, measure: str) -> str:
     """Name a column and what every score in it has to be read against."""
-    name = question.title.replace(":", ":\n", 1)
+    name = "\n".join(text.broken(question.title, HEAD))
     ranges = f"{text.span(question.train)} → {text.span(question.beyond[-1:])}"
     return f"{name}\n{ranges}\nchance {text.score(chance(question, measure))}"
 
