@@ -156,6 +156,15 @@ def make_orthogonal(layer: Recurrence) -> None:
         nn.init.orthogonal_(gate)
 
 
+def climb(layers: nn.ModuleList, x: Tensor, states: State, dropout: nn.Module) -> tuple[Tensor, State]:
+    """Run a stack of layers on ``[B, L, I]``, each from its own state, with dropout on what enters a layer."""
+    after = []
+    for layer, before in zip(layers, states, strict=True):
+        x, state = layer(dropout(x), before)
+        after.append(state)
+    return x, after
+
+
 class RecurrentMixer(Mixer):
     """One layer of a recurrence as a mixer; stacked bare, without norms, residuals or feed-forward.
 

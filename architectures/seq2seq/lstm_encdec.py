@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, climb
 
 
 class LSTMEncDec(EncoderDecoder):
@@ -58,17 +58,9 @@ class LSTMEncDec(EncoderDecoder):
     def start(self, source: Tensor) -> State:
         """Read the source ``[B, S]``; return (hidden, cell) of every layer."""
         tokens = source.flip(1) if self.reverse_source else source
-        return self._climb(self.encoder, self.source_embedding(tokens), [None] * len(self.encoder))[1]
+        return climb(self.encoder, self.source_embedding(tokens), [None] * len(self.encoder), self.dropout)[1]
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Run the decoder on ``[B, T]`` from the state."""
-        x, state = self._climb(self.decoder, self.target_embedding(prefix), state)
-        return self.head(x), state
-
-    def _climb(self, layers: nn.ModuleList, x: Tensor, states: State) -> tuple[Tensor, State]:
-        """Run a stack of layers, each from its own state."""
-        after = []
-        for layer, before in zip(layers, states, strict=True):
-            x, state = layer(self.dropout(x), before)
-            after.append(state)
-        return self.dropout(x), after
+        x, state = climb(self.decoder, self.target_embedding(prefix), state, self.dropout)
+        return self.head(self.dropout(x)), state

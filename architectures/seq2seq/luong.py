@@ -31,7 +31,7 @@ from architectures.base import Fraction, Positive, State
 from architectures.parts.alignment import SCORES, ScoreName
 from architectures.parts.encoder_decoder import EncoderDecoder
 from architectures.parts.query_blocks import blocks
-from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, climb
 
 Watch = Callable[[Tensor], object]
 
@@ -82,7 +82,7 @@ class Luong(EncoderDecoder):
     def start(self, source: Tensor) -> State:
         """Read ``[B, S]``; return (annotations, keys, (hidden, cell) of every layer, the attentional state: zeros)."""
         nothing = [None] * len(self.encoder)
-        annotations, layers = self._climb(self.encoder, self.source_embedding(source), nothing)
+        annotations, layers = climb(self.encoder, self.source_embedding(source), nothing, self.dropout)
         return annotations, self.score.keys(annotations), layers, torch.zeros_like(annotations[:, 0])
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
@@ -114,7 +114,7 @@ class Luong(EncoderDecoder):
     def _advance(self, x: Tensor, state: State, watch: Watch) -> tuple[Tensor, State]:
         """Return the attentional states ``[B, T, D]`` and the state after them."""
         annotations, keys, layers, _ = state
-        hidden, layers = self._climb(self.decoder, x, layers)
+        hidden, layers = climb(self.decoder, x, layers, self.dropout)
         glimpses = []
         for rows, _ in blocks(hidden.shape[1], annotations.shape[1]):
             alignment = self.score(hidden[:, rows], annotations, keys).softmax(dim=-1)
@@ -122,11 +122,3 @@ class Luong(EncoderDecoder):
             watch(alignment)
         attentional = self.combine(torch.cat((torch.cat(glimpses, dim=1), hidden), dim=-1)).tanh()
         return attentional, (annotations, keys, layers, attentional[:, -1])
-
-    def _climb(self, layers: nn.ModuleList, x: Tensor, states: State) -> tuple[Tensor, State]:
-        """Run a stack of layers, each from its own state."""
-        after = []
-        for layer, before in zip(layers, states, strict=True):
-            x, state = layer(self.dropout(x), before)
-            after.append(state)
-        return x, after
