@@ -1,10 +1,11 @@
 """The training batches of a group: what is asked at every step, the same alone or in a population."""
 
 import torch
+from torch import Tensor
 
 from harness.present import Presentation, Presented
 from harness.recipe import Recipe
-from harness.stream import Stream
+from harness.stream import Stream, roots
 from tasks.base import Task
 
 
@@ -14,14 +15,17 @@ class Data:
     def __init__(
         self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
     ) -> None:
-        self.presentation, self.key, self.recipe = presentation, key, recipe
-        self.seeds, self.device = seeds, device
+        self.presentation, self.rows = presentation.on(device), recipe.batch_size
+        self.keys = roots(seeds, key, "train", device)
         self.lengths = step_lengths(presentation.task, key, recipe)
 
     def __call__(self, step: int) -> Presented:
         """Return the ``R x B`` rows of a step."""
-        rows, length = self.recipe.batch_size, self.lengths[step]
-        stream = Stream.of(self.seeds, self.key, "train", step, rows, self.device)
+        return self.draw(step, self.lengths[step])
+
+    def draw(self, step: int | Tensor, length: int) -> Presented:
+        """Return the rows of a step whose number the device alone need know; its length shapes them."""
+        stream = Stream.under(self.keys, step, self.rows)
         return self.presentation(self.presentation.task.sample(length, stream))
 
 

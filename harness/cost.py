@@ -57,13 +57,13 @@ def training_operations(model: SequenceModel, lengths: tuple[int, ...] = OPERATI
     """
     found = {}
     for length in (each for each in lengths if model.reach is None or each <= model.reach):
-        with _Count() as count:
+        with Count() as count:
             model(torch.zeros(1, length, dtype=torch.long), None).sum().backward()
         found[length] = count.total / length
     return found
 
 
-class _Count(TorchDispatchMode):
+class Count(TorchDispatchMode):
     """Adds up the operations of all that torch runs."""
 
     total: float = 0.0

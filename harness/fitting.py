@@ -14,19 +14,17 @@ from harness.present import Presented
 class Fitting:
     """Calls ``fit`` with each model's own rows, one model after another; learning rates have no part in it.
 
-    Like :class:`~harness.optimizer.AdamW` it has ``alive`` bool ``[R, 1]``, ``lived`` long ``[R]`` and ``steps``.
+    Like :class:`~harness.optimizer.AdamW` it has ``alive`` bool ``[R, 1]`` and ``lived`` long ``[R]``.
     """
 
     def __init__(self, population: Population) -> None:
         self.population, device = population, population.values.device
         self.alive = torch.ones(population.size, 1, dtype=torch.bool, device=device)
         self.lived = torch.zeros(population.size, dtype=torch.long, device=device)
-        self.steps = 0
 
     @torch.no_grad()
     def step(self, batch: Presented) -> None:
         """Fit the ``R x B`` rows of a step."""
-        self.steps += 1
         size = self.population.size
         parts = [[None] * size if rows is None else rows.chunk(size) for rows in batch]
         for index, part in enumerate(zip(*parts, strict=True)):

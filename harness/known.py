@@ -52,6 +52,11 @@ class Expectation(BaseModel):
         return self
 
     @property
+    def compared(self) -> list[str]:
+        """The architectures whose scores are looked up."""
+        return [name for name in (self.architecture, self.above) if name]
+
+    @property
     def words(self) -> str:
         """The predicate in words, without the seeds."""
         what = "".join(f"{part}, " for part in (self.task, self.variant) if part) + f"{self.score} at {self.at}"

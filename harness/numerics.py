@@ -29,10 +29,12 @@ class Numerics:
             backward, take bfloat16; parameters, losses and the optimizer stay float32.
         deterministic: let torch use deterministic algorithms alone; where an operation has none, it raises. On a CPU
             they all are: nothing changes.
+        capture: let a GPU replay training steps as CUDA graphs; the numbers are those of the same kernels.
     """
 
     precision: Precision = "float32"
     deterministic: bool = False
+    capture: bool = True
 
     @property
     def terms(self) -> dict[str, str]:

@@ -39,24 +39,27 @@ class AdamW:
         self.move = torch.empty_like(values)  # held, so that memory cannot run out in the middle of a step
         self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
         self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
-        self.steps = 0
 
     @torch.no_grad()
-    def step(self, factor: float) -> None:
+    def step(self, factor: float | Tensor) -> None:
         """Take one step at ``factor`` times the peak learning rates."""
-        self.steps += 1
         self._guard()
         beta1, beta2 = self.betas
         self.mean.lerp_(self.grads, 1 - beta1)
         self.square.mul_(beta2).addcmul_(self.grads, self.grads, value=1 - beta2)
-        root = torch.sqrt(self.square, out=self.move).div_((1 - beta2**self.steps) ** 0.5).add_(self.eps)
+        root = torch.sqrt(self.square, out=self.move).div_(self._grown(beta2).sqrt()).add_(self.eps)
         rates = self.rates * self.alive * factor
         if self.weight_decay:
             self.values.mul_(1 - rates * self.weight_decay)
-        self.values.sub_(torch.div(self.mean, root, out=self.move).mul_(rates / (1 - beta1**self.steps)))
+        self.values.sub_(torch.div(self.mean, root, out=self.move).mul_(rates / self._grown(beta1)))
+
+    def _grown(self, beta: float) -> Tensor:
+        """Return what a running mean that began at zero has reached of a constant's value, ``[R, 1]``."""
+        steps = self.lived.clamp(min=1)[:, None]  # a row that never lived does not move, whatever stands here
+        return (1 - beta ** steps.double()).to(self.values)
 
     def rows(self) -> dict[str, Tensor]:
-        """Return what is remembered of each model, a row a model; beside it, only ``steps``."""
+        """Return what is remembered of each model, a row a model."""
         return {"mean": self.mean, "square": self.square, "alive": self.alive, "lived": self.lived}
 
     def freeze(self, rows: Tensor) -> None:

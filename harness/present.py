@@ -11,7 +11,8 @@ tag       source                                   a label at each position    n
 ``think=k`` appends ``k`` computation tokens for each source token (Deletang et al. 2023, section 4).
 """
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -98,6 +99,12 @@ class Presentation:
         start = torch.full_like(target[:, :1], self.special("<start>"))
         fed = target[:, :-1].masked_fill(target[:, :-1] == IGNORE, self.special("<end>"))
         return Presented(seen, torch.cat((start, fed), dim=1), target)
+
+    def on(self, device: torch.device) -> "Presentation":
+        """Return the same with the task's tables, which are its tensors, on the device where it is asked."""
+        task = copy(self.task)
+        vars(task).update({name: held.to(device) for name, held in vars(task).items() if isinstance(held, Tensor)})
+        return replace(self, task=task)
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Grade a presented answer: the task's own grade, and END like any token. Bool ``[B, T]`` twice."""

@@ -63,7 +63,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     trainer.done, trainer.attended = snapshot.done, snapshot.attended
     trainer.logged, trainer.tokens = snapshot.logged, snapshot.tokens
     trainer.spent, trainer.validating = snapshot.spent, snapshot.validating
-    trainer.optimizer.steps = snapshot.done
+    trainer.at.fill_(snapshot.done)
     for name, row in _rows(trainer).items():
         row.copy_(snapshot.rows[name])
     for model, kept in zip(trainer.models, snapshot.models, strict=True):
@@ -75,8 +75,8 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
 
 def _rows(trainer: Trainer) -> dict[str, Tensor]:
     """Return the trainer's own memory of what has happened so far, a row a model."""
-    drawn = trainer.done * trainer.recipe.batch_size
-    so_far = {"losses": trainer.losses[: trainer.done].T, "seen": trainer.seen[:, :drawn]}
+    seen = trainer.seen[:, : min(trainer.done, trainer.remembered)]
+    so_far = {"losses": trainer.losses[: trainer.done].T, "seen": seen}
     return {"values": trainer.population.values, **trainer.optimizer.rows(), **so_far}
 
 

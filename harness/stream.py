@@ -39,6 +39,12 @@ def chain(key: Tensor, value: int | Tensor) -> Tensor:
     return mix((key ^ value) + _GAMMA)
 
 
+def roots(seeds: Sequence[int], task: str, purpose: str, device: torch.device | str) -> Tensor:
+    """Return the key of each seed's data for a purpose, before any step: int64 ``[seeds]``."""
+    keys = torch.tensor(seeds, device=device, dtype=torch.int64)
+    return chain(chain(keys, text_key(task)), text_key(purpose))
+
+
 class Stream:
     """One independent stream of numbers a row.
 
@@ -55,10 +61,12 @@ class Stream:
         cls, seeds: Sequence[int], task: str, purpose: str, step: int, rows: int, device: torch.device | str
     ) -> "Stream":
         """Return the stream of ``rows`` rows for each seed, one seed's rows after another's."""
-        key = torch.tensor(seeds, device=device, dtype=torch.int64)
-        for value in (text_key(task), text_key(purpose), step):
-            key = chain(key, value)
-        return cls(chain(key[:, None], torch.arange(rows, device=device)).flatten())
+        return cls.under(roots(seeds, task, purpose, device), step, rows)
+
+    @classmethod
+    def under(cls, keys: Tensor, step: int | Tensor, rows: int) -> "Stream":
+        """Return the same from :func:`roots`; the step may be a tensor, so that the device alone need know it."""
+        return cls(chain(chain(keys, step)[:, None], torch.arange(rows, device=keys.device)).flatten())
 
     def bits(self, *shape: int) -> Tensor:
         """Return the next 31-bit words: long ``[rows, *shape]`` in ``[0, 2^31)``."""

@@ -2,8 +2,9 @@
 
 stream -> sample -> solve -> present -> forward -> loss -> backward -> step
 
-Nothing in a step waits for the device: losses stay there until the next log point. The length of step ``t`` depends
-on the task, the recipe's lengths and ``t`` alone, so that all models of a population share it.
+Nothing in a step waits for the device: losses stay there until the next log point. What a step knows but its length
+lies on the device too, the number of the step included, so that a GPU replays it as one program. The length of step
+``t`` depends on the task, the recipe's lengths and ``t`` alone, so that all models of a population share it.
 """
 
 import time
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.batches import Data, train_lengths
+from harness.capture import Captured, GraphLane, Lane
 from harness.cell import Group
 from harness.evaluate import fixed_set, score
 from harness.fitting import Fitting
@@ -59,13 +61,14 @@ class Trained:
 class Training:
     """A trained population with each model's record, and the seconds by phase.
 
-    ``tokens`` counts source and prefix tokens of one model.
+    ``tokens`` counts source and prefix tokens of one model; ``programs`` says of each part of a step how a GPU ran it.
     """
 
     population: Population
     models: list[Trained]
     seconds: dict[str, float]
     tokens: int
+    programs: dict[str, str]
 
 
 class Trainer:
@@ -87,7 +90,8 @@ class Trainer:
         listen: Listen,
         save: Save | None = None,
     ) -> None:
-        self.population, self.presentation, self.listen, self.save = population, presentation, listen, save
+        self.population, self.group, self.presentation = population, group, presentation
+        self.listen, self.save = listen, save
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
         self.data = Data(presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
@@ -96,8 +100,15 @@ class Trainer:
         self.optimizer = Fitting(population) if by_itself else make_optimizer(population, self.recipe, rates)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
-        draws = min(self.recipe.steps * self.recipe.batch_size, DISTINCT_DRAWS)
-        self.seen = torch.zeros(population.size, draws, dtype=torch.long, device=self.device)
+        self.factors = self.losses.new_tensor([self.recipe.factor(step) for step in range(self.recipe.steps)])
+        self.at = torch.zeros(1, dtype=torch.long, device=self.device)
+        rows = self.recipe.batch_size
+        self.remembered = min(self.recipe.steps, DISTINCT_DRAWS // rows)
+        self.seen = torch.zeros(population.size, self.remembered + 1, rows, dtype=torch.long, device=self.device)
+        self.draw: Callable[..., Presented] = self._draw
+        self.learn: Callable[..., None] = self._learn
+        if self.device.type == "cuda" and population.numerics.capture and not by_itself:
+            self.replay(GraphLane(self.device))
         self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
         self.spent, self.validating = 0.0, 0.0
         self.began = self.saved = time.perf_counter()
@@ -126,6 +137,10 @@ class Trainer:
                 self.saved = time.perf_counter()
         return self._finish(time.perf_counter() - self.began)
 
+    def replay(self, lane: Lane) -> None:
+        """Take steps as replays of what is captured on a lane, from the third step of a length on."""
+        self.draw, self.learn = Captured(self._draw, lane), Captured(self._learn, lane)
+
     def rehearse(self) -> None:
         """Compute a gradient at the longest length and forget it: a population too large for its memory fails here."""
         longest = max(range(self.recipe.steps), key=self.data.lengths.__getitem__)
@@ -136,20 +151,30 @@ class Trainer:
 
     def step(self) -> None:
         """Take one step of the optimizer, or fit one batch."""
-        batch = self.data(self.done)
-        losses = self.population.losses(batch, self.recipe.label_smoothing)
-        self._learn(batch, losses)
-        self.losses[self.done] = losses.detach()
-        self._remember(batch.source)
+        length = self.data.lengths[self.done]
+        batch = self.draw(length)
+        self.learn(length, *batch)
         self.tokens += self.recipe.batch_size * batch.stream_length
         self.done += 1
 
-    def _learn(self, batch: Presented, losses: Tensor) -> None:
+    def _draw(self, length: int) -> Presented:
+        return self.data.draw(self.at, length)
+
+    def _learn(self, length: int, source: Tensor, prefix: Tensor | None, target: Tensor) -> None:
+        """Learn from one batch; ``length`` is told by its shape, and names the program that a GPU replays."""
+        batch = Presented(source, prefix, target)
+        losses = self.population.losses(batch, self.recipe.label_smoothing)
+        self._update(batch, losses)
+        self.losses.index_copy_(0, self.at, losses.detach()[None])
+        self._remember(source)
+        self.at += 1
+
+    def _update(self, batch: Presented, losses: Tensor) -> None:
         if isinstance(self.optimizer, Fitting):
             self.optimizer.step(batch)
             return
         self.population.backward(losses)
-        self.optimizer.step(self.recipe.factor(self.done))
+        self.optimizer.step(self.factors.index_select(0, self.at))
 
     def log(self) -> list[dict[str, Any]]:
         """Read the losses since the last log point into the curves; return the new points."""
@@ -181,18 +206,17 @@ class Trainer:
             model.checkpoints[self.done] = self.population.weights(index)
 
     def _remember(self, source: Tensor) -> None:
-        """Keep a hash of every question, to count the distinct ones at the end."""
-        begin, rows = self.done * self.recipe.batch_size, self.recipe.batch_size
-        if begin + rows <= self.seen.shape[1]:
-            place = torch.arange(source.shape[1], device=source.device)
-            self.seen[:, begin : begin + rows] = mix((source + 1) * mix(place + 1)).sum(1).view(-1, rows)
+        """Keep a hash of every question, to count the distinct ones at the end; the last place is for all the rest."""
+        place = torch.arange(source.shape[1], device=source.device)
+        hashes = mix((source + 1) * mix(place + 1)).sum(1).view(len(self.seen), 1, -1)
+        self.seen.index_copy_(1, self.at.clamp(max=self.remembered), hashes)
 
     def _finish(self, seconds: float) -> Training:
         lived, alive = self.optimizer.lived.tolist(), self.optimizer.alive[:, 0].tolist()
-        drawn = min(self.done * self.recipe.batch_size, self.seen.shape[1])
+        drawn = self.seen[:, : min(self.done, self.remembered)].flatten(1)
         for index, model in enumerate(self.models):
             model.steps_used = lived[index]
-            model.distinct = self.seen[index, :drawn].unique().numel() / max(1, drawn)
+            model.distinct = drawn[index].unique().numel() / max(1, drawn.shape[1])
             fitted = bool(model.curve) and model.curve[-1].get("validation_exact") == 1.0
             if not alive[index] and not (self.recipe.stop_when_fitted and fitted):
                 model.failure = (
@@ -201,7 +225,9 @@ class Trainer:
             if self.done not in model.checkpoints:
                 model.checkpoints[self.done] = self.population.weights(index)
         phases = {"train": seconds - self.validating, "validate": self.validating}
-        return Training(self.population, self.models, phases, self.tokens)
+        parts = {"data": self.draw, "step": self.learn}
+        programs = {name: str(part) for name, part in parts.items() if isinstance(part, Captured)}
+        return Training(self.population, self.models, phases, self.tokens, programs)
 
 
 def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> AdamW:

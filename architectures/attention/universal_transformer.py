@@ -98,7 +98,7 @@ class UniversalTransformer(SequenceModel):
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Feed one token ``[B]``: all refinements of its position look at those that earlier ones went through."""
         read, boundary, caches = state
-        context = self._context(token[:, None], torch.tensor([read], device=token.device), boundary)
+        context = self._context(token[:, None], torch.full((1,), read, device=token.device), boundary)
         after = []
 
         def update(time: int, x: Tensor) -> Tensor:
@@ -154,5 +154,5 @@ class UniversalTransformer(SequenceModel):
 
     def _signal(self, positions: Tensor, time: int, like: Tensor) -> Tensor:
         """``P^t`` at step ``t = time + 1``, ``[L, D]``."""
-        now = torch.tensor([time + 1], device=positions.device)
+        now = torch.full((1,), time + 1, device=positions.device)
         return (sinusoids(positions, self.width) + sinusoids(now, self.width)).to(like.dtype)

@@ -17,7 +17,6 @@ has RoPE's frequencies; the paper's code spaces as many between 1 and 1/10000, b
 for its epsilon.
 """
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -99,8 +98,9 @@ class RetNet(Mixer):
 
     def _log_decay(self, v: Tensor) -> Tensor:
         """Return ``log(gamma)`` of every head, ``[H, L, 1]``."""
-        each = [math.log1p(-(2.0 ** (-5 - h))) for h in range(self.heads)]
-        return torch.tensor(each, dtype=v.dtype, device=v.device)[:, None, None].expand(-1, v.shape[-2], -1)
+        head = torch.arange(self.heads, dtype=torch.float64, device=v.device)
+        each = torch.log1p(-torch.exp2(-5 - head)).to(v.dtype)
+        return each[:, None, None].expand(-1, v.shape[-2], -1)
 
     def _leave(self, retained: Tensor, x: Tensor) -> Tensor:
         """Norm of each head, gate and output projection (equation 8)."""

@@ -23,9 +23,9 @@ class Split:
 
 def split_step(subject: Subject, steps: int, warmup: int = 3) -> Split:
     """Time the phases inside the real trainer, by wrapping what it calls."""
-    trainer = subject.trainer()
+    trainer = subject.trainer(capture=False)
     spent: dict[str, list[float]] = {phase: [] for phase in PHASES}
-    trainer.data = _timed(trainer.data, spent["data"], subject.device)  # type: ignore[assignment]
+    trainer.data.draw = _timed(trainer.data.draw, spent["data"], subject.device)  # type: ignore[method-assign]
     population, optimizer = trainer.population, trainer.optimizer
     population.losses = _timed(population.losses, spent["forward"], subject.device)  # type: ignore[method-assign]
     population.backward = _timed(population.backward, spent["backward"], subject.device)  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import torch
 from architectures.base import SequenceModel
 from harness.catalog import Catalog
 from harness.cell import Cell, Group
+from harness.numerics import Numerics
 from harness.options import Spec, build_model, build_task
 from harness.plan import stream_length
 from harness.population import Population, build_seeded
@@ -28,10 +29,10 @@ class Subject:
     device: str
     tokens: int
 
-    def trainer(self, size: int = 1) -> Trainer:
-        """Return the harness's trainer on a population of fresh models."""
+    def trainer(self, size: int = 1, *, capture: bool = True) -> Trainer:
+        """Return the harness's trainer on a population of fresh models; on a GPU its steps are replayed if captured."""
         group = Group(tuple(replace(self.cell, seed=seed) for seed in range(size)))
-        models = Population([self.build() for _ in range(size)], self.device)
+        models = Population([self.build() for _ in range(size)], self.device, Numerics(capture=capture))
         return Trainer(models, group, self.presentation, lambda step, loss: None)
 
     def stream_length(self, length: int) -> int:

@@ -7,6 +7,8 @@ from statistics import median
 import torch
 
 BLOCKS = 8
+WARM_UP = 3
+"""Calls after which a GPU replays what it can."""
 
 
 def synchronize(device: str) -> None:
@@ -28,6 +30,6 @@ def block(call: Callable[[], object], times: int, device: str) -> float:
 def ratio(a: Callable[[], None], b: Callable[[], None], steps: int, device: str = "cpu") -> tuple[float, float]:
     """Return (how many times faster ``b`` is than ``a``, seconds of a call of ``b``), medians over blocks in turn."""
     each = max(1, steps // BLOCKS)
-    block(a, 2, device), block(b, 2, device)
+    block(a, WARM_UP, device), block(b, WARM_UP, device)
     pairs = [(block(a, each, device), block(b, each, device)) for _ in range(BLOCKS)]
     return median(x / y for x, y in pairs), median(y for _, y in pairs) / each

@@ -8,7 +8,7 @@ of them; whoever adds a check adds a line.
 from collections.abc import Iterator
 
 from harness.catalog import Catalog, Entry
-from harness.check import behaviour, declarations, forms, learning, questions
+from harness.check import behaviour, declarations, devices, forms, learning, questions, replay
 from harness.check.outcome import Broken, Check, Result, Skip, run_check
 from harness.check.subject import ModelSubject, TaskSubject, variants
 from harness.options import Value
@@ -40,12 +40,14 @@ ARCHITECTURE_CHECKS: dict[str, Check] = {
     "online": behaviour.tags_online,
     "long": behaviour.goes_past_training,
     "gradients": learning.every_parameter_learns,
+    "device": devices.stays_on_its_device,
     "kernels": forms.kernels_agree,
     "steps": forms.steps_like_the_whole,
     "state": declarations.has_a_measurable_state,
     "inspection": declarations.shows_weights,
     "population": forms.population_equals_its_members,
     "divergence": forms.divergence_stays_alone,
+    "replay": replay.replays,
     "overfits": learning.learns_one_batch,
 }
 
@@ -65,6 +67,8 @@ TASK_CHECKS: dict[str, Check] = {
     "vary": questions.answers_vary,
     "grade": questions.grades_are_fair,
     "presented": questions.can_be_presented,
+    "device": devices.makes_data_there,
+    "replay": replay.draws_again,
 }
 
 

@@ -83,7 +83,7 @@ def steps_like_the_whole(subject: ModelSubject) -> None:
 def population_equals_its_members(subject: ModelSubject) -> str | None:
     """Three models trained together, at three learning rates, equal each trained alone."""
     _expect_same_evaluation(subject)
-    if _draws_in_training(subject):
+    if draws_in_training(subject):
         return "draws random numbers in training, so that only untrained models were compared"
     together = _train(subject, SEEDS, RATES)
     alone = [_train(subject, (seed,), (rate,)) for seed, rate in zip(SEEDS, RATES, strict=True)]
@@ -95,7 +95,7 @@ def population_equals_its_members(subject: ModelSubject) -> str | None:
 
 def divergence_stays_alone(subject: ModelSubject) -> None:
     """A model that breaks down in a population does not touch the others."""
-    if _draws_in_training(subject):
+    if draws_in_training(subject):
         raise Skip("draws random numbers in training")
     healthy, broken = _train(subject, SEEDS, RATES), _train(subject, SEEDS, RATES, broken=1)
     for (what, wanted), (_, seen) in zip(healthy, broken, strict=True):
@@ -128,7 +128,8 @@ def _carried(population: Population, source: Tensor, prefix: Tensor, subject: Mo
         ) from error
 
 
-def _draws_in_training(subject: ModelSubject) -> bool:
+def draws_in_training(subject: ModelSubject) -> bool:
+    """Whether a forward in training is another at every call."""
     model, source, prefix = subject.build().train(), tokens(1, 5), tokens(1, 3)
     return not torch.equal(model(source, prefix), model(source, prefix))
 

@@ -38,7 +38,9 @@ Samples = Annotated[int | None, _option(HOW, "N", "Questions at every length.", 
 Settings = Annotated[list[str] | None, _option(HOW, "KEY=VALUE", "Any other recipe key; repeatable.", "--set")]
 
 Device = Annotated[Literal["auto", "cpu", "cuda"], _option(WHERE, None, "auto takes a GPU where there is one.")]
-Workers = Annotated[int | None, _option(WHERE, "N", "Processes of one thread each (default: one a core).", min=1)]
+Workers = Annotated[
+    int | None, _option(WHERE, "N", "Processes of one thread each (default: one a core, two a GPU).", min=1)
+]
 Number = Annotated[
     Literal["float32", "bfloat16"],
     _option(WHERE, None, "bfloat16: of matrix products alone; what is trained or evaluated already is kept as it is."),
@@ -48,6 +50,10 @@ Deterministic = Annotated[
     _option(
         WHERE, None, "The same numbers again on a GPU too, or an error; a CPU gives them anyway.", "--deterministic"
     ),
+]
+Capture = Annotated[
+    bool,
+    _option(WHERE, None, "Replay steps as CUDA graphs, or launch their kernels one by one.", "--capture/--no-capture"),
 ]
 Output = Annotated[Path | None, _option(WHERE, "DIR", "Where records and report go (default: results/SUITE).")]
 ReportOutput = Annotated[

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.catalog import Catalog
 from harness.cell import group
-from harness.cli.estimate import seconds_per_step
+from harness.cli.estimate import Pace, pace_of
 from harness.cli.page import table
 from harness.launch.jobs import Stale, Standing, standing
 from harness.launch.local import default_workers, resolve_device
@@ -26,8 +26,8 @@ from harness.store.folder import RunFolder
 
 Pair = tuple[Spec, Question]
 Kin = tuple[Spec, Spec, Recipe]
-Seconds = dict[Pair, float | None]
-"""The time to train a pair's missing cells; None where its model raises."""
+Paces = dict[Pair, Pace | None]
+"""How fast a pair's missing cells are trained; None where its model raises."""
 
 
 def preview(
@@ -45,40 +45,45 @@ def preview(
     folder.check(plan.suite.name)
     state = standing(plan, folder, stale, retry_failed)
     missing = Counter(cell.kin for cell in state.to_train)
-    seconds = _measure(plan, missing, device, numerics, out)
+    paces = _measure(plan, missing, device, numerics, out)
     out.print(f"Suite {plan.suite.name}, records in {output}: {state}.", soft_wrap=True)
-    for each in (tasks_table(plan), architectures_table(plan, missing, seconds), _not_applicable(plan), _notes(plan)):
+    for each in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
         if each.row_count:
             out.print(each)
-    out.print(f"\n{_total(state, seconds, workers or default_workers(device), device)}")
+    out.print(f"\n{_total(state, _seconds(paces, missing), workers or default_workers(device), device)}")
 
 
-def _total(state: Standing, seconds: Seconds, workers: int, device: str) -> str:
+def _total(state: Standing, seconds: float, workers: int, device: str) -> str:
     size = population_of(device)
     groups = len(group(state.to_train, size))
-    each = sum(known for known in seconds.values() if known is not None)
-    time = duration(each / max(1, min(workers, groups)))
+    time = duration(seconds / max(1, min(workers, groups) if device == "cpu" else 1))
     plural = "s" if workers > 1 else ""
     measured = "by steps measured just now, evaluation aside"
     models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""
     return f"{groups} groups{models} to train on {device} with {workers} worker{plural}: about {time}, {measured}."
 
 
-def _measure(plan: Plan, missing: Counter[Kin], device: str, numerics: Numerics, out: Console) -> Seconds:
+def _measure(plan: Plan, missing: Counter[Kin], device: str, numerics: Numerics, out: Console) -> Paces:
     """Time each pair that has cells to train, in one thread as a worker does."""
     torch.set_num_threads(1)
     pairs = [pair for pair in dict.fromkeys(plan.pairs) if missing[_kin(pair)]]
     shown = track(pairs, "measuring steps", console=out, transient=True, disable=not out.is_terminal)
-    return {pair: _seconds(pair, missing[_kin(pair)], plan.catalog, device, numerics) for pair in shown}
+    most = population_of(device)
+    return {pair: _pace(pair, min(missing[_kin(pair)], most), plan.catalog, device, numerics) for pair in shown}
 
 
-def _seconds(pair: Pair, cells: int, catalog: Catalog, device: str, numerics: Numerics) -> float | None:
+def _pace(pair: Pair, models: int, catalog: Catalog, device: str, numerics: Numerics) -> Pace | None:
     try:
         with numerics.settled():
-            each = seconds_per_step(*pair, catalog, device, numerics)
+            return pace_of(*pair, catalog, device, numerics, models)
     except Exception:  # the run itself will record why
         return None
-    return each * pair[1].recipe.steps * len(range(0, cells, population_of(device)))
+
+
+def _seconds(paces: Paces, missing: Counter[Kin]) -> float:
+    """Return the seconds to train all missing cells of these pairs, one group after another."""
+    known = ((pair, pace) for pair, pace in paces.items() if pace is not None)
+    return sum(pace.training(missing[_kin(pair)], pair[1].recipe.steps) for pair, pace in known)
 
 
 def _kin(pair: Pair) -> Kin:
@@ -112,16 +117,18 @@ def _grid(lengths: Sequence[int]) -> str:
     return f"{lengths[0]}, {lengths[1]}, ... {lengths[-1]} ({len(lengths)} lengths)"
 
 
-def architectures_table(plan: Plan, missing: Counter[Kin] | None = None, seconds: Seconds | None = None) -> Table:
+def architectures_table(plan: Plan, missing: Counter[Kin] | None = None, paces: Paces | None = None) -> Table:
     """Return the size of each architecture and, where known, what is left to train of it and the time it takes."""
-    todo = [">to train", ">training time"] if missing is not None else []
+    together = any(pace and pace.models > 1 for pace in (paces or {}).values())
+    todo = [">to train", *[">at once"] * together, ">training time"] if missing is not None else []
     made = table("Architectures", "architecture", ">parameters", ">tasks", ">cells", *todo)
     each_pair = plan.suite.seeds * len(plan.suite.learning_rates)
     for spec in plan.architectures:
         pairs = [pair for pair in dict.fromkeys(plan.pairs) if pair[0] == spec]
         row: list[str | Text] = [str(spec), _parameters(spec, plan), str(len(pairs)), str(each_pair * len(pairs))]
         if missing is not None:
-            row += [str(sum(missing[_kin(pair)] for pair in pairs)), _time(pairs, seconds or {})]
+            own = {pair: pace for pair, pace in (paces or {}).items() if pair in pairs}
+            row += [str(sum(missing[_kin(pair)] for pair in pairs)), *[_at_once(own)] * together, _time(own, missing)]
         made.add_row(*row)
     return made
 
@@ -133,9 +140,13 @@ def _parameters(spec: Spec, plan: Plan) -> str:
     return f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
 
 
-def _time(pairs: list[Pair], seconds: Seconds) -> Text:
-    known = [seconds[pair] for pair in pairs if pair in seconds]
-    return Text("raises", "red") if None in known else Text(duration(sum(each or 0 for each in known)))
+def _at_once(paces: Paces) -> str:
+    sizes = sorted({pace.models for pace in paces.values() if pace})
+    return f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(*sizes)
+
+
+def _time(paces: Paces, missing: Counter[Kin]) -> Text:
+    return Text("raises", "red") if None in paces.values() else Text(duration(_seconds(paces, missing)))
 
 
 def _not_applicable(plan: Plan) -> Table:

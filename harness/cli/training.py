@@ -28,6 +28,7 @@ def run(
     workers: given.Workers = None,
     precision: given.Number = "float32",
     deterministic: given.Deterministic = False,
+    capture: given.Capture = True,
     output: given.Output = None,
     stale: given.StaleCells = None,
     retry_failed: given.RetryFailed = False,
@@ -52,7 +53,7 @@ def run(
     chosen = suite_of(suite, Overrides(architecture or [], task or [], replaced, recipe, plugin or []))
     catalog, out = Catalog(tuple(Path(each) for each in chosen.plugins)), console()
     plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
-    numerics = Numerics(precision, deterministic)
+    numerics = Numerics(precision, deterministic, capture)
     if dry_run:
         preview(plan, folder, device, numerics, workers, stale, retry_failed, out)
         return

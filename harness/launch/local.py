@@ -1,5 +1,6 @@
-"""The local launcher: one process a core with one thread each; on a GPU a single worker.
+"""The local launcher: one process a core with one thread each; on a GPU two, so that it is not left waiting.
 
+While one worker of a GPU builds the models of its next group, captures steps or writes records, the other one trains.
 Two OpenMP threads on a busy pair of cores are several times slower than one, so threads are never shared out.
 A worker that dies takes its own job with it, which is recorded as failed; the others go on.
 """
@@ -23,11 +24,13 @@ from harness.errors import UserError
 from harness.launch.desk import Event, Job, Tell
 from harness.launch.worker import Worker, do
 
+GPU_WORKERS = 2
+
 
 def default_workers(device: str) -> int:
-    """Return one worker for each core this process may use, or one for a GPU."""
+    """Return one worker for each core this process may use, or two for a GPU."""
     if device.startswith("cuda"):
-        return 1
+        return GPU_WORKERS
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -7,7 +7,8 @@ from harness.report.table import FACTS, Table
 TEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "≥": r"$\geq$", "▸": r"$\triangleright$", "·": r"$\cdot$"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "≥": r"$\geq$", "≤": r"$\leq$"}
+    | {"▸": r"$\triangleright$", "·": r"$\cdot$"}
     | {"–": "--", "†": r"\dag{}", "‡": r"\ddag{}", "…": r"\dots{}"}
 )
 
@@ -58,4 +59,4 @@ def escape(text: object) -> str:
     >>> escape(">=160 at 5%")
     '$\\\\geq$160 at 5\\\\%'
     """
-    return str(text).replace(">=", "≥").translate(TEX)
+    return str(text).replace(">=", "≥").replace("<=", "≤").translate(TEX)

@@ -17,7 +17,9 @@ def known_table(view: View) -> Table:
     rows = [row for known in view.meta.get("known") or [] for row in _rows(Known(**known), view)]
     caption = (
         "Every predicate was written into the suite before the run. Measured: the scores of all seeds at that length, "
-        f"sorted. A claim appears if all that is expected of it holds; what does not is left as it is. {SELECTION}"
+        "sorted. Fit: the seeds that solved their training lengths; where none did, a claim about longer ones was not "
+        "put to the test. A claim appears if all that is expected of it holds; what does not is left as it is. "
+        f"{SELECTION}"
     )
     frame = pd.DataFrame(rows)
     group = ("claim", "verdict", "source", "task")
@@ -36,6 +38,7 @@ def _rows(known: Known, view: View) -> Iterator[dict[str, str]]:
             "expected": each.words,
             "seeds": "medians" if each.above else f"{each.seeds or planned} of {planned}",
             "measured": _listed(scores) + (f" against {_listed(others)}" if each.above else ""),
+            "fit": " against ".join(_fitted(view, name, each.task or known.task) for name in each.compared),
             "holds": ANSWERS[answer],
         }
 
@@ -60,6 +63,11 @@ def scores_of(view: View, architecture: str, task: str, expectation: Expectation
 def _planned(view: View, architecture: str, task: str) -> int:
     cells = view.cells
     return int(cells.seed[(cells.architecture == architecture) & (cells.task == task)].nunique())
+
+
+def _fitted(view: View, architecture: str, task: str) -> str:
+    rows = view.seeds[(view.seeds.architecture == architecture) & (view.seeds.task == task)]
+    return f"{int(rows.drop_duplicates('cell').fit.eq(True).sum())} of {_planned(view, architecture, task)}"
 
 
 def _listed(scores: list[float]) -> str:

@@ -111,8 +111,8 @@ def prose(markdown: str) -> Markup:
 
 
 def pretty(value: Any) -> str:
-    """Write >= as one sign."""
-    return str(value).replace(">=", "≥")
+    """Write >= and <= as one sign."""
+    return str(value).replace(">=", "≥").replace("<=", "≤")
 
 
 def breakable(name: str) -> Markup:

@@ -5,7 +5,6 @@ and Limitations of Transformers to Recognize Formal Languages"), Shuffle-k.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.base import Stream
@@ -52,8 +51,12 @@ class ShuffleDyck(Counted):
         """Draw places and kinds of pairs, then reflect each kind's walk at zero."""
         place = stream.permutation(length)
         kind = stream.integers(self.kinds, length // 2).gather(1, place // 2)
-        walks = heights(F.one_hot(kind, self.kinds) * (2 * (place % 2) - 1)[..., None]).abs()
+        walks = heights(self._apart(kind) * (2 * (place % 2) - 1)[..., None]).abs()
         return 2 * kind + (walks.diff(dim=1).sum(2) < 0).long()
+
+    def _apart(self, kind: Tensor) -> Tensor:
+        """One-hot, ``[B, N, kinds]``."""
+        return (kind[..., None] == torch.arange(self.kinds, device=kind.device)).long()
 
     def member(self, word: Tensor) -> Tensor:
         """Close nothing that is not open, and leave nothing open."""
@@ -68,4 +71,4 @@ class ShuffleDyck(Counted):
 
     def _opened(self, word: Tensor) -> Tensor:
         """Return how many brackets of each kind are open after each place, long ``[B, N, kinds]``."""
-        return (F.one_hot(word // 2, self.kinds) * (1 - 2 * (word % 2))[..., None]).cumsum(1)
+        return (self._apart(word // 2) * (1 - 2 * (word % 2))[..., None]).cumsum(1)

@@ -47,7 +47,7 @@ class Automaton:
 
 
 @lru_cache(maxsize=64)
-def thresholds(automaton: Automaton, length: int) -> Tensor:
+def thresholds(automaton: Automaton, length: int, device: torch.device) -> Tensor:
     """Return how likely each letter is or one before it, float ``[N, 2 S, A - 1]``, so that words come out uniform.
 
     The first ``S`` rows draw words that are refused, the others words that are accepted. A letter is as likely as the
@@ -59,7 +59,7 @@ def thresholds(automaton: Automaton, length: int) -> Tensor:
         through = ways[:, steps].cumsum(-1)  # [2, S, A]
         shares.append((through / through[..., -1:])[..., :-1].flatten(0, 1))
         ways = through[..., -1] / through[..., -1].amax(1, keepdim=True).clamp(min=1e-300)
-    return torch.stack(shares[::-1]).float()
+    return torch.stack(shares[::-1]).float().to(device)
 
 
 class Regular(Language):
@@ -106,7 +106,7 @@ class Regular(Language):
 
     def _draw(self, length: int, stream: Stream, kind: Tensor) -> Tensor:
         """Draw uniformly among the accepted (kind 1) or refused (kind 0) words."""
-        shares = thresholds(self.automaton, length).to(stream.device)
+        shares = thresholds(self.automaton, length, stream.device)
         steps = self.steps.to(stream.device)
         states, alphabet = steps.shape
         chance, state, word = stream.uniform(length)[..., None], torch.zeros_like(kind), []

@@ -34,14 +34,14 @@ def recorded() -> dict[str, float]:
 
 
 def last_loss(name: str) -> float:
-    """Train one cell on reversing and return the loss of its last step."""
+    """Train one cell on reversing, in float64 lest rounding shows, and return the loss of its last step."""
     torch.set_num_threads(1)
     catalog = Catalog()
     task = Spec("task", "reverse")
     spec = Spec("architecture", name).with_defaults({"width": 16}, catalog)
     model = build_model(spec, ("a", "b"), catalog)
     presentation = Presentation(build_task(task, catalog), "generate" if model.causal else "readout")
-    model = build_seeded(lambda: build_model(spec, presentation.symbols, catalog), SEED, name)
+    model = build_seeded(lambda: build_model(spec, presentation.symbols, catalog), SEED, name).double()
     group = Group((Cell(spec, task, RECIPE, RATE, SEED),))
     trainer = Trainer(Population([model]), group, presentation, lambda step, loss: None)
     for _ in range(RECIPE.steps):

@@ -80,6 +80,7 @@ HIDDEN = """    def start(self, rows, like):
 """
 WEIGHTS = "\n    def weights(self, x, context):\n        return torch.ones(len(x), 1, x.shape[1], x.shape[1])\n"
 GRADE = "\n    def grade(self, source, target, prediction):\n        return prediction != target, target != IGNORE\n"
+COUNT = "(setattr(self, 'calls', getattr(self, 'calls', 0) + 1) or self.calls)"
 SUM, ANY = "x.cumsum(1) / 8", "stream.integers(3, length)"
 
 BROKEN_MIXERS = {
@@ -99,6 +100,8 @@ BROKEN_MIXERS = {
     "state": (STEPPING, HIDDEN, "the state has no bytes"),
     "inspection": ("    def start", f"{WEIGHTS}\n    def start", "must sum to one"),
     "population": (SUM, "x.cumsum(1) / 8 * math.cos(x.max().item() > 1e9)", "(forward, plugin.py line 17)"),
+    "device": (SUM, "x.cumsum(1) / torch.full((1,), 8.0)", "with tokens on another device"),
+    "replay": (SUM, f"x.cumsum(1) / (8 + {COUNT})", "a step that is replayed must do what it does"),
     "overfits": (f"self.out({SUM})", "self.out(x * 0)", "expected less than 0.1"),
 }  # fmt: skip
 
@@ -118,6 +121,12 @@ BROKEN_TASKS = {
     "vary": ("source.clone()", "source * 0", "have one answer: `a a"),
     "grade": ("    def solve", f"{GRADE}\n    def solve", "the grade refuses a solution at length 1"),
     "presented": ("source.clone()", "source + 7", "ids that are no symbol"),
+    "device": (
+        "source.clone()",
+        "source + torch.zeros(1, dtype=torch.long)",
+        "on another device than the CPU it raises",
+    ),
+    "replay": ("source.clone()", f"(source + {COUNT}) % 3", "must be those of step 0"),
 }
 
 

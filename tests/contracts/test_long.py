@@ -4,16 +4,11 @@ Counted is what tensors hold at once. What fused operators hold inside, and what
 by ``lengthwise bench long``.
 """
 
-import weakref
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from architectures.parts import query_blocks
+from harness.bench.work import Held
 from harness.catalog import Catalog
 from harness.options import Spec, build_model
 
@@ -32,33 +27,6 @@ LINEAR = LONG / SHORT
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let lengths be long that a test has time for."""
     monkeypatch.setattr(query_blocks, "SIDE", SIDE)
-
-
-class Held(TorchDispatchMode):
-    """Follows the bytes of all tensors that are made while it is on; ``most`` were there at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for each in tree_leaves(out):
-            if isinstance(each, Tensor) and each.untyped_storage()._cdata not in self.known:
-                self._follow(each.untyped_storage())
-        self.most = max(self.most, self.now)
-        return out
-
-    def _follow(self, storage: torch.UntypedStorage) -> None:
-        address, size = storage._cdata, storage.nbytes()
-        self.known.add(address)
-        self.now += size
-        weakref.finalize(storage, self._forget, address, size)
-
-    def _forget(self, address: int, size: int) -> None:
-        self.known.discard(address)
-        self.now -= size
 
 
 @torch.no_grad()

@@ -176,6 +176,6 @@ def test_halves_are_all_of_it() -> None:
 
 def test_the_plan_says_how_many_at_once() -> None:
     assert "groups of at most 64 models, halved where memory runs out, to train on cuda" in _total(
-        Standing(), {}, 1, "cuda"
+        Standing(), 0.0, 1, "cuda"
     )
-    assert "0 groups to train on cpu" in _total(Standing(), {}, 1, "cpu")
+    assert "0 groups to train on cpu" in _total(Standing(), 0.0, 1, "cpu")

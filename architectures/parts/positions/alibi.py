@@ -21,12 +21,12 @@ class ALiBi(Encoding):
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the penalties ``[H, Lq, Lk]``."""
         distance = (context.positions[:, None] - keys[None, :]).abs()
-        return -slopes(q.shape[1]).to(q.device)[:, None, None] * distance
+        return -slopes(q.shape[1], q.device)[:, None, None] * distance
 
 
-def slopes(heads: int) -> Tensor:
-    """Return the slope of every head, ``[H]``."""
+def slopes(heads: int, device: torch.device | None = None) -> Tensor:
+    """Return the slope of every head, float32 ``[H]``."""
     lower = 2 ** math.floor(math.log2(heads))
-    first = [2 ** (-8 * (h + 1) / lower) for h in range(lower)]
-    between = [2 ** (-8 * (h + 0.5) / lower) for h in range(lower)]
-    return torch.tensor(first + between[: heads - lower])
+    first = torch.arange(1.0, lower + 1, device=device)
+    between = torch.arange(heads - lower, device=device) + 0.5
+    return torch.exp2(torch.cat((first, between)) * (-8 / lower))

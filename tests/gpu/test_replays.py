@@ -1,0 +1,65 @@
+"""Steps that a GPU replays as CUDA graphs are the steps it takes one kernel at a time, for every architecture."""
+
+import pytest
+import torch
+
+from harness.catalog import Catalog
+from harness.check import ModelSubject, subject_of
+from harness.check.forms import RATES, SEEDS, trainer_of
+from harness.numerics import FLOAT32, Numerics
+from harness.population import Population
+from harness.recipe import Recipe
+from harness.train import Trainer
+
+pytestmark = pytest.mark.gpu
+
+CATALOG = Catalog()
+NAMES = [
+    entry.name
+    for entry in CATALOG.entries["architecture"].values()
+    if entry.origin == "built-in" and not (hasattr(entry.cls, "fits_itself") and entry.cls.fits_itself())
+]
+RECIPE = Recipe(steps=12, batch_size=8, train_lengths="2:3", warmup=2)
+TOLERANCE = 1e-3
+"""Of a loss: float32 sums on a GPU come in any order, and twelve steps of AdamW carry the difference on."""
+
+
+def losses(subject: ModelSubject, *, capture: bool) -> tuple[torch.Tensor, Trainer]:
+    """Train a small population on a GPU in float32."""
+    made = trainer_of(subject, SEEDS, RATES, RECIPE)
+    models = [subject.build(seed).float() for seed in SEEDS]
+    population = Population(models, "cuda", Numerics(capture=capture))
+    population.train()
+    trainer = Trainer(population, made.group, made.presentation, made.listen)
+    for _ in range(RECIPE.steps):
+        trainer.step()
+    return trainer.losses.cpu(), trainer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_replayed_steps_are_the_steps(name: str) -> None:
+    subject = subject_of(CATALOG.find("architecture", name), CATALOG)
+    assert isinstance(subject, ModelSubject)
+    with FLOAT32.settled():
+        plain, _ = losses(subject, capture=False)
+        replayed, trainer = losses(subject, capture=True)
+    assert str(trainer.draw) == "CUDA graph"
+    assert str(trainer.learn) == "CUDA graph"
+    torch.testing.assert_close(replayed, plain, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_dropout_draws_anew_in_every_replay() -> None:
+    subject = subject_of(CATALOG.find("architecture", "transformer"), CATALOG, dropout=0.5)
+    assert isinstance(subject, ModelSubject)
+    made, trainer = losses(subject, capture=True)
+    assert str(trainer.learn) == "CUDA graph"
+    assert made.isfinite().all()
+    with torch.no_grad():
+        trainer.optimizer.freeze(torch.ones(len(SEEDS), dtype=torch.bool, device="cuda"))
+    trainer.at.zero_()
+    seen = []
+    for _ in range(2):
+        trainer.learn(trainer.data.lengths[0], *trainer.draw(trainer.data.lengths[0]))
+        trainer.at.zero_()
+        seen.append(trainer.losses[0].clone())
+    assert not torch.equal(*seen)
