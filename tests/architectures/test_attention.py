@@ -46,6 +46,14 @@ def test_flash_equals_math(length: int, dtype: torch.dtype, causal: bool) -> Non
     assert_same(fast, plain, qkv(length, length, dtype))
 
 
+def test_flash_takes_any_strides() -> None:
+    """Rotated heads of two numbers, for one, lie the other way round."""
+    turned = [x.mT.contiguous().mT for x in qkv(9, 9)]
+    assert turned[0].stride(-1) != 1
+    expected = attend(*turned, causal=True, kernel="math")
+    torch.testing.assert_close(attend(*turned, causal=True, kernel="flash"), expected)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_causal_queries_are_the_last_positions(kernel: str) -> None:
     q, k, v = qkv(7, 7)

@@ -21,6 +21,7 @@ NO_BIAS = "takes no additive bias such as ALiBi's"
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0) -> Tensor:
     """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each."""
     causal = causal and q.shape[-2] > 1  # a single query is the last and sees all; torch would make it the first
+    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))  # RoPE on heads of two leaves others
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
