@@ -1,7 +1,12 @@
 """Mamba: all forms agree, with each other, with a loop of their own, and with Hugging Face's mixer."""
 
+import ast
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -74,6 +79,32 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("form", KERNELS)
 def test_scan_equals_the_loop_by_hand(form: str, length: int) -> None:
     assert_same(mamba.FORMS[form], by_hand, scan_inputs(length))
+
+
+def authors_scan() -> Callable[..., Tensor]:
+    """``selective_scan_ref`` of mamba-ssm, cut out of its file, which imports CUDA; it computes in float32."""
+    found = find_spec("mamba_ssm")
+    if found is None or found.origin is None:
+        pytest.skip("mamba-ssm is not installed")
+    file = Path(found.origin).parent / "ops" / "selective_scan_interface.py"
+    (function,) = (
+        node for node in ast.parse(file.read_text()).body if getattr(node, "name", "") == "selective_scan_ref"
+    )
+    names: dict[str, Any] = {"torch": torch, "F": F}
+    exec(compile(ast.Module([function], []), str(file), "exec"), names)
+    return names["selective_scan_ref"]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("form", KERNELS)
+def test_scan_equals_the_authors(form: str, length: int) -> None:
+    scan = authors_scan()
+
+    def theirs(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        u, delta, B, C = (each.transpose(1, 2) for each in (x, delta, B, C))
+        return scan(u, delta, A.T, B, C).transpose(1, 2)
+
+    assert_same(mamba.FORMS[form], theirs, scan_inputs(length, torch.float32))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
