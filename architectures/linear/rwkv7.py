@@ -188,7 +188,7 @@ class RWKV7(rwkv.RWKV):
     def _with_first(self, v: Tensor, x: Tensor, context: Context) -> Tensor:
         """Draw values towards those of the first layer, which leaves its own for the others."""
         first = context.shared.setdefault(FIRST_VALUE, v)
-        return v if self.residual is None else torch.lerp(v, first, torch.sigmoid(self.residual(x)))
+        return v if self.residual is None else torch.lerp(v, first, torch.sigmoid(self.residual(x)).to(v.dtype))
 
     def _leave(self, found: Tensor, *rest: Tensor) -> Tensor:
         """Norm of each head, bonus of the present token, gate and output projection."""

@@ -32,7 +32,7 @@ CATALOG = Catalog()
 BFLOAT16 = Numerics("bfloat16")
 TASK = Spec("task", "reverse")
 RECIPE = Recipe(steps=3, batch_size=8, train_lengths="6:9", warmup=0)
-FLOAT32_ALONE = {"lru", "rwkv7"}
+FLOAT32_ALONE = {"lru"}
 """Architectures that may say that they cannot be computed in bfloat16."""
 
 
