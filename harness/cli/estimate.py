@@ -1,6 +1,6 @@
 """How long a plan takes: measured by taking a few real training steps of every pair at its mean training length.
 
-On a GPU they are steps of as many models at once as will be trained, halved until they fit the memory.
+On a GPU they are steps of as many models at once as will be trained.
 """
 
 import time
@@ -43,14 +43,15 @@ class Pace:
 def pace_of(
     spec: Spec, question: Question, catalog: Catalog, device: str, numerics: Numerics = FLOAT32, models: int = 1
 ) -> Pace:
-    """Measure a step of so many models at once, or of the largest half, quarter ... of them that fits the memory."""
+    """Measure a step of so many models at once; halve them until they fit, or take one where no two go at once."""
     try:
         return Pace(seconds_per_step(spec, question, catalog, device, numerics, models), models)
     except Exception as error:
-        if models == 1 or not out_of_memory(error):
+        if models == 1:
             raise
+        fewer = models // 2 if out_of_memory(error) else 1
     release(torch.device(device))
-    return pace_of(spec, question, catalog, device, numerics, models // 2)
+    return pace_of(spec, question, catalog, device, numerics, fewer)
 
 
 def seconds_per_step(

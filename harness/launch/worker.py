@@ -72,6 +72,7 @@ class Worker(Desk):
         if out_of_memory(error):
             self.note(f"{named(cells)}: out of memory with {len(cells)} models at once, goes on with half as many")
             return [cells[part] for part in halves(len(cells))]
+        self.note(f"{named(cells)}: cannot be trained at once, goes on one by one ({raised(error)})")
         self.folder.snapshots.drop(ids(cells))
         return [(cell,) for cell in cells]
 

@@ -25,6 +25,9 @@ from harness.suite import make
 from harness.train import Trainer
 
 CALLS = 6
+CATALOG = Catalog()
+SUITE = make({"name": "one", "architectures": ["lstm:width=8"], "tasks": ["parity"]}, "suite")
+(PAIR,) = make_plan(SUITE, CATALOG).pairs
 
 
 def doubled(seen: list[int]) -> Callable[[int, Tensor], Tensor]:
@@ -123,24 +126,30 @@ def test_a_plan_halves_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> Non
         return 0.5
 
     monkeypatch.setattr(estimate, "seconds_per_step", seconds)
-    catalog = Catalog()
-    plan = make_plan(
-        make({"name": "one", "architectures": ["lstm"], "tasks": ["parity"], "seeds": 1}, "suite"), catalog
-    )
-    pace = pace_of(*plan.pairs[0], catalog, "cpu", models=64)
+    pace = pace_of(*PAIR, CATALOG, "cpu", models=64)
     assert tried == [64, 32, 16]
     assert pace == Pace(0.5, 16)
     assert pace.training(cells=64, steps=10) == 4 * 10 * 0.5
+
+
+def test_a_plan_takes_one_at_a_time_what_cannot_be_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(*arguments: Any) -> float:
+        if arguments[-1] > 1:
+            raise RuntimeError("vmap: It looks like you're calling .item() on a Tensor.")
+        return 0.5
+
+    monkeypatch.setattr(estimate, "seconds_per_step", seconds)
+    assert pace_of(*PAIR, CATALOG, "cpu", models=64) == Pace(0.5, 1)
+
+
+def test_a_plan_raises_where_not_even_one_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "seconds_per_step", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        pace_of(*plan.pairs[0], catalog, "cpu", models=64)
+        pace_of(*PAIR, CATALOG, "cpu", models=64)
 
 
 def test_a_plan_measures_as_many_models_as_are_trained_at_once() -> None:
-    catalog = Catalog()
-    suite = {"name": "one", "architectures": ["lstm:width=8"], "tasks": ["parity"], "seeds": 1}
-    plan = make_plan(make(suite, "suite"), catalog)
-    assert pace_of(*plan.pairs[0], catalog, "cpu", models=3).models == 3
+    assert pace_of(*PAIR, CATALOG, "cpu", models=3).models == 3
 
 
 def test_the_least_a_step_needs() -> None:
@@ -152,9 +161,8 @@ def test_the_least_a_step_needs() -> None:
 
 def test_work_is_that_of_one_model() -> None:
     """A feed-forward of 4 widths: 2 products forward and 4 backward of 2 x 4 x width^2 operations a token."""
-    catalog = Catalog()
     small, large = (
-        make_subject(str(Spec.parse("architecture", f"lstm:depth=1,width={width}", catalog)), catalog, "cpu")
+        make_subject(str(Spec.parse("architecture", f"lstm:depth=1,width={width}", CATALOG)), CATALOG, "cpu")
         for width in (32, 64)
     )
     products = 3 * 2 * (8 * 64 * 64) * large.tokens

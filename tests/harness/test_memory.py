@@ -166,6 +166,24 @@ def test_a_step_of_the_optimizer_asks_for_no_memory_of_the_size_of_the_models() 
     assert max(event.self_cpu_memory_usage for event in profile.key_averages()) < values[0].nbytes
 
 
+def test_what_cannot_be_batched_is_trained_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group, whole = cells(LSTM, 3), Population._logits
+    train(tmp_path / "plain", group)
+
+    def stubborn(self: Population, *inputs: torch.Tensor | None) -> torch.Tensor:
+        if self.size > 1:
+            raise RuntimeError("vmap: It looks like you're calling .item() on a Tensor.")
+        return whole(self, *inputs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Population, "_logits", stubborn)
+    (note,) = train(tmp_path / "alone", group)
+    assert "cannot be trained at once, goes on one by one (raised RuntimeError: vmap: It looks" in note
+    assert sizes(tmp_path / "alone", group) == [1, 1, 1]
+    for cell in group:
+        (curve, *_), (known, *_) = (result(tmp_path / name, cell)[0] for name in ("alone", "plain"))
+        assert curve[-1]["loss"] == pytest.approx(known[-1]["loss"], rel=1e-5)
+
+
 def test_halves_are_all_of_it() -> None:
     for count in (2, 3, 64):
         first, second = (list(range(count))[part] for part in halves(count))
