@@ -15,7 +15,7 @@ class Data:
     def __init__(
         self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
     ) -> None:
-        self.presentation, self.rows = presentation.on(device), recipe.batch_size
+        self.presentation, self.rows = presentation, recipe.batch_size
         self.keys = roots(seeds, key, "train", device)
         self.lengths = step_lengths(presentation.task, key, recipe)
 

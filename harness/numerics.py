@@ -79,6 +79,8 @@ class Numerics:
             with warnings.catch_warnings():
                 # A norm whose input is bfloat16 and whose weight is float32 is what autocast means, only not fused.
                 warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
+                # Weights are slices of the population's matrix; cuDNN takes copies of them.
+                warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
                 yield
         finally:
             matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -84,9 +84,10 @@ class Population:
         return cross_entropy(self.logits(source, prefix), target, label_smoothing)
 
     def backward(self, losses: Tensor) -> None:
-        """Fill ``grads`` with each model's own gradient."""
+        """Fill ``grads`` with each model's own gradient; the losses are detached, which frees their graph."""
         self.grads.zero_()
         losses.sum().backward()
+        losses.detach_()
 
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return one model's parameters by name, on the CPU."""

@@ -90,11 +90,11 @@ class Trainer:
         listen: Listen,
         save: Save | None = None,
     ) -> None:
-        self.population, self.group, self.presentation = population, group, presentation
-        self.listen, self.save = listen, save
+        self.population, self.group, self.listen, self.save = population, group, listen, save
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
-        self.data = Data(presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
+        self.presentation = presentation.on(self.device)
+        self.data = Data(self.presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
         by_itself = population.model.fits_itself()
         self.optimizer = Fitting(population) if by_itself else make_optimizer(population, self.recipe, rates)

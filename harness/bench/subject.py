@@ -42,7 +42,7 @@ class Subject:
     def data(self) -> Data:
         """Return the training batches."""
         device = torch.device(self.device)
-        return Data(self.presentation, str(self.cell.task), self.cell.recipe, [self.cell.seed], device)
+        return Data(self.presentation.on(device), str(self.cell.task), self.cell.recipe, [self.cell.seed], device)
 
 
 def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096, length: int = LENGTH) -> Subject:

@@ -77,13 +77,15 @@ def stays_on_its_device(subject: ModelSubject) -> None:
 
 
 def makes_data_there(subject: TaskSubject) -> str | None:
-    """Questions and answers are made on the device of the stream; tables are tensors held by the task itself."""
+    """Questions, answers and grades are made on the stream's device; tables are tensors held by the task itself."""
     if _waits(subject):
         return "waits for a GPU, which has to tell it a value"
     there, keys = Presentation(subject.task).on(META), roots((0,), str(subject.spec), "check", META)
 
     def make() -> Presented:
-        return there(there.task.sample(subject.middle, Stream.under(keys, 0, 8)))
+        made = there(there.task.sample(subject.middle, Stream.under(keys, 0, 8)))
+        there.grade(made.source, made.target, made.target)
+        return made
 
     try:
         make()  # what is made once may come from the CPU
@@ -99,6 +101,7 @@ def makes_data_there(subject: TaskSubject) -> str | None:
 
 
 def _waits(subject: TaskSubject) -> bool:
+    subject.task.solve(subject.questions(subject.middle))  # what is made once may wait
     stream = subject.stream(8)
     try:
         with Watch():

@@ -84,13 +84,14 @@ class Evaluator(Desk):
         if reach is not None and stream_length(presentation, length) > reach:
             return [blank.model_copy(update={"status": "beyond reach"})] * population.size
         began = time.perf_counter()
-        source = fixed_set(presentation, str(task), "evaluate", length, self.job.samples, self.device)
+        asked = presentation.on(self.device)
+        source = fixed_set(asked, str(task), "evaluate", length, self.job.samples, self.device)
         with self.job.numerics.autocast(self.device):  # decoding step by step calls the model itself
-            scores = score(population, presentation, source)
+            scores = score(population, asked, source)
         spent = (time.perf_counter() - began) / population.size
         guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
         decoded = presentation.way == "generate" and presentation.graded_by_task
-        facts = {"set_hash": set_hash(presentation(source)), "seconds": spent, "decoded": decoded}
+        facts = {"set_hash": set_hash(asked(source)), "seconds": spent, "decoded": decoded}
         return [blank.model_copy(update=facts | _counts(each) | _guess(guess)) for each in scores]
 
 
