@@ -1,7 +1,6 @@
 """xLSTM: LSTMs with exponential gates, whose memory is a matrix (mLSTM) or mixes its cells at every step (sLSTM).
 
-Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2 and appendix A; what stands in the blocks
-follows the figures of the appendix and the authors' code, from which the initial values are.
+Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2; blocks and initial values of the authors' code.
 
 Glossary (paper <-> code):
     q, k, v     queries, keys, values     <-> q, k, v      [B, H, L, E]        2 D = H E
@@ -24,9 +23,8 @@ sLSTM (section 2.2, likewise):
     i~, f~, z~, o~ = W x_t + R h_{t-1} + b      h_t = sigmoid(o~) c_t / n_t
     c_t = f_t c_{t-1} + i_t tanh(z~)            n_t = f_t n_{t-1} + i_t
 
-Differs from the authors' code: the feed-forward network of the sLSTM block follows the norm of its heads, as in the
-appendix, without a residual and a norm of its own; nothing is added to a denominator. Of the forget gates that the
-paper allows, sigmoid and exp, both cells have the sigmoid, as in that code.
+Differs from the authors' code: the feed-forward network of the sLSTM block follows the norm of its heads, as in
+appendix A, without a residual and a norm of its own; nothing is added to a denominator. As in it, f is not ``exp(f~)``.
 """
 
 import math
