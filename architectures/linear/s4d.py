@@ -37,6 +37,9 @@ from architectures.parts import long_convolution
 from architectures.parts.backends import choose, form_for
 from architectures.parts.step_sizes import log_uniform
 
+BLOCK = 1024
+"""Positions whose powers of all states are held at once."""
+
 
 class S4D(Mixer):
     """Diagonal state spaces, GELU and GLU. The block of the paper has no feed-forward beside that.
@@ -94,9 +97,13 @@ class S4D(Mixer):
         return self.discretize(self.transition(), self.delta_log.exp())
 
     def filters(self, length: int) -> Tensor:
-        """Return the kernel ``K_`` ``[L, D]``."""
-        a, b = self.system()
-        return self._read(b * powers(a, length))
+        """Return the kernel ``K_`` ``[L, D]``; the powers that it reads are made for a block of positions at a time."""
+        (a, b), blocks = self.system(), []
+        first = powers(a, min(length, BLOCK))
+        for _ in range(0, length, BLOCK):
+            blocks.append(self._read(b * first))
+            b = b * first[-1] * a
+        return torch.cat(blocks)[:length]
 
     def start(self, rows: int, like: Tensor) -> State:
         """Zeros, real and imaginary ``[B, 2, D, M]``, or ``[B, 1, D, N]`` for real states."""

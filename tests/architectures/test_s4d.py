@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from architectures.base import state_bytes
-from architectures.linear.s4d import S4D
+from architectures.linear.s4d import BLOCK, S4D
 from architectures.parts import long_convolution
 from architectures.shell import LanguageModel
 
@@ -116,6 +116,16 @@ def test_transitions_start_as_in_the_paper() -> None:
     torch.manual_seed(0)
     share = (S4D(5000).delta_log.detach()[:, 0] - math.log(0.001)) / math.log(100)
     torch.testing.assert_close(share.quantile(torch.linspace(0, 1, 11)), torch.linspace(0, 1, 11), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("length", [BLOCK, BLOCK + 1, 2 * BLOCK + 100])
+def test_filters_of_any_number_of_blocks_are_the_kernel(length: int, init: str) -> None:
+    torch.manual_seed(0)
+    mixer = make("convolution", init=init)
+    first = torch.zeros(1, length, WIDTH, dtype=torch.float64)
+    first[:, 0] = 1
+    assert_close([mixer.filters(length)], [mixer._recur(first)[0]])
 
 
 @pytest.mark.parametrize("length", LENGTHS)
