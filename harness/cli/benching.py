@@ -68,6 +68,8 @@ def _print(measure: "Measure", specs: Sequence[str], output: Path | None) -> Non
                 made.add_row(*measured)
                 keep(measured)
     out.print(made)
+    if measure.note:
+        out.print(measure.note, style="dim")
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class Measure:
 
     title: ClassVar[str]
     columns: ClassVar[Sequence[str]]
+    note: ClassVar[str] = ""
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.catalog = setting, setting.catalog
@@ -62,6 +63,10 @@ class Steps(Measure):
     title = "Milliseconds of a training step"
     phases = ("data", "forward", "backward", "optimizer")
     columns = ("architecture", *phases, "step", "overhead", "tokens/s", "x plain", "x reference")
+    note = (
+        "overhead: the share of a step in none of the four phases; x plain: how many times faster than a hand-written "
+        "loop; x reference: the usual kernel against the one that is the equation."
+    )
 
     def rows(self, spec: str) -> Iterator[list[str]]:
         from harness.bench import bench
@@ -79,6 +84,10 @@ class Populations(Measure):
     title = "Populations, against as many models one by one"
     columns = ("architecture", "models", "ms a step", "models/s", "x plain", "x replayed", "x floor")
     per = 1000
+    note = (
+        f"models/s: trained a second, at {per} steps each; x plain: how many times faster than a hand-written loop; x "
+        "replayed: than one model whose steps a GPU replays; x floor: how much longer than operations and bytes need."
+    )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
