@@ -28,13 +28,13 @@ test: lint  ## lint, type check, tests
 
 OUT ?= results/gpu
 DEVICE ?= cuda
-HERE := PYTHONPATH=. PYTHONUNBUFFERED=1 timeout
+HERE := PYTHONPATH=. PYTHONUNBUFFERED=1 timeout -s INT
 gpu:  ## every GPU check in one call of less than ten minutes, results into OUT; uses the Python at hand, installs nothing
 	mkdir -p $(OUT)
 	$(HERE) 20 $(PYTHON) -m harness doctor | tee $(OUT)/doctor.txt
-	-$(HERE) 200 $(PYTHON) -m pytest tests/gpu -p no:cacheprovider | tee $(OUT)/tests.txt
+	-$(HERE) 220 $(PYTHON) -m pytest tests/gpu -v --tb=short -p no:cacheprovider | tee $(OUT)/tests.txt
 	-$(HERE) 40 $(PYTHON) -m harness bench populations -a transformer:depth=4 --device $(DEVICE) --output $(OUT)/goal.csv
-	-$(HERE) 180 $(PYTHON) -m harness bench populations --device $(DEVICE) --steps 8 --output $(OUT)/populations.csv
+	-$(HERE) 170 $(PYTHON) -m harness bench populations --device $(DEVICE) --steps 8 --output $(OUT)/populations.csv
 	-$(HERE) 80 $(PYTHON) -m harness bench --device $(DEVICE) --steps 8 --output $(OUT)/step.csv
 	-$(HERE) 60 $(PYTHON) -m harness bench decode --device $(DEVICE) --output $(OUT)/decode.csv
 

@@ -8,9 +8,11 @@ What is captured may depend on its length and on memory, and on nothing else tha
 the device. Whether it waits is found out, not declared: torch is told to raise where it would wait.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +22,10 @@ Inputs = tuple[Tensor | None, ...]
 
 WAITS = "synchronizing CUDA operation"
 """What torch says of an operation that waits for the device, where it is told to raise."""
+
+
+class CaptureError(RuntimeError):
+    """A call that cannot be captured, although it does not wait for the device."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class GraphLane:
     """A lane of a GPU: a stream of its own, and the pool of memory that its graphs share."""
 
     def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)
+        self.stream = _stream(device)
         self.pool = torch.cuda.graph_pool_handle()
 
     @contextmanager
@@ -67,26 +73,46 @@ class GraphLane:
         """Work on the lane's stream in here."""
         here = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(here)
-        with torch.cuda.stream(self.stream):
-            yield
-        here.wait_stream(self.stream)
+        try:
+            with torch.cuda.stream(self.stream):
+                yield
+        finally:
+            here.wait_stream(self.stream)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Raise where torch would wait for the device."""
         before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            yield
-        finally:
-            torch.cuda.set_sync_debug_mode(before)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
+            try:
+                torch.cuda.set_sync_debug_mode("error")
+                yield
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
 
     def record(self, call: Callable[..., Any], *inputs: Tensor | None) -> Graph:
-        """Capture a call as a CUDA graph."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            outputs = call(*inputs)
+        """Capture a call as a CUDA graph; where memory runs out, that is what it raises."""
+        here, graph, first = torch.cuda.current_stream(self.stream.device), torch.cuda.CUDAGraph(), None
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                try:
+                    outputs = call(*inputs)
+                except Exception as error:
+                    first = error  # the end of a capture that broke raises another
+                    raise
+        except Exception as error:
+            torch.cuda.set_stream(here)
+            if isinstance(first, torch.OutOfMemoryError):
+                raise first from error
+            raise CaptureError(str(first or error)) from error
         return Graph(graph.replay, inputs, outputs)
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return a process's one stream for captures: libraries keep memory for every stream they have seen."""
+    return torch.cuda.Stream(device)
 
 
 class Captured:

@@ -52,6 +52,8 @@ class Numerics:
         try:
             with self.autocast(device):
                 return call(*inputs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             with torch.autocast(device.type, enabled=False):
                 call(*inputs)  # raises where the format is not to blame

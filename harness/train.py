@@ -8,6 +8,7 @@ lies on the device too, the number of the step included, so that a GPU replays i
 """
 
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,8 +106,7 @@ class Trainer:
         rows = self.recipe.batch_size
         self.remembered = min(self.recipe.steps, DISTINCT_DRAWS // rows)
         self.seen = torch.zeros(population.size, self.remembered + 1, rows, dtype=torch.long, device=self.device)
-        self.draw: Callable[..., Presented] = self._draw
-        self.learn: Callable[..., None] = self._learn
+        self.captured: dict[str, Captured] = {}
         if self.device.type == "cuda" and population.numerics.capture and not by_itself:
             self.replay(GraphLane(self.device))
         self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
@@ -139,34 +139,31 @@ class Trainer:
 
     def replay(self, lane: Lane) -> None:
         """Take steps as replays of what is captured on a lane, from the third step of a length on."""
-        self.draw, self.learn = Captured(self._draw, lane), Captured(self._learn, lane)
-
-    def rehearse(self) -> None:
-        """Compute a gradient at the longest length and forget it: a population too large for its memory fails here."""
-        longest = max(range(self.recipe.steps), key=self.data.lengths.__getitem__)
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            losses = self.population.losses(self.data(longest), self.recipe.label_smoothing)
-            if not isinstance(self.optimizer, Fitting):
-                self.population.backward(losses)
+        me = weakref.proxy(self)  # or else the trainer and its memory would outlive their last use
+        self.captured = {
+            "draw": Captured(lambda *given: me.draw(*given), lane),
+            "learn": Captured(lambda *given: me.learn(*given), lane),
+        }
 
     def step(self) -> None:
         """Take one step of the optimizer, or fit one batch."""
         length = self.data.lengths[self.done]
-        batch = self.draw(length)
-        self.learn(length, *batch)
+        batch = self.captured.get("draw", self.draw)(length)
+        self.captured.get("learn", self.learn)(length, *batch)
         self.tokens += self.recipe.batch_size * batch.stream_length
         self.done += 1
 
-    def _draw(self, length: int) -> Presented:
+    def draw(self, length: int) -> Presented:
+        """Make the batch of the step that the device is at."""
         return self.data.draw(self.at, length)
 
-    def _learn(self, length: int, source: Tensor, prefix: Tensor | None, target: Tensor) -> None:
+    def learn(self, length: int, source: Tensor, prefix: Tensor | None, target: Tensor) -> None:
         """Learn from one batch; ``length`` is told by its shape, and names the program that a GPU replays."""
         batch = Presented(source, prefix, target)
         losses = self.population.losses(batch, self.recipe.label_smoothing)
-        self._update(batch, losses)
         self.losses.index_copy_(0, self.at, losses.detach()[None])
         self._remember(source)
+        self._update(batch, losses)  # last: where memory runs out before it, nothing has changed
         self.at += 1
 
     def _update(self, batch: Presented, losses: Tensor) -> None:
@@ -225,8 +222,7 @@ class Trainer:
             if self.done not in model.checkpoints:
                 model.checkpoints[self.done] = self.population.weights(index)
         phases = {"train": seconds - self.validating, "validate": self.validating}
-        parts = {"data": self.draw, "step": self.learn}
-        programs = {name: str(part) for name, part in parts.items() if isinstance(part, Captured)}
+        programs = {name: str(part) for name, part in self.captured.items()}
         return Training(self.population, self.models, phases, self.tokens, programs)
 
 

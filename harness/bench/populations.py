@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from harness.bench.plain import PlainLoop
-from harness.bench.subject import Subject, make_subject
+from harness.bench.subject import make_subject
 from harness.bench.timing import ratio
 from harness.bench.work import Rates, work_of
 from harness.catalog import Catalog
-from harness.train import Trainer
+from harness.launch.desk import release
 
 SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 8, 32, 128)}
 
@@ -44,19 +44,11 @@ def crowds(
     plain, floor = PlainLoop(subject), work_of(subject).seconds(rates)
     replayed = subject.trainer() if device.startswith("cuda") else None
     for size in sizes or SIZES[torch.device(device).type]:
-        trainer = _crowd(subject, size)
-        if trainer is None:
+        release(torch.device(device))
+        try:
+            trainer = subject.trainer(size)
+            gain, seconds = ratio(plain.step, trainer.step, steps, device)
+            beside = size * ratio(replayed.step, trainer.step, steps, device)[0] if replayed else None
+        except torch.OutOfMemoryError:
             return
-        gain, seconds = ratio(plain.step, trainer.step, steps, device)
-        beside = size * ratio(replayed.step, trainer.step, steps, device)[0] if replayed else None
         yield Crowd(size, seconds, size * gain, beside, seconds / (size * floor))
-
-
-def _crowd(subject: Subject, size: int) -> Trainer | None:
-    """Return a trainer that has taken a step; ``None`` where memory runs out."""
-    try:
-        trainer = subject.trainer(size)
-        trainer.step()
-    except torch.OutOfMemoryError:
-        return None
-    return trainer

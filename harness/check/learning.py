@@ -69,7 +69,7 @@ def _losses_on_one_batch(subject: ModelSubject, rate: float) -> list[float]:
     """Train on the first batch alone until it is fitted or the steps are used; return the loss of every step."""
     trainer = trainer_of(subject, (0,), (rate,), BATCH)
     batch, losses = trainer.data(0), [float("inf")]
-    trainer.draw = lambda length: batch
+    trainer.data.draw = lambda step, length: batch  # type: ignore[method-assign]
     while trainer.done < BATCH.steps and not losses[-1] < FITTED:
         trainer.step()
         losses.append(float(trainer.losses[trainer.done - 1]))

@@ -91,9 +91,8 @@ def replays(subject: ModelSubject) -> str | None:
     for trainer in (plain, again):
         for _ in range(STEPS):
             trainer.step()
-    assert isinstance(again.learn, Captured)
-    if again.learn.obstacle:
-        return f"a step {again.learn.obstacle}, so that a GPU launches its kernels one by one"
+    if obstacle := again.captured["learn"].obstacle:
+        return f"a step {obstacle}, so that a GPU launches its kernels one by one"
     expect_equal(again.losses, plain.losses, "a step that is replayed must do what it does; losses")
     return None
 

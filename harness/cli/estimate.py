@@ -13,6 +13,7 @@ import torch
 
 from architectures.base import SequenceModel
 from harness.batches import train_lengths
+from harness.bench.timing import synchronize
 from harness.catalog import Catalog
 from harness.cell import Cell, Group
 from harness.launch.desk import out_of_memory, release
@@ -73,6 +74,7 @@ def seconds_per_step(
     trainer = Trainer(population, group, presentation, lambda step, loss: None)
     for _ in range(warm_up):
         trainer.step()
+    synchronize(device)
     return median(_timed(trainer, device))
 
 
@@ -80,6 +82,5 @@ def _timed(trainer: Trainer, device: str) -> Iterator[float]:
     for _ in range(STEPS):
         began = time.perf_counter()
         trainer.step()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
+        synchronize(device)
         yield time.perf_counter() - began

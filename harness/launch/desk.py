@@ -1,6 +1,8 @@
 """The desk of one job: what every worker needs to train or to evaluate its cells, and how it tells of it."""
 
+import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,6 +115,8 @@ def halves(count: int) -> tuple[slice, slice]:
 
 
 def release(device: torch.device) -> None:
-    """Give the memory back that torch holds for nothing."""
+    """Give the memory back that Python and torch hold for nothing."""
+    gc.collect()
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # after a capture that broke the allocator may refuse; what is lost is memory
+            torch.cuda.empty_cache()

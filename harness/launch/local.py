@@ -61,7 +61,8 @@ def _pool(jobs: list[tuple[int, Job]], workers: int, tell: Tell) -> list[tuple[i
     events: Queue[Event] = context.Queue()
     begun = context.Queue()
     os.environ["OMP_NUM_THREADS"] = "1"
-    pool = ProcessPoolExecutor(workers, context, _begin, (events, begun))
+    share = 1 / workers if jobs[0][1].device.startswith("cuda") else None
+    pool = ProcessPoolExecutor(workers, context, _begin, (events, begun, share))
     futures: dict[Future[None], tuple[int, Job]] = {}
     try:
         with _deaf_to_interrupts():
@@ -115,11 +116,13 @@ def _after_death(
     return [(n, job) for n, job in unfinished if n not in started]
 
 
-def _begin(events: "Queue[Event]", begun: "Queue[int]") -> None:
-    """Set up a worker process: one thread, and an end when the launcher is gone."""
+def _begin(events: "Queue[Event]", begun: "Queue[int]", share: float | None) -> None:
+    """Set up a worker process: one thread, its share of a GPU's memory, and an end when the launcher is gone."""
     global _EVENTS, _BEGUN
     _EVENTS, _BEGUN = events, begun
     torch.set_num_threads(1)
+    if share is not None:
+        torch.cuda.set_per_process_memory_fraction(share)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 

@@ -6,16 +6,19 @@ is written down as that cell's failure; the worker goes on.
 
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
+from harness.capture import CaptureError
 from harness.cell import Cell, Group
 from harness.cost import measured_state, parameters
 from harness.fingerprint import fingerprint_of
-from harness.launch.desk import Desk, Event, Job, halves, named, out_of_memory, raised, release
+from harness.launch.desk import Desk, Event, Job, Tell, halves, named, out_of_memory, raised, release
 from harness.launch.evaluator import Evaluator
 from harness.population import Population, init_seed
 from harness.provenance import provenance
+from harness.rehearsal import rehearse
 from harness.snapshot import Snapshot, restore, take
 from harness.store.records import Failure, TrainingRecord
 from harness.store.snapshots import Unfit
@@ -34,7 +37,15 @@ def do(job: Job, number: int, tell: Callable[[Event], None]) -> None:
 
 
 class Worker(Desk):
-    """Trains the cells of a job."""
+    """Trains the cells of a job.
+
+    Attributes:
+        numerics: the job's, but that steps are no longer captured once a capture has failed.
+    """
+
+    def __init__(self, job: Job, number: int, tell: Tell) -> None:
+        super().__init__(job, number, tell)
+        self.numerics = job.numerics
 
     def parts(self) -> list[tuple[Cell, ...]]:
         """Return the job's cells cut along the snapshots there are of some of them, which go on by themselves."""
@@ -45,6 +56,7 @@ class Worker(Desk):
 
     def train_all(self, cells: tuple[Cell, ...]) -> None:
         """Train, record and evaluate; a group that cannot be trained at once is trained in parts."""
+        release(self.device)
         try:
             healthy = self._train_and_record(cells)
         except Exception as error:
@@ -53,7 +65,6 @@ class Worker(Desk):
             Evaluator(self.job, self.number, self.tell).evaluate(healthy)
             return
         for part in parts:  # out here, where nothing holds the memory of the group any more
-            release(self.device)
             self.train_all(part)
 
     def _train_and_record(self, cells: tuple[Cell, ...]) -> list[Cell]:
@@ -65,7 +76,14 @@ class Worker(Desk):
         return [cell for cell, trained in zip(cells, training.models, strict=True) if not trained.failure]
 
     def _instead(self, cells: tuple[Cell, ...], error: Exception) -> list[tuple[Cell, ...]]:
-        """Return the parts to train in place of a group: its halves if memory ran out, else its cells one by one."""
+        """Return the parts to train in place of a group: its halves if memory ran out, else its cells one by one.
+
+        What cannot be captured is trained again as it is, without.
+        """
+        if isinstance(error, CaptureError) and self.numerics.capture:
+            self.note(f"{named(cells)}: its steps cannot be captured, goes on without ({raised(error)})")
+            self.numerics = replace(self.numerics, capture=False)
+            return [cells]
         if len(cells) == 1:
             self.fail(cells[0], error)
             return []
@@ -77,7 +95,7 @@ class Worker(Desk):
         return [(cell,) for cell in cells]
 
     def _train(self, cells: tuple[Cell, ...]) -> Training:
-        population = Population([self.build(cell) for cell in cells], self.device, self.job.numerics)
+        population = Population([self.build(cell) for cell in cells], self.device, self.numerics)
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
 
         def save(trainer: Trainer) -> None:
@@ -90,7 +108,7 @@ class Worker(Desk):
             self.note(f"{named(cells)}: goes on from step {begun.done} of {self.recipe.steps}")
         try:
             if self.device.type == "cuda":
-                trainer.rehearse()
+                rehearse(trainer)
             return trainer.run()
         except Exception as error:
             if out_of_memory(error) and len(cells) > 1 and trainer.done:

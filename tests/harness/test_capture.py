@@ -1,5 +1,7 @@
 """Captured steps: what is replayed does what it did; what waits for the device is found out and goes on as before."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from commands import call
+from test_snapshot import cells, train
 from test_train import SHORT, trainer
 from torch import Tensor
 
 from harness.bench.subject import make_subject
 from harness.bench.work import Rates, Work, rates_of, work_of
-from harness.capture import Captured
+from harness.capture import Captured, CaptureError
 from harness.catalog import Catalog
 from harness.check.replay import Desktop
 from harness.cli import estimate
@@ -21,8 +24,9 @@ from harness.options import Spec
 from harness.plan import make_plan
 from harness.recipe import Recipe
 from harness.snapshot import restore, take
+from harness.store.folder import RunFolder
 from harness.suite import make
-from harness.train import Trainer
+from harness.train import Trainer, Training
 
 CALLS = 6
 CATALOG = Catalog()
@@ -79,7 +83,7 @@ def test_a_training_of_replays_is_the_training() -> None:
     replayed.replay(Desktop())
     one, other = plain.run(), replayed.run()
     assert one.programs == {}
-    assert other.programs == {"data": "CUDA graph", "step": "CUDA graph"}
+    assert other.programs == {"draw": "CUDA graph", "learn": "CUDA graph"}
     for a, b in zip(one.models, other.models, strict=True):
         assert a.curve == b.curve
         assert a.distinct == b.distinct
@@ -103,7 +107,7 @@ def test_a_snapshot_goes_on_in_replays() -> None:
 def test_data_that_wait_leave_the_rest_captured() -> None:
     made = trainer("count:numbers=8", Recipe(**{**SHORT, "steps": CALLS, "train_lengths": "4:4"}), (1e-2, 3e-2))
     made.replay(Desktop())
-    assert made.run().programs == {"data": "launched one by one: waits for the device", "step": "CUDA graph"}
+    assert made.run().programs == {"draw": "launched one by one: waits for the device", "learn": "CUDA graph"}
 
 
 def test_the_record_says_how_steps_were_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +117,36 @@ def test_the_record_says_how_steps_were_run(tmp_path: Path, monkeypatch: pytest.
     words = "-a mingru:width=8,depth=1 -t parity --steps 5 --train-lengths 3:3 --seeds 1 --test-lengths 4 --workers 1"
     assert call("run", *words.split(), "--output", out).exit_code == 0
     (record,) = out.glob("cells/*/training.json")
-    assert '"step": "CUDA graph"' in record.read_text()
+    assert '"learn": "CUDA graph"' in record.read_text()
+
+
+def test_a_trainer_ends_with_its_last_use() -> None:
+    """Its memory, captured steps included, would otherwise stand beside the next one's."""
+    made = trainer("reverse", MANY)
+    made.replay(Desktop())
+    made.step()
+    gone = weakref.ref(made)
+    gc.disable()
+    try:
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_what_cannot_be_captured_is_trained_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, group = Trainer.run, cells("lstm:width=8,depth=1", 3)
+
+    def breaking(self: Trainer) -> Training:
+        if self.population.numerics.capture:
+            raise CaptureError("operation not permitted when stream is capturing")
+        return run(self)
+
+    monkeypatch.setattr(Trainer, "run", breaking)
+    (note,) = train(tmp_path, group)
+    assert "its steps cannot be captured, goes on without (raised CaptureError: operation not permitted" in note
+    records = [RunFolder(tmp_path).training(cell.id) for cell in group]
+    assert [record.population for record in records if record] == [3, 3, 3]
 
 
 def test_a_plan_halves_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

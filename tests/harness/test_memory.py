@@ -14,6 +14,7 @@ from harness.launch.worker import Worker
 from harness.optimizer import AdamW
 from harness.plan import Variant
 from harness.population import Population
+from harness.rehearsal import rehearse
 from harness.store.folder import RunFolder
 from harness.train import Trainer
 
@@ -145,7 +146,7 @@ def test_a_rehearsal_takes_the_longest_and_leaves_no_trace(tmp_path: Path, monke
         lengths: list[int] = []
         whole = self.population.losses
         self.population.losses = lambda batch, *rest: (lengths.append(batch.source.shape[1]), whole(batch, *rest))[1]  # type: ignore[method-assign]
-        self.rehearse()
+        rehearse(self)
         self.population.losses = whole  # type: ignore[method-assign]
         seen.extend(lengths)
         return run(self)

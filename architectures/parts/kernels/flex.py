@@ -5,7 +5,7 @@ where a bias or a window is too large for ``math``; compiling takes seconds for 
 """
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def compiled() -> Callable[..., Tensor]:
     return torch.compile(flex_attention)
 
 
-@lru_cache(maxsize=64)
+@cache  # for good: what a GPU has captured goes on reading it
 def _mask(queries: int, keys: int, window: int, device: torch.device) -> BlockMask:
     def seen(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         distance = query + (keys - queries) - key
