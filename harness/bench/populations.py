@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 
 from harness.bench.plain import PlainLoop
-from harness.bench.subject import make_subject
+from harness.bench.subject import Subject, make_subject
 from harness.bench.timing import ratio
 from harness.bench.work import Rates, work_of
 from harness.catalog import Catalog
 from harness.launch.desk import release
+from harness.train import Trainer
 
 SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 8, 32, 128)}
 
@@ -41,14 +42,22 @@ def crowds(
     """Measure populations of growing size until memory runs out."""
     torch.set_num_threads(1)
     subject = make_subject(spec, catalog, device)
-    plain, floor = PlainLoop(subject), work_of(subject).seconds(rates)
-    replayed = subject.trainer() if device.startswith("cuda") else None
+    plain, floor = PlainLoop(subject), work_of(make_subject(spec, catalog, "cpu")).seconds(rates)
+    alone = subject.trainer() if device.startswith("cuda") else None
     for size in sizes or SIZES[torch.device(device).type]:
         release(torch.device(device))
         try:
-            trainer = subject.trainer(size)
-            gain, seconds = ratio(plain.step, trainer.step, steps, device)
-            beside = size * ratio(replayed.step, trainer.step, steps, device)[0] if replayed else None
+            gain, seconds, beside = _against(plain, alone, subject, size, steps)
         except torch.OutOfMemoryError:
             return
-        yield Crowd(size, seconds, size * gain, beside, seconds / (size * floor))
+        yield Crowd(size, seconds, gain, beside, seconds / (size * floor))
+
+
+def _against(
+    plain: PlainLoop, alone: Trainer | None, subject: Subject, size: int, steps: int
+) -> tuple[float, float, float | None]:
+    """Return the gain over a plain loop, the seconds of a step, and the gain over a replayed model alone."""
+    crowd = subject.trainer(size)
+    gain, seconds = ratio(plain.step, crowd.step, steps, subject.device)
+    beside = size * ratio(alone.step, crowd.step, steps, subject.device)[0] if alone else None
+    return size * gain, seconds, beside

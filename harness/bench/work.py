@@ -50,7 +50,7 @@ class Work:
 
 
 def work_of(subject: Subject) -> Work:
-    """Count a step of two models trained at once, in whose form nothing is hidden in fused operators, and halve it."""
+    """Count a step of two models trained at once and halve it: on a CPU their form hides nothing in fused operators."""
     trainer = subject.trainer(2, capture=False)
     trainer.step()
     with Count() as count, Held() as held:
