@@ -23,6 +23,7 @@ from harness.cli.estimate import Pace, pace_of
 from harness.options import Spec
 from harness.plan import make_plan
 from harness.recipe import Recipe
+from harness.rehearsal import rehearse
 from harness.snapshot import restore, take
 from harness.store.folder import RunFolder
 from harness.suite import make
@@ -118,6 +119,18 @@ def test_the_record_says_how_steps_were_run(tmp_path: Path, monkeypatch: pytest.
     assert call("run", *words.split(), "--output", out).exit_code == 0
     (record,) = out.glob("cells/*/training.json")
     assert '"learn": "CUDA graph"' in record.read_text()
+
+
+@pytest.mark.parametrize(("replayed", "times"), [(False, 1), (True, 2)])
+def test_captured_steps_are_rehearsed_twice(replayed: bool, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seen = trainer("reverse", MANY), []
+    if replayed:
+        made.replay(Desktop())
+    before, whole = made.population.values.clone(), made.population.losses
+    monkeypatch.setattr(made.population, "losses", lambda batch, *rest: (seen.append(batch), whole(batch, *rest))[1])
+    rehearse(made)
+    assert [batch.source.shape[1] for batch in seen] == [3] * times
+    assert torch.equal(made.population.values, before)
 
 
 def test_a_trainer_ends_with_its_last_use() -> None:
