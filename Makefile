@@ -38,9 +38,9 @@ gpu:  ## every GPU check in one call of less than ten minutes, results into OUT;
 	-$(HERE) 80 $(PYTHON) -m harness bench --device $(DEVICE) --steps 8 --output $(OUT)/step.csv
 	-$(HERE) 60 $(PYTHON) -m harness bench decode --device $(DEVICE) --output $(OUT)/decode.csv
 
-gpu-plan:  ## how long the whole chomsky suite takes on a GPU, by steps measured there
+gpu-plan:  ## how long the whole chomsky suite takes on a GPU with ten seeds, by steps measured there
 	mkdir -p $(OUT)
-	-$(HERE) 580 $(PYTHON) -m harness run chomsky --device $(DEVICE) --dry-run | tee $(OUT)/chomsky.txt
+	-$(HERE) 580 $(PYTHON) -m harness run chomsky --seeds 10 --device $(DEVICE) --dry-run | tee $(OUT)/chomsky.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
