@@ -20,6 +20,9 @@ from torch import Tensor
 
 Inputs = tuple[Tensor | None, ...]
 
+WARM_UP = 3
+"""Calls of a length before it is only replayed: the first is plain, the second watched, the third captured."""
+
 WAITS = "synchronizing CUDA operation"
 """What torch says of an operation that waits for the device, where it is told to raise."""
 
@@ -133,7 +136,7 @@ class Captured:
         """Call the function; what it returns may be overwritten by the next call at this length."""
         if self.obstacle:
             return self.function(length, *inputs)
-        if length not in self.graphs and self.calls.get(length, 0) == 2:
+        if length not in self.graphs and self.calls.get(length, 0) == WARM_UP - 1:
             self.graphs[length] = self.lane.record(lambda *given: self.function(length, *given), *inputs)
         if length in self.graphs:
             return self.graphs[length](*inputs)

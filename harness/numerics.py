@@ -90,6 +90,8 @@ class Numerics:
 
 
 FLOAT32 = Numerics()
+LAUNCHED = Numerics(capture=False)
+"""Every kernel launched by itself, so that what happens in a step can be seen."""
 
 
 def tf32() -> bool:

@@ -91,7 +91,7 @@ class Trainer:
         listen: Listen,
         save: Save | None = None,
     ) -> None:
-        self.population, self.group, self.listen, self.save = population, group, listen, save
+        self.population, self.listen, self.save = population, listen, save
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
         self.presentation = presentation.on(self.device)

@@ -13,6 +13,7 @@ import torch
 
 from harness.bench.fresh import Spent, in_fresh_process, spend
 from harness.bench.subject import LENGTH, make_subject
+from harness.capture import WARM_UP
 from harness.catalog import Catalog
 from harness.options import Spec
 
@@ -22,7 +23,6 @@ AXES: Mapping[str, Sequence[int]] = {
     "population": (1, 2, 4, 8, 16),
 }
 CELLS, CELL_STEPS = (1, 10, 100, 1000), 1000
-WARM_UP = 2
 
 
 @dataclass(frozen=True)

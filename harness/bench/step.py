@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.bench.subject import Subject
 from harness.bench.timing import synchronize
+from harness.numerics import LAUNCHED
 
 PHASES = ("data", "forward", "backward", "optimizer")
 
@@ -23,7 +24,7 @@ class Split:
 
 def split_step(subject: Subject, steps: int, warmup: int = 3) -> Split:
     """Time the phases inside the real trainer, by wrapping what it calls."""
-    trainer = subject.trainer(capture=False)
+    trainer = subject.trainer(numerics=LAUNCHED)
     spent: dict[str, list[float]] = {phase: [] for phase in PHASES}
     trainer.data.draw = _timed(trainer.data.draw, spent["data"], subject.device)  # type: ignore[method-assign]
     population, optimizer = trainer.population, trainer.optimizer

@@ -8,7 +8,7 @@ import torch
 from architectures.base import SequenceModel
 from harness.catalog import Catalog
 from harness.cell import Cell, Group
-from harness.numerics import Numerics
+from harness.numerics import FLOAT32, Numerics
 from harness.options import Spec, build_model, build_task
 from harness.plan import stream_length
 from harness.population import Population, build_seeded
@@ -21,19 +21,23 @@ TASK, LENGTH, BATCH = "reverse", 20, 64
 
 @dataclass(frozen=True)
 class Subject:
-    """A cell with the means to train it in more than one way; ``tokens`` are those of one step."""
+    """A cell with the means to train it in more than one way."""
 
     cell: Cell
     presentation: Presentation
     build: Callable[[], SequenceModel]
     device: str
-    tokens: int
 
-    def trainer(self, size: int = 1, *, capture: bool = True) -> Trainer:
-        """Return the harness's trainer on a population of fresh models; on a GPU its steps are replayed if captured."""
+    def trainer(self, size: int = 1, numerics: Numerics = FLOAT32) -> Trainer:
+        """Return the harness's trainer on a population of fresh models."""
         group = Group(tuple(replace(self.cell, seed=seed) for seed in range(size)))
-        models = Population([self.build() for _ in range(size)], self.device, Numerics(capture=capture))
+        models = Population([self.build() for _ in range(size)], self.device, numerics)
         return Trainer(models, group, self.presentation, lambda step, loss: None)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of a step at the longest length."""
+        return self.cell.recipe.batch_size * self.stream_length(self.cell.recipe.span[1])
 
     def stream_length(self, length: int) -> int:
         """Return the tokens of a row's stream for a source of some length."""
@@ -57,4 +61,4 @@ def make_subject(text: str, catalog: Catalog, device: str, steps: int = 4096, le
     def build() -> SequenceModel:
         return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
 
-    return Subject(cell, presentation, build, device, BATCH * stream_length(presentation, length))
+    return Subject(cell, presentation, build, device)

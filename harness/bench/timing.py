@@ -6,9 +6,9 @@ from statistics import median
 
 import torch
 
+from harness.capture import WARM_UP
+
 BLOCKS = 8
-WARM_UP = 3
-"""Calls after which a GPU replays what it can."""
 
 
 def synchronize(device: str) -> None:

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from harness.bench.subject import Subject
 from harness.bench.timing import block
 from harness.cost import Count
+from harness.numerics import LAUNCHED
 
 SIDE = {"cpu": 1024, "cuda": 8192}
 """Rows and columns of the matrices that are multiplied; copied are as many numbers."""
@@ -51,7 +52,7 @@ class Work:
 
 def work_of(subject: Subject) -> Work:
     """Count a step of two models trained at once and halve it: on a CPU their form hides nothing in fused operators."""
-    trainer = subject.trainer(2, capture=False)
+    trainer = subject.trainer(2, numerics=LAUNCHED)
     trainer.step()
     with Count() as count, Held() as held:
         trainer.step()

@@ -153,10 +153,14 @@ def _train(
 
 
 def trainer_of(
-    subject: ModelSubject, seeds: tuple[int, ...], rates: tuple[float, ...], recipe: Recipe = RECIPE
+    subject: ModelSubject,
+    seeds: tuple[int, ...],
+    rates: tuple[float, ...],
+    recipe: Recipe = RECIPE,
+    population: Population | None = None,
 ) -> Trainer:
     """Return a trainer of untrained models on reversing, asked in a way the architecture can answer."""
-    population = Population([subject.build(seed) for seed in seeds])
+    population = population or Population([subject.build(seed) for seed in seeds])
     population.train()
     spec = Spec("task", "reverse")
     cells = tuple(Cell(subject.spec, spec, recipe, rate, seed) for seed, rate in zip(seeds, rates, strict=True))

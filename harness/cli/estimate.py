@@ -3,8 +3,6 @@
 On a GPU they are steps of as many models at once as will be trained.
 """
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
@@ -13,20 +11,21 @@ import torch
 
 from architectures.base import SequenceModel
 from harness.batches import train_lengths
-from harness.bench.timing import synchronize
+from harness.bench.subject import Subject
+from harness.bench.timing import block, synchronize
+from harness.capture import WARM_UP
 from harness.catalog import Catalog
-from harness.cell import Cell, Group
+from harness.cell import Cell
 from harness.launch.desk import out_of_memory, release
 from harness.numerics import FLOAT32, Numerics
 from harness.options import Spec, build_model, build_task
 from harness.plan import Question
-from harness.population import Population, build_seeded
+from harness.population import build_seeded
 from harness.present import Presentation
-from harness.train import Trainer
 
 STEPS = 3
-WARM_UP = {"cpu": 1, "cuda": 3}
-"""Steps before those that are timed: on a GPU the fourth is the first that is replayed."""
+UNTIMED = {"cpu": 1, "cuda": WARM_UP}
+"""Steps before those that are timed: on a GPU these are replayed."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +62,15 @@ def seconds_per_step(
     presentation = Presentation(task, recipe.answer, recipe.think)
     known = train_lengths(task, recipe)
     typical = min(known, key=lambda length: abs(length - sum(known) / len(known)))
-    warm_up = WARM_UP[torch.device(device).type]
-    short = recipe.model_copy(update={"steps": warm_up + STEPS, "train_lengths": f"{typical}:{typical}"})
+    untimed = UNTIMED[torch.device(device).type]
+    short = recipe.model_copy(update={"steps": untimed + STEPS, "train_lengths": f"{typical}:{typical}"})
 
     def build() -> SequenceModel:
         return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
 
-    group = Group(tuple(Cell(spec, question.task, short, 1e-3, seed) for seed in range(models)))
-    population = Population([build() for _ in range(models)], device, numerics)
-    trainer = Trainer(population, group, presentation, lambda step, loss: None)
-    for _ in range(warm_up):
+    cell = Cell(spec, question.task, short, 1e-3, 0)
+    trainer = Subject(cell, presentation, build, device).trainer(models, numerics)
+    for _ in range(untimed):
         trainer.step()
     synchronize(device)
-    return median(_timed(trainer, device))
-
-
-def _timed(trainer: Trainer, device: str) -> Iterator[float]:
-    for _ in range(STEPS):
-        began = time.perf_counter()
-        trainer.step()
-        synchronize(device)
-        yield time.perf_counter() - began
+    return median(block(trainer.step, 1, device) for _ in range(STEPS))

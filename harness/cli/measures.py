@@ -3,40 +3,47 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from harness.bench import bench
+from harness.bench.decode import LENGTHS as DECODED
+from harness.bench.decode import Decode, decode_costs
+from harness.bench.fresh import Spent
+from harness.bench.growth import Point, growth
+from harness.bench.long import LENGTHS as LONG
+from harness.bench.long import long_costs
+from harness.bench.populations import crowds
+from harness.bench.step import PHASES
+from harness.bench.tasks import task_speed
+from harness.bench.work import rates_of
+from harness.catalog import Catalog
 from harness.errors import UserError
-
-if TYPE_CHECKING:
-    from harness.bench.decode import Decode
-    from harness.bench.fresh import Spent
-    from harness.bench.growth import Point
-    from harness.catalog import Catalog
 
 
 @dataclass(frozen=True)
 class Setting:
     """Where, and how long, and with what is measured."""
 
-    catalog: "Catalog"
+    catalog: Catalog
     plugins: tuple[Path, ...]
     device: str
     steps: int
 
 
 class Measure:
-    """One kind of measurement."""
+    """One kind of measurement; ``trained`` says that it takes models which gradients train, and no others."""
 
     title: ClassVar[str]
     columns: ClassVar[Sequence[str]]
     note: ClassVar[str] = ""
+    trained: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.catalog = setting, setting.catalog
 
     def specs(self) -> list[str]:
-        """Return what is measured where nothing is asked for: what can be trained by gradients."""
-        return [name for name in self.catalog.names("architecture") if self._trains(name)]
+        """Return what is measured where nothing is asked for: every architecture that imports and is ``trained``."""
+        return [name for name in self.catalog.names("architecture") if self._suits(name)]
 
     def rows(self, spec: str) -> Iterator[list[str]]:
         """Measure one spec."""
@@ -46,33 +53,27 @@ class Measure:
         """Draw what was measured; ``None`` where there is nothing to draw."""
         return None
 
-    def _trains(self, name: str) -> bool:
-        cls = self._class(name)
-        return cls is not None and not (hasattr(cls, "fits_itself") and cls.fits_itself())
-
-    def _class(self, name: str) -> type | None:
+    def _suits(self, name: str) -> bool:
         try:
-            return self.catalog.find("architecture", name).cls
+            cls = self.catalog.find("architecture", name).cls
         except UserError:
-            return None
+            return False
+        return not (self.trained and hasattr(cls, "fits_itself") and cls.fits_itself())
 
 
 class Steps(Measure):
     """Where a step's time goes, and the harness beside a plain loop."""
 
     title = "Milliseconds of a training step"
-    phases = ("data", "forward", "backward", "optimizer")
-    columns = ("architecture", *phases, "step", "overhead", "tokens/s", "x plain", "x reference")
+    columns = ("architecture", *PHASES, "step", "overhead", "tokens/s", "x plain", "x reference")
     note = (
         "overhead: the share of a step in none of the four phases; x plain: how many times faster than a hand-written "
         "loop; x reference: the usual kernel against the one that is the equation."
     )
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench import bench
-
         for each in bench([spec], self.catalog, steps=self.setting.steps, device=self.setting.device):
-            spent = [f"{each.split.milliseconds[name]:.2f}" for name in self.phases] + [f"{each.split.step:.2f}"]
+            spent = [f"{each.split.milliseconds[name]:.2f}" for name in PHASES] + [f"{each.split.step:.2f}"]
             ratios = [f"{each.split.overhead:.1%}", f"{each.tokens_per_second:.0f}", f"{each.against_plain:.2f}"]
             beside = "" if each.against_reference is None else f"{each.against_reference:.2f}"
             yield [each.architecture, *spent, *ratios, beside]
@@ -91,13 +92,9 @@ class Populations(Measure):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        from harness.bench.work import rates_of
-
         self.rates = rates_of(setting.device)
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench.populations import crowds
-
         setting = self.setting
         for each in crowds(spec, self.catalog, self.rates, steps=setting.steps, device=setting.device):
             speed = f"{each.size / (each.seconds * self.per):.3g}"
@@ -110,23 +107,17 @@ class Decoding(Measure):
     """Time and state of decoding, token by token."""
 
     title = "Decoding one sequence, token by token"
-    lengths = (64, 256, 1024, 4096)
-    columns = ("architecture", *(f"ms@{n}" for n in lengths), *(f"KiB@{n}" for n in lengths))
+    columns = ("architecture", *(f"ms@{n}" for n in DECODED), *(f"KiB@{n}" for n in DECODED))
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.costs: dict[str, list[Decode]] = {}
 
-    def specs(self) -> list[str]:
-        return [name for name in self.catalog.names("architecture") if self._class(name)]
-
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench.decode import decode_costs
-
-        self.costs[spec] = decode_costs(spec, self.catalog, device=self.setting.device, lengths=self.lengths)
+        self.costs[spec] = decode_costs(spec, self.catalog, device=self.setting.device)
         at = {each.length: each for each in self.costs[spec]}
-        times = [f"{at[n].seconds * 1e3:.2f}" if n in at else "" for n in self.lengths]
-        yield [spec, *times, *(f"{at[n].bytes / 1024:.1f}" if n in at else "" for n in self.lengths)]
+        times = [f"{at[n].seconds * 1e3:.2f}" if n in at else "" for n in DECODED]
+        yield [spec, *times, *(f"{at[n].bytes / 1024:.1f}" if n in at else "" for n in DECODED)]
 
     def picture(self, file: Path) -> Path | None:
         from harness.report.decoding import draw_decoding
@@ -138,18 +129,13 @@ class Long(Measure):
     """Scoring one row far beyond any training length."""
 
     title = "Scoring one row of a long length"
-    lengths = (1_000, 10_000)
-    columns = ("architecture", *(f"s@{n}" for n in lengths), *(f"MiB@{n}" for n in lengths))
-
-    def specs(self) -> list[str]:
-        return [name for name in self.catalog.names("architecture") if self._class(name)]
+    trained = False
+    columns = ("architecture", *(f"s@{n}" for n in LONG), *(f"MiB@{n}" for n in LONG))
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench.long import long_costs
-
-        costs = long_costs(spec, self.setting.plugins, device=self.setting.device, lengths=self.lengths)
+        costs = long_costs(spec, self.setting.plugins, device=self.setting.device)
         spent = {each.length: each.spent for each in costs}
-        known = [_spent(spent[n]) if n in spent else ["beyond reach", ""] for n in self.lengths]
+        known = [_spent(spent[n]) if n in spent else ["beyond reach", ""] for n in LONG]
         yield [spec, *(pair[0] for pair in known), *(pair[1] for pair in known)]
 
 
@@ -167,8 +153,6 @@ class Growth(Measure):
         return ["lstm", "transformer", "mamba2"]
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench.growth import growth
-
         setting = self.setting
         for each in growth(spec, setting.plugins, steps=setting.steps, device=setting.device):
             self.points.append(each)
@@ -190,13 +174,11 @@ class Tasks(Measure):
         return list(self.catalog.names("task"))
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        from harness.bench.tasks import task_speed
-
         each = task_speed(spec, self.catalog)
         yield [each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"]
 
 
-def _spent(spent: "Spent | None") -> list[str]:
+def _spent(spent: Spent | None) -> list[str]:
     """Return seconds and MiB."""
     return ["out of memory", ""] if spent is None else [f"{spent.seconds:.4g}", f"{spent.bytes / (1 << 20):.1f}"]
 

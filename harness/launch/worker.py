@@ -163,8 +163,8 @@ class Worker(Desk):
             validation_loss=last["validation_loss"],
             distinct=trained.distinct,
             parameters=parameters(model),
-            kernels=model.kernels
-            | training.programs,  # before the state is measured: these are the kernels that trained
+            # before the state is measured: these are the kernels that trained
+            kernels=model.kernels | training.programs,
             state_bytes=measured_state(model),
             population=size,
             seconds={phase: seconds / size for phase, seconds in training.seconds.items()},

@@ -27,11 +27,9 @@ PARTS = ("draw", "learn")
 
 def losses(subject: ModelSubject, *, capture: bool) -> tuple[torch.Tensor, Trainer]:
     """Train a small population on a GPU in float32."""
-    made = trainer_of(subject, SEEDS, (RATE,) * len(SEEDS), RECIPE)
     models = [subject.build(seed).float() for seed in SEEDS]
     population = Population(models, "cuda", Numerics(capture=capture))
-    population.train()
-    trainer = Trainer(population, made.group, made.presentation, made.listen)
+    trainer = trainer_of(subject, SEEDS, (RATE,) * len(SEEDS), RECIPE, population)
     for _ in range(RECIPE.steps):
         trainer.step()
     return trainer.losses.cpu(), trainer
