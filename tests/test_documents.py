@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.catalog import Catalog
 from harness.check import run_checks
 from harness.cli import app
+from harness.registry.catalog import Catalog
 
 HOME = Path(__file__).resolve().parent.parent
 MARK = "executed by tests/test_documents.py -->\n```python\n"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.bench.plain import PlainLoop
+from harness.bench.baseline import PlainLoop
 from harness.bench.step import Split, split_step
-from harness.bench.subject import Subject, make_subject
 from harness.bench.timing import ratio
-from harness.catalog import Catalog
-from harness.options import Spec, options_of
+from harness.bench.workload import Subject, make_subject
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, options_of
 
 __all__ = ["Bench", "Split", "Subject", "bench"]
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from architectures.base import SequenceModel, State, state_bytes
-from harness.bench.subject import make_subject
 from harness.bench.timing import synchronize
-from harness.catalog import Catalog
+from harness.bench.workload import make_subject
+from harness.registry.catalog import Catalog
 
 LENGTHS = (64, 256, 1024, 4096)
 TIMED = 16

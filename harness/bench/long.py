@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from harness.bench.fresh import Spent, in_fresh_process, spend
-from harness.bench.subject import TASK, make_subject
-from harness.catalog import Catalog
-from harness.evaluate import fixed_set, score
-from harness.population import Population
+from harness.bench.isolated import Spent, in_fresh_process, spend
+from harness.bench.workload import TASK, make_subject
+from harness.evaluation.scoring import fixed_set, score
+from harness.models.population import Population
+from harness.registry.catalog import Catalog
 
 LENGTHS = (1_000, 10_000)
 WARM_UP = 4
@@ -30,7 +30,7 @@ def long_costs(
     """Measure the lengths within a model's reach, each in a fresh process."""
     subject = make_subject(spec, Catalog(tuple(plugins)), device)
     reach = subject.build().reach
-    within = [length for length in lengths if reach is None or subject.stream_length(length) <= reach]
+    within = [length for length in lengths if reach is None or subject.presentation.stream_length(length) <= reach]
     return [Long(each, in_fresh_process(score_one_row, spec, tuple(plugins), device, each)) for each in within]
 
 

@@ -1,6 +1,6 @@
 """How many models are trained a second: many as one program, against as many one after another.
 
-One by one means a hand-written loop (:mod:`harness.bench.plain`), whose kernels Python launches; and, on a GPU, a
+One by one means a hand-written loop (:mod:`harness.bench.baseline`), whose kernels Python launches; and, on a GPU, a
 population of one, whose step is replayed as a CUDA graph. Where torch has a fused operator (cuDNN's recurrences), both
 use it, and populations cannot.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.bench.plain import PlainLoop
-from harness.bench.subject import Subject, make_subject
+from harness.bench.baseline import PlainLoop
+from harness.bench.roofline import Rates, work_of
 from harness.bench.timing import ratio
-from harness.bench.work import Rates, work_of
-from harness.catalog import Catalog
-from harness.launch.desk import release
-from harness.train import Trainer
+from harness.bench.workload import Subject, make_subject
+from harness.registry.catalog import Catalog
+from harness.training.memory import release
+from harness.training.trainer import Trainer
 
 SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 8, 32, 128)}
 
@@ -26,7 +26,7 @@ class Crowd:
     """A population of ``size`` models: seconds of its step, and how many times faster than one by one it trains them.
 
     ``against_replayed`` is ``None`` where nothing is replayed; ``beyond_floor`` is the step's time in units of the
-    least that its work needs (:class:`harness.bench.work.Work`).
+    least that its work needs (:class:`harness.bench.roofline.Work`).
     """
 
     size: int

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from harness.bench.subject import Subject
 from harness.bench.timing import synchronize
-from harness.numerics import LAUNCHED
+from harness.bench.workload import Subject
+from harness.models.precision import LAUNCHED
 
 PHASES = ("data", "forward", "backward", "optimizer")
 

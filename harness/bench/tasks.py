@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from harness.bench.timing import block
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
-from harness.stream import Stream
+from harness.data.rng import Stream
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 
 LENGTH, ROWS, BLOCKS = 100, 256, 5
 SECONDS = 0.05

@@ -6,7 +6,7 @@ from statistics import median
 
 import torch
 
-from harness.capture import WARM_UP
+from harness.training.cuda_graphs import WARM_UP
 
 BLOCKS = 8
 

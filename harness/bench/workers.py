@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from harness.bench.plain import PlainLoop
-from harness.bench.subject import make_subject
+from harness.bench.baseline import PlainLoop
 from harness.bench.timing import BLOCKS, block
-from harness.catalog import Catalog
-from harness.launch.desk import Event
+from harness.bench.workload import make_subject
+from harness.execution.job import Event
+from harness.registry.catalog import Catalog
 
 
 def two_workers(architecture: str, steps: int, processes: int = 2) -> float:

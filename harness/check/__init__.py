@@ -1,17 +1,17 @@
 """The contract of architectures and tasks as checks that anyone can run: ``lengthwise check NAME``, and the tests.
 
-A check is a function of a subject (:mod:`harness.check.subject`). It returns, or raises
-:class:`~harness.check.outcome.Broken` with plain words, or :class:`~harness.check.outcome.Skip`. Two tables name all
+A check is a function of a subject (:mod:`harness.check.fixtures`). It returns, or raises
+:class:`~harness.check.result.Broken` with plain words, or :class:`~harness.check.result.Skip`. Two tables name all
 of them; whoever adds a check adds a line.
 """
 
 from collections.abc import Iterator
 
-from harness.catalog import Catalog, Entry
-from harness.check import behaviour, declarations, devices, forms, learning, questions, replay
-from harness.check.outcome import Broken, Check, Result, Skip, run_check
-from harness.check.subject import ModelSubject, TaskSubject, variants
-from harness.options import Value
+from harness.check import declarations, devices, equivalence, graph_replay, learning, model_invariants, task_invariants
+from harness.check.fixtures import ModelSubject, TaskSubject, variants
+from harness.check.result import Broken, Check, Result, Skip, run_check
+from harness.registry.catalog import Catalog, Entry
+from harness.registry.options import Value
 
 __all__ = [
     "ARCHITECTURE_CHECKS",
@@ -32,43 +32,43 @@ ARCHITECTURE_CHECKS: dict[str, Check] = {
     "documented": declarations.is_documented,
     "builds": declarations.builds,
     "records": declarations.records_its_kernels,
-    "shapes": behaviour.gives_the_right_shapes,
-    "rows": behaviour.keeps_rows_apart,
-    "repeatable": behaviour.is_repeatable,
-    "reads": behaviour.reads_its_source,
-    "causal": behaviour.does_not_look_ahead,
-    "online": behaviour.tags_online,
-    "long": behaviour.goes_past_training,
+    "shapes": model_invariants.gives_the_right_shapes,
+    "rows": model_invariants.keeps_rows_apart,
+    "repeatable": model_invariants.is_repeatable,
+    "reads": model_invariants.reads_its_source,
+    "causal": model_invariants.does_not_look_ahead,
+    "online": model_invariants.tags_online,
+    "long": model_invariants.goes_past_training,
     "gradients": learning.every_parameter_learns,
     "device": devices.stays_on_its_device,
-    "kernels": forms.kernels_agree,
-    "steps": forms.steps_like_the_whole,
+    "kernels": equivalence.kernels_agree,
+    "steps": equivalence.steps_like_the_whole,
     "state": declarations.has_a_measurable_state,
     "inspection": declarations.shows_weights,
-    "population": forms.population_equals_its_members,
-    "divergence": forms.divergence_stays_alone,
-    "replay": replay.replays,
+    "population": equivalence.population_equals_its_members,
+    "divergence": equivalence.divergence_stays_alone,
+    "replay": graph_replay.replays,
     "overfits": learning.learns_one_batch,
 }
 
 TASK_CHECKS: dict[str, Check] = {
-    "documented": questions.is_documented,
-    "alphabet": questions.symbols_are_fit,
-    "examples": questions.examples_are_true,
-    "shapes": questions.shapes_are_right,
-    "lengths": questions.has_its_lengths,
-    "legal": questions.tokens_are_legal,
-    "asked": questions.answers_end_once,
-    "ways": questions.every_way_asks,
-    "rows": questions.rows_are_their_own,
-    "batches": questions.data_do_not_depend_on_the_batch,
-    "stream": questions.questions_come_from_the_stream,
-    "pure": questions.solving_is_pure,
-    "vary": questions.answers_vary,
-    "grade": questions.grades_are_fair,
-    "presented": questions.can_be_presented,
+    "documented": task_invariants.is_documented,
+    "alphabet": task_invariants.symbols_are_fit,
+    "examples": task_invariants.examples_are_true,
+    "shapes": task_invariants.shapes_are_right,
+    "lengths": task_invariants.has_its_lengths,
+    "legal": task_invariants.tokens_are_legal,
+    "asked": task_invariants.answers_end_once,
+    "ways": task_invariants.every_way_asks,
+    "rows": task_invariants.rows_are_their_own,
+    "batches": task_invariants.data_do_not_depend_on_the_batch,
+    "stream": task_invariants.questions_come_from_the_stream,
+    "pure": task_invariants.solving_is_pure,
+    "vary": task_invariants.answers_vary,
+    "grade": task_invariants.grades_are_fair,
+    "presented": task_invariants.can_be_presented,
     "device": devices.makes_data_there,
-    "replay": replay.draws_again,
+    "replay": graph_replay.draws_again,
 }
 
 

@@ -4,10 +4,10 @@ import re
 
 import torch
 
-from harness.check.outcome import Skip, expect, expect_equal
-from harness.check.subject import SYMBOLS, ModelSubject, docstring_of, tokens
-from harness.cost import measured_state, parameters
-from harness.options import Spec, build_model
+from harness.check.fixtures import SYMBOLS, ModelSubject, docstring_of, tokens
+from harness.check.result import Skip, expect, expect_equal
+from harness.models.cost import measured_state, parameters
+from harness.registry.options import Spec, build_model
 
 
 def is_documented(subject: ModelSubject) -> None:

@@ -12,11 +12,11 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.capture import WAITS
-from harness.check.outcome import Broken, blame, expect
-from harness.check.subject import ModelSubject, TaskSubject
-from harness.present import Presentation, Presented
-from harness.stream import Stream, roots
+from harness.check.fixtures import ModelSubject, TaskSubject
+from harness.check.result import Broken, blame, expect
+from harness.data.presentation import Presentation, Presented
+from harness.data.rng import Stream, roots
+from harness.training.cuda_graphs import WAITS
 
 META = torch.device("meta")
 

@@ -6,11 +6,11 @@ A model that is fitted without gradients has every parameter changed by what it 
 import torch
 import torch.nn.functional as F
 
-from harness.check.behaviour import CHUNKED
-from harness.check.forms import SEEDS, trainer_of
-from harness.check.outcome import Broken, expect
-from harness.check.subject import ModelSubject, rouse, tokens
-from harness.recipe import Recipe
+from harness.check.equivalence import SEEDS, trainer_of
+from harness.check.fixtures import ModelSubject, rouse, tokens
+from harness.check.model_invariants import CHUNKED
+from harness.check.result import Broken, expect
+from harness.config.recipe import Recipe
 
 BATCH = Recipe(steps=200, batch_size=8, train_lengths="4:4", warmup=10, schedule="constant")
 RATES = (1e-2, 3e-3)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.authoring import check, new
-from harness.cli.benching import bench
-from harness.cli.group import OneLine
-from harness.cli.listing import list_
-from harness.cli.machine import doctor
-from harness.cli.reporting import report
-from harness.cli.showing import show
-from harness.cli.training import evaluate, run
+from harness.cli.bench import bench
+from harness.cli.doctor import doctor
+from harness.cli.error_handling import OneLine
+from harness.cli.list import list_
+from harness.cli.new import check, new
+from harness.cli.report import report
+from harness.cli.run import evaluate, run
+from harness.cli.show import show
 
 app = typer.Typer(
     name="lengthwise",

@@ -15,7 +15,7 @@ def write_report(cells: "pd.DataFrame", scores: "pd.DataFrame", meta: dict[str, 
     """Write ``report.html``, ``tables/*.csv|md|tex`` and ``plots/*.svg|png``; return the page's path.
 
     Args:
-        cells, scores: the frames of ``harness.frames``; empty and half-filled ones are fine.
+        cells, scores: the frames of ``harness.analysis.schema``; empty and half-filled ones are fine.
         meta: all keys optional: title, description (Markdown), created, git, versions (dict), command (list of lines),
             catalog_order and tasks_order (labels), not_applicable (architecture, task, reason), notes (list),
             programs (core operations of a task's RASP-L program by the task's label; None where none is known), and
@@ -29,7 +29,7 @@ def write_report(cells: "pd.DataFrame", scores: "pd.DataFrame", meta: dict[str, 
 
 def terminal_report(cells: "pd.DataFrame", scores: "pd.DataFrame", meta: dict[str, Any], width: int = 100) -> "Group":
     """Return the headline tables for ``rich.console.Console.print``; they fit ``width`` columns."""
+    from harness.report.results import View
     from harness.report.terminal import terminal
-    from harness.report.view import View
 
     return terminal(View.of(cells, scores, meta), width)

@@ -1,12 +1,12 @@
 """All pictures of a run."""
 
-from harness.report.conjecture import conjecture
-from harness.report.costs import costs
-from harness.report.curves import curves
-from harness.report.drawing import Gallery
-from harness.report.maps import inspections, score_maps
-from harness.report.training import checkpoints, losses
-from harness.report.view import View
+from harness.report.cost_plots import costs
+from harness.report.figures import Gallery
+from harness.report.heatmaps import inspections, score_maps
+from harness.report.length_curves import curves
+from harness.report.program_length import conjecture
+from harness.report.results import View
+from harness.report.training_curves import checkpoints, losses
 
 
 def galleries(view: View) -> dict[str, Gallery]:

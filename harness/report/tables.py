@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import text
-from harness.report.accounts import cost_by_task_table, cost_table, problems_table, rates_table
-from harness.report.conjecture import conjecture_table
-from harness.report.entry import Entry
-from harness.report.known import known_table
-from harness.report.table import FACTS, MEASURES, SELECTION, SOLVED_TO, Table, facts, marks, provenance
-from harness.report.view import View
+from harness.report import number_format as fmt
+from harness.report.captions import FACTS, MEASURES, SELECTION, SOLVED_TO, Table, facts, marks, provenance
+from harness.report.claims import known_table
+from harness.report.program_length import conjecture_table
+from harness.report.results import View
+from harness.report.run_tables import cost_by_task_table, cost_table, problems_table, rates_table
+from harness.report.table_cell import Entry
 
 
 def tables(view: View) -> list[Table]:
@@ -63,8 +63,8 @@ def lengths_table(view: View) -> Table:
         samples=("n", "max"),
     )
     data = data.reset_index().sort_values(["task", "variant", "architecture", "length"], key=_places(view))
-    rounded = data[["exact", "exact_low", "exact_high", "token", "chance_exact", "chance_token"]].map(text.score)
-    plain = data[["length", "seeds", "samples"]].map(text.number)
+    rounded = data[["exact", "exact_low", "exact_high", "token", "chance_exact", "chance_token"]].map(fmt.score)
+    plain = data[["length", "seeds", "samples"]].map(fmt.number)
     frame = data.assign(**rounded, **plain, in_range=data.in_range.map({True: "yes", False: "no"}))
     frame = frame.rename(columns={"in_range": "trained on"}).rename(columns=lambda name: name.replace("_", " "))
     caption = f"Median, lowest and highest seed at each evaluated length; all trained seeds. {SELECTION}"
@@ -98,19 +98,19 @@ def _detail(row: Mapping[Any, Any]) -> dict[str, str]:
     graded = row["graded"]
     written = {
         "architecture": row["architecture"],
-        "learning rate": text.number(row["learning_rate"]) + ("‡" if row["edge"] else ""),
-        "seeds": f"{graded} of {row['planned']}{failed}" if row["status"] != "not applicable" else text.NOTHING,
-        "fit": f"{row['fitted']}/{graded}" if graded else text.NOTHING,
-        "solved": f"{round(row['solved'] * graded)}/{graded}" if graded else text.NOTHING,
-        "solved to": (row["solved_to"] or text.NOTHING) + ended if row["status"] == "ok" else row["status"],
+        "learning rate": fmt.number(row["learning_rate"]) + ("‡" if row["edge"] else ""),
+        "seeds": f"{graded} of {row['planned']}{failed}" if row["status"] != "not applicable" else fmt.NOTHING,
+        "fit": f"{row['fitted']}/{graded}" if graded else fmt.NOTHING,
+        "solved": f"{round(row['solved'] * graded)}/{graded}" if graded else fmt.NOTHING,
+        "solved to": (row["solved_to"] or fmt.NOTHING) + ended if row["status"] == "ok" else row["status"],
     }
     for name in ("exact", "token"):
         low, high = row[f"{name}_low"], row[f"{name}_high"]
-        written[name] = text.score(row[name])
-        written[f"{name}, IQM"] = text.score(row[f"{name}_iqm"]) + text.interval(low, high)
-        written[f"{name}, given fit"] = text.score(row[f"{name}_fit"])
-    best = f"{text.score(row['exact_max'])} (max of {row['max_of']}, selected on test)"
-    return written | {"exact, max": best if row["max_of"] else text.NOTHING}
+        written[name] = fmt.score(row[name])
+        written[f"{name}, IQM"] = fmt.score(row[f"{name}_iqm"]) + fmt.interval(low, high)
+        written[f"{name}, given fit"] = fmt.score(row[f"{name}_fit"])
+    best = f"{fmt.score(row['exact_max'])} (max of {row['max_of']}, selected on test)"
+    return written | {"exact, max": best if row["max_of"] else fmt.NOTHING}
 
 
 def _places(view: View) -> Callable[[pd.Series], pd.Series]:

@@ -7,12 +7,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import text
-from harness.report.accounts import cost_table
-from harness.report.entry import Entry
-from harness.report.known import known_table
-from harness.report.table import SOLVED_TO, chance, marks, provenance
-from harness.report.view import Question, View
+from harness.report import number_format as fmt
+from harness.report.captions import SOLVED_TO, chance, marks, provenance
+from harness.report.claims import known_table
+from harness.report.results import Question, View
+from harness.report.run_tables import cost_table
+from harness.report.table_cell import Entry
 
 COLUMN = 16
 LABEL = 27
@@ -71,9 +71,9 @@ def _table(title: str, label: int) -> Table:
 
 
 def _head(question: Question) -> Text:
-    ranges = f"{text.span(question.train)} → {text.span(question.lengths[-1:])}"
-    by_chance = f"chance {text.score(chance(question, 'exact'))}"
-    title = "\n".join(text.broken(question.title, COLUMN))
+    ranges = f"{fmt.span(question.train)} → {fmt.span(question.lengths[-1:])}"
+    by_chance = f"chance {fmt.score(chance(question, 'exact'))}"
+    title = "\n".join(fmt.broken(question.title, COLUMN))
     return Text.assemble((title, "bold"), (f"\n{ranges}\n{by_chance}", "dim not bold"))
 
 

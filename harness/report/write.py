@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report.drawing import save
-from harness.report.formats import write_table
-from harness.report.page import render
+from harness.report.export import write_table
+from harness.report.figures import save
+from harness.report.html import render
 from harness.report.plots import galleries
+from harness.report.results import View
 from harness.report.tables import tables
-from harness.report.view import View
 
 
 def write(cells: pd.DataFrame, scores: pd.DataFrame, meta: dict[str, Any], folder: Path) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import library
 import pytest
 import torch
-from forms import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
+from equivalence import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 

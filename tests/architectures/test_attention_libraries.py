@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from forms import assert_close, with_gradients
+from equivalence import assert_close, with_gradients
 from torch import Tensor, nn
 from transformers import BloomConfig, GPTNeoXConfig, LlamaConfig, T5Config
 from transformers.models.bloom.modeling_bloom import BloomAttention, build_alibi_tensor

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     LENGTHS,
     assert_close,
     assert_population_equals_singles,

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
+from equivalence import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
 from torch import Tensor
 from torch.func import vmap
 

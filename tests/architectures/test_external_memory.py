@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from forms import assert_close, assert_population_equals_singles, assert_steps_equal_forward
+from equivalence import assert_close, assert_population_equals_singles, assert_steps_equal_forward
 from torch import Tensor, nn
 
 from architectures.base import state_bytes

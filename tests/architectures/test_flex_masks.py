@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor
 from torch.func import vmap
 from torch.nn.attention.flex_attention import flex_attention

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,
@@ -14,7 +14,7 @@ from forms import (
     context_of,
     run,
 )
-from stand_ins import naive, stand_in
+from fakes import naive, stand_in
 from torch import Tensor
 
 from architectures.base import state_bytes

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor
 
 from architectures.attention.transformer import Transformer

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from forms import assert_close, with_gradients
+from equivalence import assert_close, with_gradients
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,
@@ -13,7 +13,7 @@ from forms import (
     assert_steps_equal_forward,
     context_of,
 )
-from stand_ins import naive, stand_in
+from fakes import naive, stand_in
 from torch import Tensor
 
 from architectures.base import state_bytes

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_forms_agree,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,
@@ -16,7 +16,7 @@ from forms import (
     context_of,
     run,
 )
-from stand_ins import naive, stand_in
+from fakes import naive, stand_in
 from torch import Tensor
 
 from architectures.linear.mingru import MinGRU

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor
 
 from architectures.base import Context

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forms import assert_close, assert_same
+from equivalence import assert_close, assert_same
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 

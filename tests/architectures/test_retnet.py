@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,
@@ -19,7 +19,7 @@ from forms import (
     run,
     with_gradients,
 )
-from stand_ins import naive, stand_in
+from fakes import naive, stand_in
 from torch import Tensor, nn
 
 from architectures.base import Mixer, state_bytes

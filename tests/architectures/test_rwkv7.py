@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     assert_close,
     assert_forms_agree,
     assert_population_equals_singles,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import (
+from equivalence import (
     DTYPES,
     LENGTHS,
     assert_close,

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from forms import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
+from equivalence import DTYPES, LENGTHS, assert_close, assert_same, with_gradients
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import vmap

@@ -6,7 +6,7 @@ import library
 import pytest
 import torch
 import torch.nn.functional as F
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 

@@ -3,7 +3,7 @@
 import library
 import pytest
 import torch
-from forms import assert_close
+from equivalence import assert_close
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 

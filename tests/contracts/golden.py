@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from harness.catalog import Catalog
-from harness.cell import Cell, Group
-from harness.options import Spec, build_model, build_task
-from harness.population import Population, build_seeded
-from harness.present import Presentation
-from harness.recipe import Recipe
-from harness.train import Trainer
+from harness.config.cell import Cell, Group
+from harness.config.recipe import Recipe
+from harness.data.presentation import Presentation
+from harness.models.population import Population, build_seeded
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model, build_task
+from harness.training.trainer import Trainer
 
 FILE = Path(__file__).with_name("golden.json")
 RECIPE = Recipe(steps=20, batch_size=16, train_lengths="1:8", warmup=5, schedule="constant")

@@ -14,10 +14,10 @@ from architectures.parts.kernels import KernelMissing
 from architectures.parts.places import squeezes
 from architectures.parts.positions import Misplaced
 from architectures.shell import LanguageModel
-from harness.catalog import Catalog, Entry
 from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, subject_of, variants
 from harness.errors import UserError
-from harness.options import Spec, Value, signature
+from harness.registry.catalog import Catalog, Entry
+from harness.registry.options import Spec, Value, signature
 
 CATALOG = Catalog()
 ENTRIES = [entry for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalog import Catalog, Entry
 from harness.check import ARCHITECTURE_CHECKS, TASK_CHECKS, Result, checks_of, run_check, run_checks, subject_of
-from harness.optimizer import AdamW
+from harness.registry.catalog import Catalog, Entry
+from harness.training.optimizer import AdamW
 
 MIXER = '''"""A sum of what was seen."""
 import math, torch

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from architectures.parts import query_blocks
-from harness.bench.work import Held
-from harness.catalog import Catalog
-from harness.options import Spec, build_model
+from harness.bench.roofline import Held
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model
 
 CATALOG = Catalog()
 NAMES = [entry.name for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]

@@ -6,10 +6,10 @@ Nothing here names a task: a new file is found and checked. What the checks make
 
 import pytest
 
-from harness.catalog import Catalog, Entry
 from harness.check import TASK_CHECKS, TaskSubject, run_check, variants
 from harness.errors import UserError
-from harness.options import Spec
+from harness.registry.catalog import Catalog, Entry
+from harness.registry.options import Spec
 
 CATALOG = Catalog()
 ENTRIES = [entry for entry in CATALOG.entries["task"].values() if entry.origin == "built-in"]

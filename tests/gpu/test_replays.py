@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from harness.catalog import Catalog
 from harness.check import ModelSubject, subject_of
-from harness.check.forms import SEEDS, trainer_of
-from harness.numerics import FLOAT32, Numerics
-from harness.population import Population
-from harness.recipe import Recipe
-from harness.train import Trainer
+from harness.check.equivalence import SEEDS, trainer_of
+from harness.config.recipe import Recipe
+from harness.models.population import Population
+from harness.models.precision import FLOAT32, Numerics
+from harness.registry.catalog import Catalog
+from harness.training.trainer import Trainer
 
 pytestmark = pytest.mark.gpu
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from harness.catalog import Catalog
 from harness.cli import app
-from harness.cli.overrides import Overrides, settings, suite_of
+from harness.cli.suite_options import Overrides, settings, suite_of
+from harness.registry.catalog import Catalog
 
 SUITE = """
 name = "mine"
@@ -106,7 +106,7 @@ def test_lists_hold_the_catalog(what: str, kind: Any) -> None:
 
 def test_a_suite_that_cannot_be_read_is_listed_with_its_reason(monkeypatch: pytest.MonkeyPatch, suite: Path) -> None:
     (suite.parent / "bad.toml").write_text("title =")
-    monkeypatch.setattr("harness.cli.listing.SUITES", suite.parent)
+    monkeypatch.setattr("harness.cli.list.SUITES", suite.parent)
     rows = {row["name"]: row["title"] for row in json.loads(call("list", "suites", "--json").stdout)}
     assert rows["mine"] == "A suite of mine"
     assert rows["bad"].startswith("<broken: ")
@@ -119,9 +119,9 @@ def test_show_an_architecture() -> None:
         "    h        number of heads           <-> heads      (H)"
     ]
     assert "``" not in said
-    from harness.cli.facts import BINARY
-    from harness.cost import parameters
-    from harness.options import Spec, build_model
+    from harness.cli.measured_facts import BINARY
+    from harness.models.cost import parameters
+    from harness.registry.options import Spec, build_model
 
     spec, catalog = Spec.parse("architecture", "transformer:width=32,depth=1", Catalog()), Catalog()
     assert f"{parameters(build_model(spec, BINARY, catalog)):,}" in said

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from architectures.base import SequenceModel
-from harness.catalog import Catalog
-from harness.cost import Growth, measured_state, training_operations
-from harness.options import Spec, build_model
+from harness.models.cost import Growth, measured_state, training_operations
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model
 
 WIDTH = 8
 

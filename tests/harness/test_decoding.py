@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.bench.decode import Decode, decode_costs
-from harness.catalog import Catalog
-from harness.report.decoding import draw_decoding, kind_of, spread
-from harness.report.drawing import CONSTANT, GROWING
+from harness.bench.plot_decoding import draw_decoding, kind_of, spread
+from harness.registry.catalog import Catalog
+from harness.report.figures import CONSTANT, GROWING
 
 
 def test_states_are_measured_where_they_are() -> None:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import LSTM, MIXER, PARITY, SMALL, call, complaint, write
+from command_line import LSTM, MIXER, PARITY, SMALL, call, complaint, write
 
-from harness import fingerprint
-from harness.launch import desk
+from harness.execution import job as desk
+from harness.registry import fingerprint
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -20,7 +20,7 @@ def test_an_interrupted_run_says_that_nothing_is_lost(monkeypatch: pytest.Monkey
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.run.execute", interrupt)
+    monkeypatch.setattr("harness.execution.run.execute", interrupt)
     result = call("run", *LSTM, *PARITY, *SMALL)
     assert result.exit_code == 130
     assert (

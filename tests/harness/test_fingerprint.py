@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import harness.fingerprint
-from harness.catalog import Catalog, Entry
-from harness.fingerprint import fingerprint, fingerprint_of
+import harness.registry.fingerprint
+from harness.registry.catalog import Catalog, Entry
+from harness.registry.fingerprint import fingerprint, fingerprint_of
 
 CODE = '''"""Mine."""
 from architectures.parts.deep import scan
@@ -37,7 +37,7 @@ def printed(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: tuple[str,
     for name, text in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
-    monkeypatch.setattr(harness.fingerprint, "_HOME", home)
+    monkeypatch.setattr(harness.registry.fingerprint, "_HOME", home)
     return fingerprint(Entry("architecture", "mine", "family", "built-in", home / MINE, "architectures.family.mine"))
 
 

@@ -7,16 +7,15 @@ import pytest
 import torch
 from test_snapshot import TASK, Killed, cells, result, train
 
-from harness.cli.preview import _total
-from harness.launch.desk import halves
-from harness.launch.jobs import Standing
-from harness.launch.worker import Worker
-from harness.optimizer import AdamW
-from harness.plan import Variant
-from harness.population import Population
-from harness.rehearsal import rehearse
-from harness.store.folder import RunFolder
-from harness.train import Trainer
+from harness.cli.dry_run import _total
+from harness.execution.plan import Variant
+from harness.execution.run_status import Standing
+from harness.execution.worker import Worker
+from harness.models.population import Population
+from harness.storage.folder import RunFolder
+from harness.training.memory import halves, rehearse
+from harness.training.optimizer import AdamW
+from harness.training.trainer import Trainer
 
 LSTM = "lstm:width=8,depth=1"
 Cap = Callable[..., None]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.optimizer import AdamW
+from harness.training.optimizer import AdamW
 
 STEPS, SIZE = 25, 30
 RATES = torch.tensor([1e-3, 3e-2, 0.3], dtype=torch.float64)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from harness.catalog import Catalog
+from harness.config.suite import make
+from harness.data.presentation import Presentation
 from harness.errors import UserError
-from harness.options import build_model, build_task
-from harness.plan import Plan, make_plan
-from harness.present import Presentation
-from harness.suite import make
+from harness.execution.plan import Plan, make_plan
+from harness.registry.catalog import Catalog
+from harness.registry.options import build_model, build_task
 
 ENCODER = '''"""Sees everything at once."""
 from torch import nn

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from architectures.base import SequenceModel
-from harness.catalog import Catalog
-from harness.options import Spec, build_model
-from harness.population import Population, build_seeded, cross_entropy, init_seed, load
-from harness.present import Presented
+from harness.data.presentation import Presented
+from harness.models.population import Population, build_seeded, cross_entropy, init_seed, load
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model
 from tasks.base import IGNORE
 
 CATALOG = Catalog()

@@ -13,17 +13,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up import MANY, Run, made_run
+from factories import MANY, Run, made_run
 from rich.console import Console
 
-import harness.report.formats
-import harness.report.text
+import harness.report.export
+import harness.report.number_format
 from harness.report import terminal_report, write_report
-from harness.report.conjecture import conjecture_table
 from harness.report.plots import galleries
-from harness.report.story import warnings
+from harness.report.program_length import conjecture_table
+from harness.report.results import View
+from harness.report.summary import warnings
 from harness.report.tables import tables
-from harness.report.view import View
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_a_cell_in_two_runs_counts_once(run: Run, view: View) -> None:
     pd.testing.assert_frame_equal(twice.summary, view.summary)
 
 
-@pytest.mark.parametrize("module", [harness.report.formats, harness.report.text])
+@pytest.mark.parametrize("module", [harness.report.export, harness.report.number_format])
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import matplotlib.collections
 import numpy as np
 import pytest
-from made_up import made_run
+from factories import made_run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.curves import curves, dodges
-from harness.report.drawing import Gallery, picture, save
+from harness.report.figures import Gallery, picture, save
+from harness.report.length_curves import curves, dodges
 from harness.report.plots import galleries
+from harness.report.results import View
 from harness.report.style import COLORS, MARKERS, PAPER, looks
-from harness.report.view import View
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.catalog import Catalog
-from harness.plan import Plan, make_plan
-from harness.run import Outcome, evaluate, execute
-from harness.store.folder import RunFolder
-from harness.store.records import EvaluationRecord
-from harness.suite import make
+from harness.config.suite import make
+from harness.execution.plan import Plan, make_plan
+from harness.execution.run import Outcome, evaluate, execute
+from harness.registry.catalog import Catalog
+from harness.storage.folder import RunFolder
+from harness.storage.records import EvaluationRecord
 
 SUITE: dict[str, Any] = {
     "name": "small",
@@ -144,7 +144,7 @@ def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch:
     file.write_text(RAISES.format(condition="False"))
     made, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
     do(made, folder, plugins=(file,))
-    monkeypatch.setattr("harness.launch.jobs.fingerprint_of", lambda *of: "other code")
+    monkeypatch.setattr("harness.execution.run_status.fingerprint_of", lambda *of: "other code")
     assert len(do(made, folder, plugins=(file,), stale="keep").before.done) == 1
     assert len(do(made, folder, plugins=(file,)).before.to_train) == 1
     built_in = plan(seeds=1)

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 import torch
 
-import harness.train
-from harness.catalog import Catalog
-from harness.cell import Cell
-from harness.launch.desk import Event, Job
-from harness.launch.worker import Worker, do
-from harness.numerics import Numerics
-from harness.options import Spec
-from harness.plan import Variant
-from harness.recipe import Recipe
-from harness.snapshot import Snapshot, take
-from harness.store.folder import RunFolder
-from harness.store.snapshots import Snapshots
-from harness.train import Trainer
+import harness.training.trainer
+from harness.config.cell import Cell
+from harness.config.recipe import Recipe
+from harness.execution.job import Event, Job
+from harness.execution.plan import Variant
+from harness.execution.worker import Worker, do
+from harness.models.precision import Numerics
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
+from harness.storage.folder import RunFolder
+from harness.storage.snapshots import Snapshots
+from harness.training.snapshot import Snapshot, take
+from harness.training.trainer import Trainer
 
 CATALOG = Catalog()
 TASK = Spec.parse("task", "reverse:alphabet=2", CATALOG)
@@ -71,7 +71,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         with monkeypatch.context() as patch:
             whole = Trainer.step
-            patch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+            patch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
             patch.setattr(Trainer, "step", dying)
             with pytest.raises(Killed):
                 train(folder, group, **job)
@@ -127,7 +127,7 @@ def test_short_trainings_leave_none_and_time_decides(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Snapshots, "save", lambda self, ids, terms, snapshot: taken.append(snapshot.done))
     train(tmp_path / "short", cells("lstm:width=8,depth=1"))
     assert taken == []
-    monkeypatch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
     train(tmp_path / "each", cells("lstm:width=8,depth=1"))
     assert taken == list(range(1, 13))
 
@@ -215,7 +215,7 @@ def test_a_full_disk_costs_the_snapshot_and_not_the_training(tmp_path: Path, mon
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.train.SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
     monkeypatch.setattr(Snapshots, "save", full)
     (cell,) = cells("lstm:width=8,depth=1", steps=3)
     notes = train(tmp_path, (cell,))
@@ -240,7 +240,7 @@ ENDLESS = "import sys, test_snapshot; test_snapshot.snapshots_always(sys.argv[1]
 
 def snapshots_always(folder: str) -> None:
     """What the process does that is killed."""
-    harness.train.SNAPSHOT_SECONDS = 0.0
+    harness.training.trainer.SNAPSHOT_SECONDS = 0.0
     train(Path(folder), LONG)
 
 

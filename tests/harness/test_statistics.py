@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, trim_mean
 
-from harness.frames import CELLS, SCORES, complete
-from harness.statistics import (
+from harness.analysis.schema import CELLS, SCORES, complete
+from harness.analysis.statistics import (
     SolvedTo,
     choose_learning_rate,
     compare_learning_rates,

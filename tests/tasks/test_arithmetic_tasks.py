@@ -7,8 +7,8 @@ import pytest
 import torch
 from oracles.arithmetic import ORACLES, subtraction
 
-from harness.present import Presentation
-from harness.stream import Stream
+from harness.data.presentation import Presentation
+from harness.data.rng import Stream
 from tasks.arithmetic._digits import multiply, normalized
 from tasks.arithmetic.addition import Addition
 from tasks.arithmetic.addition_scratchpad import AdditionScratchpad

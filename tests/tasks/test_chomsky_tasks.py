@@ -11,9 +11,9 @@ import pytest
 import torch
 from oracles.chomsky import ORACLES
 
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
-from harness.stream import Stream
+from harness.data.rng import Stream
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 from tasks.arithmetic.binary_addition import BinaryAddition
 from tasks.arithmetic.binary_multiplication import BinaryMultiplication
 from tasks.arithmetic.compute_sqrt import ComputeSqrt

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 from tasks.base import Example, decode, encode, worked_examples
 
 CATALOG = Catalog()

@@ -10,10 +10,10 @@ from oracles import all_oracles
 from oracles.formal import STAR_FREE, TOMITA, by_kind, dyck, shuffle_dyck, stack
 from torch import Tensor
 
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
-from harness.present import Presentation
-from harness.stream import Stream
+from harness.data.presentation import Presentation
+from harness.data.rng import Stream
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Task, decode
 from tasks.counting.anbn import AnBn
 from tasks.counting.dyck import Dyck

@@ -12,9 +12,9 @@ import torch
 from oracles import all_oracles
 from oracles.arithmetic import addition
 
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
-from harness.stream import Stream
+from harness.data.rng import Stream
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 from tasks.arithmetic.addition import Addition
 from tasks.base import Task, decode
 from tasks.counting.count import Count

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalog import Catalog, program_of
-from harness.cli.overrides import Overrides, suite_of
+from harness.cli.suite_options import Overrides, suite_of
+from harness.data.rng import Stream
 from harness.errors import UserError
-from harness.options import Spec, build_task
-from harness.stream import Stream
+from harness.registry.catalog import Catalog, program_of
+from harness.registry.options import Spec, build_task
 from tasks import rasp
 from tasks.base import IGNORE, Task
 from tasks.rasp import END

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from harness.catalog import Catalog
-from harness.options import Spec, build_task
-from harness.stream import Stream
+from harness.data.rng import Stream
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Task
 
 CATALOG = Catalog()

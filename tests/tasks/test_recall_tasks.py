@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from harness.stream import Stream
+from harness.data.rng import Stream
 from tasks.base import IGNORE, Task
 from tasks.recall._distinct import others, shuffled, subset
 from tasks.recall.associative_recall import AssociativeRecall

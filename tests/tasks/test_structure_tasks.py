@@ -7,7 +7,7 @@ import torch
 from oracles.structure import legal_letters
 from scipy import stats
 
-from harness.stream import Stream
+from harness.data.rng import Stream
 from tasks.base import IGNORE, Task, decode
 from tasks.structure._hash import words
 from tasks.structure.automata import NAME, Automata

@@ -1,0 +1,88 @@
+"""Inspection: what trained models look at, for the report's attention and alignment maps.
+
+One model stands for each architecture and task: the lowest seed at the learning rate that validation chose, so that
+nothing is picked for its looks. Of several heads the sharpest (least mean entropy) is shown, and called so.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from harness.analysis.statistics import choose_learning_rate
+from harness.config.cell import cell_of
+from harness.data.presentation import Presentation, Presented
+from harness.evaluation.scoring import fixed_set
+from harness.models.population import load
+from harness.registry.catalog import Catalog
+from harness.registry.options import build_model, build_task
+from harness.storage.folder import RunFolder
+from tasks.base import decode
+
+LONGEST = 24
+"""Longer questions make maps that nobody can read."""
+
+
+def inspections(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -> list[dict[str, Any]]:
+    """Return the maps of all models that can be inspected: architecture, task, name, weights, rows, columns."""
+    found = []
+    for _, row in representatives(cells).iterrows():
+        folder = next(f for f in map(RunFolder, folders) if f.training(row["cell"]) is not None)
+        try:
+            seen = _look(folder, row["cell"], catalog)
+        except Exception:  # its code has changed or is gone; what was recorded is reported all the same
+            continue
+        for name, weights, batch, symbols in seen:
+            found.append(
+                {"architecture": row["architecture"], "task": row["task"], "name": name} | _map(weights, batch, symbols)
+            )
+    return found
+
+
+def representatives(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return one finished cell for each architecture and task: the lowest seed at the chosen learning rate."""
+    done = cells[cells["status"] == "done"]
+    if done.empty:
+        return done
+    chosen = choose_learning_rate(cells)[["architecture", "task", "learning_rate"]]
+    return (
+        done.merge(chosen, on=["architecture", "task", "learning_rate"])
+        .sort_values("seed")
+        .groupby(["architecture", "task"])
+        .head(1)
+    )
+
+
+def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, Tensor, Presented, tuple[str, ...]]]:
+    record = folder.training(cell_id)
+    assert record is not None
+    cell = cell_of(record.cell, catalog)
+    presentation = Presentation(build_task(cell.task, catalog), cell.recipe.answer, cell.recipe.think)
+    model = build_model(cell.architecture, presentation.symbols, catalog)
+    model = load([model], [folder.weights(cell_id, record.checkpoints[-1])], "cpu").model.eval()
+    length = min(cell.recipe.span[1], LONGEST)
+    batch = presentation(fixed_set(presentation, str(cell.task), "inspect", length, 1, torch.device("cpu")))
+    with torch.no_grad():
+        seen = model.inspect(batch.source, batch.prefix)
+    return [(*_sharpest(name, weights[0]), batch, presentation.symbols) for name, weights in seen.items()]
+
+
+def _sharpest(name: str, weights: Tensor) -> tuple[str, Tensor]:
+    """Return one map ``[T, S]`` of ``[T, S]`` or ``[H, T, S]``."""
+    if weights.dim() == 2 or len(weights) == 1:
+        return name, weights.reshape(weights.shape[-2:])
+    entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1).mean(-1)
+    head = int(entropy.argmin())
+    return f"{name}, sharpest head ({head + 1} of {len(weights)})", weights[head]
+
+
+def _map(weights: Tensor, batch: Presented, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """Label the rows and columns of a map by their tokens."""
+    source = list(decode(symbols, batch.source[0]))
+    prefix = [] if batch.prefix is None else list(decode(symbols, batch.prefix[0]))
+    stream = source + prefix
+    label = {len(source): source, len(prefix): prefix, len(stream): stream}
+    rows, columns = weights.shape
+    return {"weights": weights.tolist(), "rows": label[rows], "columns": label[columns]}

@@ -1,0 +1,83 @@
+"""Picture of growth: seconds and memory of training against what grows, both logarithmic, a line an architecture."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from harness.bench.scaling import CELL_STEPS, Point
+from harness.report import number_format as fmt
+from harness.report.figures import Gallery, Panel, save
+from harness.report.style import Look, looks
+
+SIZE = (3.2, 2.5)
+
+WORDS = {
+    "length": "source length",
+    "width": "width",
+    "population": "models in the population",
+    "cells": f"cells of {CELL_STEPS} steps",
+}
+
+ROUND = (*(10.0**power for power in range(-6, 2)), 60, 600, 3600, 36_000, 360_000, 3_600_000)
+"""Durations that are round in the units in which they are written."""
+
+Value = tuple[str, str]
+"""What is drawn of a point: a field of ``Spent``, and how its panel is called."""
+
+OF_A_STEP: tuple[Value, ...] = (("seconds", "Time of a step"), ("bytes", "Memory of a step"))
+OF_CELLS: tuple[Value, ...] = (("seconds", "Time of all cells"), ("bytes", "Memory of a worker"))
+
+
+def draw_growth(points: Sequence[Point], file: Path) -> Path:
+    """Draw all points; write PNG and SVG beside each other and return the PNG."""
+    measured = [point for point in points if point.spent is not None]
+    styles = looks(point.architecture for point in measured)
+    axes = [axis for axis in WORDS if any(point.axis == axis for point in measured)]
+    panels = tuple(
+        panel(field, title, axis, [point for point in measured if point.axis == axis], styles)
+        for row in range(2)
+        for axis in axes
+        for field, title in [(OF_CELLS if axis == "cells" else OF_A_STEP)[row]]
+    )
+    gallery = Gallery(file.stem, "Growth", "", panels, legend=tuple(styles))
+    return save(gallery, styles, file.parent)[1]
+
+
+def panel(field: str, title: str, axis: str, points: Sequence[Point], styles: dict[str, Look]) -> Panel:
+    """Return one value along one axis."""
+    return Panel(title, partial(draw, field=field, axis=axis, points=points, styles=styles), size=SIZE)
+
+
+def draw(ax: Axes, field: str, axis: str, points: Sequence[Point], styles: dict[str, Look]) -> None:
+    """Draw a line for every architecture."""
+    for name, look in styles.items():
+        line = [(point.value, getattr(point.spent, field)) for point in points if point.architecture == name]
+        ax.plot(*zip(*line, strict=True), color=look.color, marker=look.marker, ms=4, lw=1.3, label=name)
+    values = sorted({point.value for point in points})
+    ax.set(xscale="log", yscale="log", xlabel=WORDS[axis])
+    ax.set_xticks(values, [fmt.count(value) for value in values])
+    ax.xaxis.set_minor_locator(NullLocator())
+    label_values(ax, field, [getattr(point.spent, field) for point in points])
+
+
+def label_values(ax: Axes, field: str, values: Iterable[float]) -> None:
+    """Put round numbers on the vertical axis, with room for at least one decade."""
+    locator, words = (LogLocator(base=2, numticks=6), fmt.size) if field == "bytes" else (FixedLocator(ROUND), duration)
+    known = [max(value, 1e-9) for value in values]
+    low, high = min(known), max(known)
+    middle, span = (low * high) ** 0.5, max((high / low) ** 0.55, 3.5)
+    ax.set_ylim(middle / span, middle * span)
+    ax.yaxis.set_major_locator(locator)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: words(number)))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def duration(value: float) -> str:
+    """Write seconds in a unit that suits them."""
+    for unit, letters in ((3600, "h"), (60, "min"), (1, "s")):
+        if value >= unit:
+            return f"{value / unit:.3g} {letters}"
+    return f"{value * 1e3:.3g} ms"

@@ -1,0 +1,147 @@
+"""What is checked: small models of one architecture, or questions of one task, the same at every call."""
+
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from architectures.base import SequenceModel
+from harness.check.result import expect
+from harness.data.presentation import SPECIALS
+from harness.data.rng import Stream
+from harness.errors import UserError
+from harness.models.population import build_seeded
+from harness.registry.catalog import Catalog, Entry
+from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of
+from tasks.base import IGNORE, Task
+
+LETTERS = ("a", "b", "c", "d")
+SYMBOLS = (*LETTERS, *SPECIALS)
+WIDTHS = (16, 32, 64)
+DEPTH = 2
+NOISE = 0.1
+
+
+def variants(entry: Entry) -> Iterator[dict[str, Value]]:
+    """Yield every other value of every option that has a closed set of them, one at a time."""
+    for option in options_of(entry).values():
+        choices = (True, False) if option.annotation is bool else typing.get_args(option.annotation)
+        closed = option.annotation is bool or typing.get_origin(option.annotation) is typing.Literal
+        yield from ({option.name: choice} for choice in choices if closed and choice != option.default)
+
+
+def docstring_of(cls: type) -> str:
+    """Return the docstring of the file of a class; both must have one."""
+    text = (sys.modules[cls.__module__].__doc__ or "").strip()
+    expect(bool(text), "the file has no docstring; open it with the idea in one line")
+    expect(bool((vars(cls).get("__doc__") or "").strip()), f"class {cls.__name__} has no docstring")
+    return text
+
+
+@dataclass
+class ModelSubject:
+    """An architecture with options: a mixer in the shell, or a whole model.
+
+    Models have width 16, or the next of :data:`WIDTHS` that the architecture can have, and two layers.
+    """
+
+    entry: Entry
+    catalog: Catalog
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The name with the options of a small model."""
+        given = Spec.of("architecture", self.entry.name, self.options, self.catalog)
+        sizes: list[dict[str, Value]] = [{"width": width, "depth": DEPTH, "dropout": 0.0} for width in WIDTHS]
+        specs = [given.with_defaults(size, self.catalog) for size in sizes]
+        return next((spec for spec in specs if self._possible(spec)), specs[0])
+
+    def _possible(self, spec: Spec) -> bool:
+        try:
+            with torch.device("meta"):
+                build_model(spec, SYMBOLS, self.catalog)
+        except UserError:
+            return False
+        return True
+
+    def build(self, seed: int = 0, **options: Value) -> SequenceModel:
+        """Return a new model in double precision, in evaluation mode."""
+        spec = Spec.of("architecture", self.entry.name, {**dict(self.spec.options), **options}, self.catalog)
+        model = build_seeded(lambda: build_model(spec, SYMBOLS, self.catalog), seed, self.entry.name)
+        return model.double().eval()
+
+    @cached_property
+    def model(self) -> SequenceModel:
+        """A model in which no initial zero hides a path."""
+        return rouse(self.build())
+
+    @property
+    def known(self) -> dict[str, Option]:
+        """The options the architecture has."""
+        return options_of(self.entry)
+
+
+@torch.no_grad()
+def rouse(model: SequenceModel) -> SequenceModel:
+    """Move every parameter a little away from where it starts; a model that fits itself is shown random answers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        if model.fits_itself():
+            model.fit([(tokens(8, 12), fed, tokens(8, 12)) for fed in (tokens(8, 12), None)])
+            return model
+        for parameter in model.parameters():
+            parameter.add_(NOISE * torch.randn_like(parameter))
+    return model
+
+
+def tokens(rows: int, length: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return random letters, long ``[rows, length]``."""
+    return torch.randint(len(LETTERS), (rows, length), generator=generator)
+
+
+@dataclass
+class TaskSubject:
+    """A task with options."""
+
+    entry: Entry
+    catalog: Catalog
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The name with its options."""
+        return Spec.of("task", self.entry.name, self.options, self.catalog)
+
+    @cached_property
+    def task(self) -> Task:
+        """The task."""
+        return build_task(self.spec, self.catalog)
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """The shortest lengths the task has, and some longer ones."""
+        has = self.task.lengths
+        return [has[place] for place in (0, 1, 2, 4, 9, 19, 49) if place < len(has)]
+
+    @property
+    def middle(self) -> int:
+        """A length with many questions: long, but not the longest, which may have few."""
+        return self.task.lengths[min(15, len(self.task.lengths) // 2)]
+
+    def stream(self, rows: int = 16, *, seeds: tuple[int, ...] = (0,), step: int = 0) -> Stream:
+        """Return a stream of ``rows`` rows for each seed."""
+        return Stream.of(seeds, str(self.spec), "check", step, rows, "cpu")
+
+    def questions(self, length: int, rows: int = 16) -> Tensor:
+        """Return questions of one length, long ``[rows, S]``."""
+        return self.task.sample(length, self.stream(rows))
+
+
+def padded(answer: Tensor, width: int) -> Tensor:
+    """Fill answers up with ``IGNORE``: those of one row may be narrower than those of many."""
+    return torch.nn.functional.pad(answer, (0, max(0, width - answer.shape[1])), value=IGNORE)

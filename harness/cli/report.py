@@ -1,0 +1,48 @@
+"""``lengthwise report``: tables, plots and one page from whatever records there are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import arguments as given
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.registry.catalog import Catalog
+
+
+def report(folders: given.Folders, output: given.ReportOutput = None, plugin: given.Plugins = None) -> None:
+    """Write the report of one or several runs, finished or still going."""
+    from harness.cli.console import console
+
+    publish(folders, output or _default(folders), catalog_for(folders, plugin or []), console())
+
+
+def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console") -> None:
+    """Read the records, print the comparison and write the report."""
+    from harness.analysis.attention_maps import inspections
+    from harness.analysis.load import frames
+    from harness.report import terminal_report, write_report
+
+    cells, scores, meta = frames(folders, catalog)
+    out.print(terminal_report(cells, scores, meta, out.width))
+    meta["inspections"] = inspections(folders, cells, catalog)
+    page = write_report(cells, scores, meta, output)
+    out.print(f"\nReport: {page}", soft_wrap=True)
+
+
+def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
+    """Return the catalog with the plug-ins given and those that the runs were made with and that still exist."""
+    from harness.registry.catalog import Catalog
+    from harness.storage.folder import RunFolder
+
+    runs = [run for run in (RunFolder(folder).run() for folder in folders) if run]
+    recorded = [Path(each) for run in runs for each in run.suite.get("plugins", [])]
+    wanted = [*(path.resolve() for path in plugins), *(path for path in recorded if path.is_file())]
+    return Catalog(tuple(dict.fromkeys(wanted)))
+
+
+def _default(folders: list[Path]) -> Path:
+    if len(folders) == 1:
+        return folders[0]
+    return folders[0].parent / "+".join(folder.resolve().name for folder in folders)

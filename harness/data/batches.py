@@ -1,0 +1,42 @@
+"""The training batches of a group: what is asked at every step, the same alone or in a population."""
+
+import torch
+from torch import Tensor
+
+from harness.config.recipe import Recipe
+from harness.data.presentation import Presentation, Presented
+from harness.data.rng import Stream, roots
+from tasks.base import Task
+
+
+class Data:
+    """The training batches of a group: step -> presented rows, the same alone or in a population."""
+
+    def __init__(
+        self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
+    ) -> None:
+        self.presentation, self.rows = presentation, recipe.batch_size
+        self.keys = roots(seeds, key, "train", device)
+        self.lengths = step_lengths(presentation.task, key, recipe)
+
+    def __call__(self, step: int) -> Presented:
+        """Return the ``R x B`` rows of a step."""
+        return self.draw(step, self.lengths[step])
+
+    def draw(self, step: int | Tensor, length: int) -> Presented:
+        """Return the rows of a step whose number the device alone need know; its length shapes them."""
+        stream = Stream.under(self.keys, step, self.rows)
+        return self.presentation(self.presentation.task.sample(length, stream))
+
+
+def train_lengths(task: Task, recipe: Recipe) -> list[int]:
+    """Return the lengths the task has within the recipe's span."""
+    low, high = recipe.span
+    return [length for length in range(low, high + 1) if length in task.lengths]
+
+
+def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:
+    """Return the length of every step, uniform over the training lengths."""
+    choices = train_lengths(task, recipe)
+    stream = Stream.of([0], f"{key} {recipe.train_lengths}", "length", 0, 1, "cpu")
+    return [choices[i] for i in stream.integers(len(choices), recipe.steps)[0].tolist()]

@@ -1,0 +1,55 @@
+"""Chance: what an answer earns that ignores the question. Measured, never typed in.
+
+The better of two guessers, for exact match and for tokens each: the best constant answer per position, and a uniform
+guess over the symbols that are legal there. Both are fitted on one half of a sample and graded on the other.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.data.presentation import Presentation
+from harness.data.rng import Stream
+from tasks.base import IGNORE
+
+ROWS = 2048
+
+
+class Chance(NamedTuple):
+    """Expected exact match and token accuracy of guessing, as fractions."""
+
+    exact: float
+    token: float
+
+
+def chance(presentation: Presentation, key: str, length: int, rows: int = ROWS) -> Chance:
+    """Measure chance at one length on ``rows`` questions; ``key`` names the task's data."""
+    source = presentation.task.sample(length, Stream.of([0], key, "chance", length, rows, "cpu"))
+    target = presentation(source).target
+    half = rows // 2
+    counts = _counts(target[:half], len(presentation.symbols))
+    grades = [_grade(presentation, source[half:], target[half:], guess) for guess in _guesses(counts, key, rows - half)]
+    return Chance(max(g.exact for g in grades), max(g.token for g in grades))
+
+
+def _counts(target: Tensor, symbols: int) -> Tensor:
+    """How often each symbol is the answer at each position: long ``[T, V]``."""
+    asked = target != IGNORE
+    ones = torch.nn.functional.one_hot(target.masked_fill(~asked, 0), symbols)
+    return (ones * asked[..., None]).sum(0)
+
+
+def _guesses(counts: Tensor, key: str, rows: int) -> tuple[Tensor, Tensor]:
+    """Return the constant and the uniform guess, long ``[rows, T]`` each."""
+    constant = counts.argmax(-1).expand(rows, -1)
+    legal = (counts > 0).sum(-1).clamp(min=1)
+    by_count = counts.argsort(dim=-1, descending=True)
+    drawn = Stream.of([0], key, "guess", 0, rows, "cpu").integers(legal, len(counts))
+    return constant, by_count.expand(rows, -1, -1).gather(2, drawn[..., None])[..., 0]
+
+
+def _grade(presentation: Presentation, source: Tensor, target: Tensor, guess: Tensor) -> Chance:
+    correct, counted = presentation.grade(source, target, guess)
+    exact = (correct | ~counted).all(1).double().mean()
+    return Chance(float(exact), float((correct & counted).sum() / counted.sum().clamp(min=1)))

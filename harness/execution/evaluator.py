@@ -1,0 +1,127 @@
+"""Evaluating trained cells at what is missing of their lengths and variants, all at once."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.config.cell import Cell
+from harness.data.presentation import Presentation
+from harness.evaluation.chance import Chance, chance
+from harness.evaluation.scoring import Score, fixed_set, score, set_hash
+from harness.execution.job import Desk, raised
+from harness.execution.plan import Variant
+from harness.models.population import Population, load
+from harness.registry.options import Spec
+from harness.storage.folder import RunFolder
+from harness.storage.records import EvaluationRecord
+from harness.training.memory import halves, out_of_memory, release
+
+OUT_OF_MEMORY = "out of memory"
+
+
+class Evaluator(Desk):
+    """Evaluates the cells of a job; where memory runs out, in halves, down to one model at a time."""
+
+    def evaluate(self, cells: Sequence[Cell]) -> None:
+        """Evaluate what is missing of each cell, all cells at once at each checkpoint and length."""
+        if not cells:
+            return
+        there = {c.id: {e.key for e in self.folder.evaluations(c.id) if not e.raised} for c in cells}
+        kept = {cell.id: self.folder.training(cell.id) for cell in cells}
+        steps = sorted({step for record in kept.values() if record for step in record.checkpoints})
+        for step in steps:
+            wanted = [cell for cell in cells if (record := kept[cell.id]) and step in record.checkpoints]
+            self._evaluate_at(step, wanted, there)
+        for cell in cells:
+            failed = any(record.raised for record in self.folder.evaluations(cell.id))
+            self.close("failed" if failed else "cell", cell, summary(self.folder, cell))
+
+    def _evaluate_at(self, step: int, cells: Sequence[Cell], there: dict[str, set[Any]]) -> None:
+        missing = [
+            (variant, length)
+            for variant in self.job.variants
+            for length in variant.lengths
+            if any(variant.key(length, step, self.job.samples) not in there[c.id] for c in cells)
+        ]
+        if not missing:
+            return
+        weights = [self.folder.weights(cell.id, step) for cell in cells]
+        population = load([self.build(cell) for cell in cells], weights, self.device, self.job.numerics)
+        for index, (variant, length) in enumerate(missing):
+            self.progress(self.share + (1 - self.share) * index / len(missing), f"length {length}")
+            records = self._evaluate(population, variant, length, step)
+            if len(cells) > 1 and records[0].status == OUT_OF_MEMORY:
+                break
+            for cell, record in zip(cells, records, strict=True):
+                self.folder.add(cell.id, [record])
+                there[cell.id].add(record.key)
+        else:
+            return
+        del population
+        for part in halves(len(cells)):
+            release(self.device)
+            self._evaluate_at(step, cells[part], there)
+
+    def _evaluate(self, population: Population, variant: Variant, length: int, step: int) -> list[EvaluationRecord]:
+        """Return each model's record of one length."""
+        blank = EvaluationRecord(
+            variant=variant.name,
+            task=str(variant.task),
+            length=length,
+            step=step,
+            rows=self.job.samples,
+            device=self.job.device,
+            precision=self.job.numerics.precision,
+        )
+        try:
+            return self._scored(blank, population, variant.task)
+        except Exception as error:
+            status = OUT_OF_MEMORY if out_of_memory(error) else raised(error)
+            return [blank.model_copy(update={"status": status})] * population.size
+
+    def _scored(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
+        presentation, length, reach = self.present(task), blank.length, population.model.reach
+        if reach is not None and presentation.stream_length(length) > reach:
+            return [blank.model_copy(update={"status": "beyond reach"})] * population.size
+        began = time.perf_counter()
+        asked = presentation.on(self.device)
+        source = fixed_set(asked, str(task), "evaluate", length, self.job.samples, self.device)
+        with self.job.numerics.autocast(self.device):  # decoding step by step calls the model itself
+            scores = score(population, asked, source)
+        spent = (time.perf_counter() - began) / population.size
+        guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
+        decoded = presentation.way == "generate" and presentation.graded_by_task
+        facts = {"set_hash": set_hash(asked(source)), "seconds": spent, "decoded": decoded}
+        return [blank.model_copy(update=facts | _counts(each) | _guess(guess)) for each in scores]
+
+
+def _counts(score: Score) -> dict[str, Any]:
+    loss = score.loss if math.isfinite(score.loss) else None
+    return {"exact": score.exact, "tokens": score.tokens, "right": score.right, "loss": loss}
+
+
+def _guess(guess: Chance) -> dict[str, float]:
+    return {"chance_exact": guess.exact, "chance_token": guess.token}
+
+
+_CHANCES: dict[tuple[str, int, str, int], Chance] = {}
+
+
+def cached_chance(presentation: Presentation, key: str, length: int, answer: str, think: int) -> Chance:
+    """Return chance at a length, measured once a process."""
+    where = (key, length, answer, think)
+    if where not in _CHANCES:
+        _CHANCES[where] = chance(presentation, key, length)
+    return _CHANCES[where]
+
+
+def summary(folder: RunFolder, cell: Cell) -> str:
+    """Return what a finished cell reached, in a few words."""
+    record = folder.training(cell.id)
+    assert record is not None
+    found = folder.evaluations(cell.id)
+    ok = [e for e in found if e.status == "ok" and not e.variant and e.step == record.checkpoints[-1]]
+    tail = f", {ok[-1].exact / ok[-1].rows:.2f} at {ok[-1].length}" if ok else ""
+    tail += next((f", {e.status} at {e.length}" for e in found if e.raised), "")
+    return f"{record.validation_exact:.2f} exact in range{tail} ({record.seconds['train']:.0f} s)"

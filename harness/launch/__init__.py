@@ -1,1 +1,0 @@
-"""Launching: which jobs are left to do, and local processes that do them."""

@@ -1,0 +1,132 @@
+"""A population: models of one architecture that differ in seed and learning rate, trained as one program.
+
+The parameters of all models are rows of one matrix, and so are their gradients. A population of one calls its module
+plainly; more are carried through the same module by ``torch.func.vmap`` over the stacked parameters, followed by one
+``backward``. A module that torch cannot batch raises here, and the harness trains its models one by one.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from architectures.base import SequenceModel
+from architectures.parts.kernels import replicas_ride_along
+from harness.data.presentation import Presented
+from harness.data.rng import chain, text_key
+from harness.models.precision import FLOAT32, Numerics
+from tasks.base import IGNORE
+
+
+class Population:
+    """``R`` models side by side.
+
+    Args:
+        models: freshly built modules of one architecture; their parameters are copied into the matrix.
+        device: where they live from now on.
+        numerics: the number format of forwards; logits are always of the parameters' own.
+
+    Attributes:
+        values, grads: float ``[R, P]``.
+    """
+
+    def __init__(
+        self, models: Sequence[SequenceModel], device: torch.device | str = "cpu", numerics: Numerics = FLOAT32
+    ) -> None:
+        self.size, self.model, self.numerics = len(models), models[0].to(device), numerics
+        self.shapes = {name: p.shape for name, p in self.model.named_parameters()}
+        rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
+        self.values = torch.stack([row.to(device) for row in rows])
+        self.grads = torch.zeros_like(self.values)
+        self._connect()
+        self.buffers = _stack([dict(model.to(device).named_buffers()) for model in models])
+
+    def _connect(self) -> None:
+        """Let autograd read ``values`` and write ``grads`` in place."""
+        if self.size > 1:
+            self.values.requires_grad_().grad = self.grads
+            return
+        parts = self._slices(self.values[0]), self._slices(self.grads[0])
+        for name, parameter in self.model.named_parameters():
+            parameter.data, parameter.grad = (part[name] for part in parts)
+
+    def _slices(self, row: Tensor) -> dict[str, Tensor]:
+        """Cut a row ``[P]`` into named parameters."""
+        parts = row.split([shape.numel() for shape in self.shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def train(self, mode: bool = True) -> None:
+        """Switch dropout and random places on or off."""
+        self.model.train(mode)
+
+    def logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
+        """Long ``[R, B, S]`` and ``[R, B, T]`` (or None) give ``[R, B, T, V]``."""
+        return self.numerics.forward(self._logits, self.values.device, source, prefix).to(self.values)
+
+    def _logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
+        if self.size == 1:
+            return self.model(source[0], None if prefix is None else prefix[0])[None]
+        with replicas_ride_along():
+            carried = vmap(self._call, in_dims=(0, 0, 0, None if prefix is None else 0), randomness="different")
+            return carried(self.values, self.buffers, source, prefix)
+
+    def _call(self, row: Tensor, buffers: dict[str, Tensor], source: Tensor, prefix: Any) -> Tensor:
+        return functional_call(self.model, (self._slices(row), buffers), (source, prefix))
+
+    def losses(self, batch: Presented, label_smoothing: float = 0.0) -> Tensor:
+        """Return the mean cross entropy of each model over its own rows, float ``[R]``; rows are ``R x B``."""
+        source, prefix, target = (None if x is None else x.unflatten(0, (self.size, -1)) for x in batch)
+        assert source is not None
+        assert target is not None
+        return cross_entropy(self.logits(source, prefix), target, label_smoothing)
+
+    def backward(self, losses: Tensor) -> None:
+        """Fill ``grads`` with each model's own gradient; the losses are detached, which frees their graph."""
+        self.grads.zero_()
+        losses.sum().backward()
+        losses.detach_()
+
+    def weights(self, replica: int) -> dict[str, Tensor]:
+        """Return one model's parameters by name, on the CPU."""
+        return {name: part.cpu().clone() for name, part in self._slices(self.values[replica].detach()).items()}
+
+
+def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the mean over the asked positions of each replica: ``[R, B, T, V]`` and ``[R, B, T]`` give ``[R]``."""
+    each = F.cross_entropy(
+        logits.flatten(0, -2), target.flatten(), ignore_index=IGNORE, reduction="none", label_smoothing=label_smoothing
+    ).view(len(target), -1)
+    return each.sum(1) / (target != IGNORE).flatten(1).sum(1)
+
+
+def build_seeded(build: Callable[[], SequenceModel], seed: int, name: str) -> SequenceModel:
+    """Build a model whose initial values depend on (seed, name) alone, on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(init_seed(seed, name))
+        return build()
+
+
+def init_seed(seed: int, name: str) -> int:
+    """Return the torch seed of a model's initialisation and dropout."""
+    return int(chain(torch.tensor(text_key(name)), seed)) & ((1 << 63) - 1)
+
+
+def load(
+    models: Sequence[SequenceModel],
+    weights: Sequence[dict[str, Tensor]],
+    device: torch.device | str,
+    numerics: Numerics = FLOAT32,
+) -> Population:
+    """Return a population of trained models."""
+    for model, values in zip(models, weights, strict=True):
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(values[name])
+    return Population(models, device, numerics)
+
+
+def _stack(buffers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([each[name] for each in buffers]) for name in buffers[0]}

@@ -1,0 +1,84 @@
+"""Fingerprints: which code a record was made with.
+
+The fingerprint of an architecture or a task is a hash of its file and of every file of its own room that it imports,
+comments and docstrings stripped, so that a reworded comment changes nothing and a changed equation does. Entries that
+an option names, such as the layers of a hybrid, count as well.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.registry.catalog import ROOMS, Catalog, Entry, Kind
+from harness.registry.options import Value, options_of
+
+_HOME = Path(__file__).resolve().parents[2]
+_ALWAYS: dict[Kind, tuple[str, ...]] = {
+    "architecture": ("architectures.base", "architectures.shell"),
+    "task": ("tasks.base",),
+}
+
+
+def fingerprint_of(kind: Kind, name: str, options: Mapping[str, Value], catalog: Catalog) -> str:
+    """Return the fingerprint of an entry with options."""
+    entry, known = catalog.find(kind, name), catalog.entries[kind]
+    values = _defaults(entry) | dict(options)
+    words = (word for value in values.values() if isinstance(value, str) for word in value.split("+"))
+    return fingerprint(entry, *(known[word] for word in words if word in known))
+
+
+def _defaults(entry: Entry) -> dict[str, Value]:
+    try:
+        return {option.name: option.default for option in options_of(entry).values()}
+    except UserError:
+        return {}  # it does not import today, which does not change what its record was made with
+
+
+def fingerprint(entry: Entry, *named: Entry) -> str:
+    """Return twelve hexadecimal digits of the code behind an entry and those that its options name."""
+    modules = (*(each.module for each in (entry, *named)), *_ALWAYS[entry.kind])
+    files = {f for f in (entry.path, *(each.path for each in named), *map(_file_of, modules)) if f}
+    pending = list(files)
+    while pending:
+        new = set(_imports(pending.pop(), ROOMS[entry.kind])) - files
+        files |= new
+        pending += new
+    bodies = sorted(hashlib.sha256(_code(f).encode()).hexdigest() for f in files)
+    return hashlib.sha256("".join(bodies).encode()).hexdigest()[:12]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _code(path: Path) -> str:
+    """Return the code of a file without comments and docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _imports(path: Path, room: str) -> Iterator[Path]:
+    """Yield the files of the room that a file imports."""
+    for node in ast.walk(_tree(path)):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            file = _file_of(name) if name.partition(".")[0] == room else None
+            if file is not None:
+                yield file
+
+
+def _file_of(module: str) -> Path | None:
+    base = _HOME.joinpath(*module.split("."))
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)

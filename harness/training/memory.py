@@ -1,0 +1,56 @@
+"""A rehearsal: a population too large for its memory fails before its first step, and can be halved."""
+
+import gc
+from contextlib import suppress
+
+import torch
+
+from harness.training.gradient_free import Fitting
+from harness.training.trainer import Trainer
+
+
+def rehearse(trainer: Trainer) -> None:
+    """Compute a gradient at the longest length and forget it; raise where memory runs out.
+
+    Captured steps keep their memory to themselves, beside that of the steps that come before a capture: for them it is
+    done twice, the second time beside as much memory as the first time took.
+    """
+    taken = _bytes_of_a_gradient(trainer)
+    if trainer.captured:
+        beside = torch.empty(taken, dtype=torch.uint8, device=trainer.device)
+        _bytes_of_a_gradient(trainer)
+        del beside
+
+
+def _bytes_of_a_gradient(trainer: Trainer) -> int:
+    """Compute it; return how far it raised the memory of a GPU's tensors, 0 elsewhere."""
+    device, population = trainer.device, trainer.population
+    cuda, before = device.type == "cuda", 0
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    longest = max(range(trainer.recipe.steps), key=trainer.data.lengths.__getitem__)
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        losses = population.losses(trainer.data(longest), trainer.recipe.label_smoothing)
+        if not isinstance(trainer.optimizer, Fitting):
+            population.backward(losses)
+    return torch.cuda.max_memory_allocated(device) - before if cuda else 0
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    words = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in words
+
+
+def halves(count: int) -> tuple[slice, slice]:
+    """Cut a population that is too large for its memory."""
+    return slice(0, count // 2), slice(count // 2, count)
+
+
+def release(device: torch.device) -> None:
+    """Give the memory back that Python and torch hold for nothing."""
+    gc.collect()
+    if device.type == "cuda":
+        with suppress(RuntimeError):  # after a capture that broke the allocator may refuse; what is lost is memory
+            torch.cuda.empty_cache()

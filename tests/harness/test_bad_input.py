@@ -1,0 +1,149 @@
+"""Bad input earns one clear line and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, complaint, write
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+COMMAND_LINES = {
+    "run -a lstmm -t parity": ["unknown architecture 'lstmm'", "did you mean lstm?"],
+    "run -a lstm -t partiy": ["unknown task 'partiy'", "did you mean parity?"],
+    "run -a lstm:widht=8 -t parity": ["lstm has no option 'widht'", "did you mean width?"],
+    "run -a lstm:width=wide -t parity": ["width='wide'", "must be int >= 1"],
+    "run -a lstm:width=0 -t parity": ["width='0'", "must be int >= 1"],
+    "run -a lstm:block=sharde -t parity": ["block='sharde'", "must be native | shared", "did you mean shared?"],
+    "run -a lstm:width -t parity": ["key=value", "'width'"],
+    "run -a lstm:position=rope -t parity": ["lstm:position=rope", "attention"],
+    "run -a lstm -t addition:base=99": ["base=99", "from 2 to 36", "the nearest is 36"],
+    "run -a lstm -t parity --train-lengths 9:3": ["train lengths '9:3'", "reversed", "3:9"],
+    "run -a lstm -t parity --train-lengths ,": ["train lengths ','"],
+    "run -a lstm -t parity --train-lengths 0:3": ["train lengths '0:3'", "start at 1"],
+    "run -a lstm -t parity --test-lengths 90:30": ["test lengths '90:30'", "reversed"],
+    "run -a lstm -t parity --test-lengths :": ["test lengths ':'", "empty"],
+    "run -a lstm -t parity --test-lengths 21:90:0": ["21:90:0", "start at 1"],
+    "run -a lstm -t parity --test-lengths a:b": ["test lengths 'a:b'", "whole numbers"],
+    "run -a lstm -t parity --test-lengths 15:90": ["test length 15", "training lengths 1:20", "21:100"],
+    "run -a lstm -t count:numbers=9 --train-lengths 10:20": ["no length in train lengths 10:20", "1 to 9"],
+    "run -a lstm -t parity --set stpes=5": ["no key 'stpes'", "did you mean steps?"],
+    "run -a lstm -t parity --set steps": ["'steps'", "key=value"],
+    "run -a lstm -t parity --set batch_size=many": ["batch_size='many'", "must be int >= 1"],
+    "run -a lstm -t parity --set schedule=cosin": ["schedule='cosin'", "did you mean cosine?"],
+    "run -a lstm -t parity --set answer=tag": ["cannot"],
+    "run -a lstm -t parity --learning-rate 0": ["learning_rates", "greater than 0"],
+    "run -a lstm -t parity --steps 0": ["--steps", "0"],
+    "run -a lstm -t parity --steps many": ["--steps", "many"],
+    "run -a lstm -t parity --device gpu": ["--device", "gpu", "cuda"],
+    "run -a lstm -t parity --stale never": ["--stale", "never", "rerun"],
+    "run -a lstm -t parity --sed 3": ["--sed", "did you mean --", "seeds"],
+    "run -a lstm -t parity --frobnicate": ["--frobnicate", "lengthwise run --help"],
+    "run nosuchsuite": ["unknown suite 'nosuchsuite'"],
+    "run nosuchfile.toml": ["'nosuchfile.toml' does not exist"],
+    "rnu": ["rnu", "did you mean", "run"],
+    "run -a lstm -t parity --plugin nowhere.py": ["nowhere.py", "does not exist"],
+    "list archs": ["archs", "architectures"],
+    "show lstmm": ["'lstmm'", "did you mean lstm?"],
+    "check lstmm": ["'lstmm'", "did you mean lstm?"],
+    "new architecture lstm": ["'lstm'", "already"],
+    "new architecture My-Mixer": ["'My-Mixer'", "small letters"],
+    "new layer mine": ["layer", "architecture"],
+    "evaluate nowhere --test-lengths 50": ["nowhere", "holds no run"],
+    "evaluate nowhere": ["--test-lengths"],
+    "evaluate nowhere --test-lengths 50 --variant sparse": ["'sparse'", "--task"],
+    "report nowhere": ["nowhere", "holds no run"],
+    "report": ["DIR"],
+}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_a_mistake_earns_one_line(line: str) -> None:
+    said = complaint(*line.split())
+    for part in COMMAND_LINES[line]:
+        assert part in said
+    assert not Path("results").exists()
+
+
+SUITES = {
+    "name = ": ["suite.toml", "line 1"],
+    f"{SUITE}\n[recipe]\nsteps = 4": ["suite.toml", "line 13"],
+    'name = "x"\narchitectures = ["lstm"]': ["tasks"],
+    SUITE.replace("seeds = 1", "seedz = 1"): ["suite.toml", "unknown suite key 'seedz'", "did you mean seeds?"],
+    SUITE.replace("seeds = 1", 'seeds = "some"'): ["suite.toml", "seeds='some'"],
+    SUITE.replace("seeds = 1", "seeds = 0"): ["suite.toml", "seeds=0"],
+    SUITE.replace('["parity"]', "[]"): ["suite.toml", "tasks"],
+    SUITE.replace('["parity"]', "3"): ["suite.toml", "tasks"],
+    SUITE.replace('["parity"]', "[3]"): ["suite.toml", "tasks"],
+    SUITE.replace('["parity"]', '[{task = "parity", stepz = 4}]'): ["'parity'", "'stepz'", "did you mean steps?"],
+    SUITE.replace('["parity"]', '[{task = "parity", steps = "x"}]'): ["recipe of parity", "steps='x'"],
+    SUITE.replace("steps = 3", "stepz = 3"): ["recipe", "'stepz'", "did you mean steps?"],
+    f"{SUITE}\n[model]\nwidht = 4": ["widht", "did you mean width?"],
+    SUITE.replace("seeds = 1", 'match = "300k"'): ["'300k'", "parameters:"],
+    SUITE.replace("seeds = 1", 'plugins = ["gone.py"]'): ["gone.py", "does not exist"],
+    f'{SUITE}\n[[evaluation]]\nname = "v"\ntask = "partiy"\ntest_lengths = "9"': ["'partiy'", "did you mean parity?"],
+    f'{SUITE}\n[[evaluation]]\nname = "v"\ntest_lengths = "9"': ["suite.toml", "task"],
+    f'{SUITE}\n[[evaluation]]\nname = "v"\ntask = "parity"\nof = "majority"\ntest_lengths = "9"': [
+        "no parity",
+        "parity",
+    ],
+    f'{SUITE}\n[[evaluation]]\nname = "v"\ntask = "majority"\ntest_lengths = "9"': ["majority", "no task"],
+}
+
+
+@pytest.mark.parametrize("text", SUITES, ids=range(len(SUITES)))
+def test_a_mistake_in_a_suite_earns_one_line(text: str) -> None:
+    write("suite.toml", text)
+    said = complaint("run", "suite.toml")
+    for part in SUITES[text]:
+        assert part in said
+
+
+PLUGINS = {
+    "import nothing_of_the_kind": ["mine.py", "does not import", "nothing_of_the_kind"],
+    "x = (": ["mine.py", "does not import", "SyntaxError", "line 1"],
+    "1 / 0": ["mine.py", "does not import", "ZeroDivisionError", "line 1"],
+    "x = 1": ["mine.py", "no architecture", "no task"],
+    MIXER.format(body="return x") + MIXER.format(body="return x").replace("Mine", "Other"): ["Mine", "Other", "one"],
+}
+
+
+@pytest.mark.parametrize("text", PLUGINS, ids=range(len(PLUGINS)))
+def test_a_bad_plugin_earns_one_line(text: str) -> None:
+    write("mine.py", text)
+    for command in (["run", "-a", "mine", *PARITY], ["list", "tasks"], ["show", "lstm"]):
+        said = complaint(*command, "--plugin", "mine.py")
+        for part in PLUGINS[text]:
+            assert part in said
+
+
+def test_a_plugin_may_not_take_a_name() -> None:
+    write("lstm.py", MIXER.format(body="return x"))
+    said = complaint("run", *LSTM, *PARITY, "--plugin", "lstm.py")
+    assert "collides" in said
+    assert "rename" in said
+
+
+def test_cuda_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = complaint("run", *LSTM, *PARITY, *SMALL, "--device", "cuda")
+    assert "no CUDA device" in said
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_the_output_must_be_a_folder_of_this_suite(dry: list[str]) -> None:
+    if not dry:
+        Path("file").touch()
+        assert "not writable" in complaint("run", *LSTM, *PARITY, *SMALL, "--output", "file/below")
+    assert call("run", *LSTM, *PARITY, *SMALL, "--output", "run").exit_code == 0
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    write("suite.toml", SUITE)
+    said = complaint("run", "suite.toml", "--output", "run", *dry)
+    assert "'custom'" in said
+    assert "'mine'" in said
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+
+
+def test_what_cannot_be_written_is_said() -> None:
+    Path("file").touch()
+    assert "file/below" in complaint("new", "task", "mine", "--output", "file/below")
+    assert "not writable" in complaint("run", *LSTM, *PARITY, *SMALL, "--output", "file")

@@ -1,0 +1,125 @@
+"""Known results are predicates on the scores of all seeds, checked against the plan before and looked up after."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from harness.config.claims import Expectation, verdict
+from harness.config.suite import make
+from harness.errors import UserError
+from harness.execution.plan import make_plan
+from harness.registry.catalog import Catalog
+
+CATALOG = Catalog()
+SUITE: dict[str, Any] = {
+    "name": "claims",
+    "architectures": ["lstm", "transformer:position=none"],
+    "tasks": [{"task": "parity", "architectures": ["lstm"]}, "majority"],
+    "seeds": 5,
+    "test_lengths": "40,80",
+}
+
+
+def with_known(**expectation: Any) -> dict[str, Any]:
+    known = {"claim": "it does", "source": "somebody", "task": "parity", "expect": [expectation]}
+    return SUITE | {"known": [known]}
+
+
+@pytest.mark.parametrize(
+    ("bound", "scores", "held"),
+    [
+        ({"least": 0.9}, [1.0, 0.9, 0.95], True),
+        ({"least": 0.9}, [1.0, 0.9, 0.89], False),
+        ({"least": 0.9, "seeds": 2}, [1.0, 0.9, 0.1], True),
+        ({"most": 0.6, "seeds": 2}, [0.5, 0.61, 0.7], False),
+        ({"most": 0.0}, [0.0, 0.0, 0.0], True),
+        ({"least": 0.9}, [1.0, 1.0], None),
+        ({"least": 0.9, "seeds": 4}, [1.0, 1.0, 1.0], None),
+    ],
+)
+def test_bounds_count_seeds(bound: dict[str, float], scores: list[float], held: bool | None) -> None:
+    assert Expectation(architecture="lstm", at=40, **bound).holds(scores, [], planned=3) is held
+
+
+@pytest.mark.parametrize(
+    ("scores", "others", "held"),
+    [([0.2, 0.5, 0.9], [0.4, 0.4, 1.0], True), ([0.4] * 3, [0.4] * 3, False), ([1.0] * 3, [0.1], None)],
+)
+def test_above_compares_medians(scores: list[float], others: list[float], held: bool | None) -> None:
+    assert Expectation(architecture="lstm", at=40, above="gru").holds(scores, others, planned=3) is held
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ([True, True], "appears"),
+        ([True, None], "not measured"),
+        ([None, False], "does not appear"),
+    ],
+)
+def test_a_claim_appears_if_all_holds(held: list[bool | None], said: str) -> None:
+    assert verdict(held) == said
+
+
+@pytest.mark.parametrize(
+    ("expectation", "rule"),
+    [
+        ({"architecture": "lstm", "at": 40}, "needs exactly one of least, most, above, got none"),
+        ({"architecture": "lstm", "at": 40, "least": 0.9, "most": 1.0}, "got least and most"),
+        ({"architecture": "lstm", "at": 40, "above": "gru", "seeds": 2}, "leave seeds out"),
+    ],
+)
+def test_a_predicate_has_one_bound(expectation: dict[str, Any], rule: str) -> None:
+    with pytest.raises(UserError, match=rule):
+        make(with_known(**expectation), "suite")
+
+
+@pytest.mark.parametrize(
+    ("expectation", "rule"),
+    [
+        ({"architecture": "lstm", "at": 41, "least": 0.9}, "is not evaluated at 41, but at 1, .*40, 80"),
+        ({"architecture": "transformer:position=none", "at": 40, "most": 0.9}, "on parity is not in this suite"),
+        ({"architecture": "lstm", "at": 40, "above": "gru"}, "gru on parity is not in this suite"),
+    ],
+)
+def test_a_claim_is_about_what_is_measured(expectation: dict[str, Any], rule: str) -> None:
+    with pytest.raises(UserError, match=rule):
+        make_plan(make(with_known(**expectation), "suite"), CATALOG)
+
+
+def test_a_task_can_name_its_architectures() -> None:
+    plan = make_plan(make(with_known(architecture="lstm", at=40, least=0.9), "suite"), CATALOG)
+    assert [(str(a), str(q.task)) for a, q in plan.pairs] == [
+        ("lstm", "parity"),
+        ("lstm", "majority"),
+        ("transformer:position=none", "majority"),
+    ]
+
+
+def test_a_task_names_architectures_of_its_suite() -> None:
+    values = SUITE | {"tasks": [{"task": "parity", "architectures": ["lstn"]}]}
+    with pytest.raises(UserError, match="unknown architecture 'lstn'; did you mean lstm"):
+        make_plan(make(values, "suite"), CATALOG)
+    values = SUITE | {"tasks": [{"task": "parity", "architectures": ["gru"]}]}
+    with pytest.raises(UserError, match="task parity: 'gru' is no architecture of this suite"):
+        make_plan(make(values, "suite"), CATALOG)
+
+
+def test_the_report_says_what_appears(tmp_path: Path) -> None:
+    claims = "\n".join(
+        f'[[known]]\nclaim = "{claim}"\nsource = "here"\ntask = "parity"\n'
+        f'expect = [{{ architecture = "lstm", at = 6, {bound} }}]'
+        for claim, bound in (("a score", "least = 0.0"), ("a wonder", "least = 1.0"))
+    )
+    suite = tmp_path / "claims.toml"
+    suite.write_text(
+        'name = "claims"\narchitectures = ["lstm"]\ntasks = ["parity"]\nseeds = 1\nsamples = 64\ntest_lengths = "6"\n'
+        f'[recipe]\nsteps = 2\ntrain_lengths = "1:3"\n{claims}\n'
+    )
+    assert call("run", suite, "--output", tmp_path / "out", "--workers", 1).exit_code == 0
+    table = (tmp_path / "out" / "tables" / "known.csv").read_text()
+    assert "a score,appears,here" in table
+    assert "a wonder,does not appear,here" in table
+    assert "Known results" in (tmp_path / "out" / "report.html").read_text()

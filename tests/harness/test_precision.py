@@ -1,0 +1,202 @@
+"""How numbers are computed is what was asked for, reaches the products it should, and stands in every record."""
+
+import io
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import call
+from rich.console import Console
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.analysis.load import frames
+from harness.config.cell import Cell, Group
+from harness.config.recipe import Recipe
+from harness.config.suite import make
+from harness.data.presentation import Presentation
+from harness.execution.plan import make_plan
+from harness.execution.run import evaluate, execute
+from harness.models.population import Population, build_seeded
+from harness.models.precision import FLOAT32, Numerics, Precision, PrecisionError, tf32
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model, build_task
+from harness.storage.folder import RunFolder
+from harness.training.trainer import Trainer
+
+CATALOG = Catalog()
+BFLOAT16 = Numerics("bfloat16")
+TASK = Spec("task", "reverse")
+RECIPE = Recipe(steps=3, batch_size=8, train_lengths="6:9", warmup=0)
+FLOAT32_ALONE = {"lru"}
+"""Architectures that may say that they cannot be computed in bfloat16."""
+
+
+def trainer(name: str, count: int, numerics: Numerics) -> Trainer:
+    spec = Spec("architecture", name).with_defaults({"width": 16}, CATALOG)
+    task = build_task(TASK, CATALOG)
+    presentation = Presentation(task, "generate" if build_model(spec, ("a", "b"), CATALOG).causal else "readout")
+    models = [
+        build_seeded(lambda: build_model(spec, presentation.symbols, CATALOG), seed, name) for seed in range(count)
+    ]
+    group = Group(tuple(Cell(spec, TASK, RECIPE, 1e-3, seed) for seed in range(count)))
+    return Trainer(Population(models, "cpu", numerics), group, presentation, lambda step, loss: None)
+
+
+def gradients(made: Trainer) -> tuple[Tensor, Tensor]:
+    """Return losses and gradients of the first batch."""
+    losses = made.population.losses(made.data(0))
+    if not made.population.model.fits_itself():
+        made.population.backward(losses)
+    return losses.detach(), made.population.grads.clone()
+
+
+def refusal(made: Trainer) -> str:
+    """Return why a model cannot be computed, empty if it can."""
+    try:
+        made.population.losses(made.data(0))
+    except PrecisionError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", CATALOG.names("architecture"))
+def test_every_architecture_trains_in_bfloat16_or_says_why_not(name: str, count: int) -> None:
+    made = trainer(name, count, BFLOAT16)
+    with BFLOAT16.settled():
+        if why := refusal(made):
+            assert name in FLOAT32_ALONE
+            assert re.fullmatch(r"cannot be computed in bfloat16 \(.+\); use --precision float32", why)
+            return
+        losses, grads = gradients(made)
+        wanted, exact = gradients(trainer(name, count, FLOAT32))
+        torch.testing.assert_close(losses, wanted, rtol=0.01, atol=0)
+        if not made.population.model.fits_itself():
+            assert float(cosine_similarity(grads, exact).min()) > 0.95
+        made.run()
+    assert made.population.values.dtype == made.losses.dtype == losses.dtype == grads.dtype == torch.float32
+    assert bool(made.population.values.isfinite().all())
+    assert bool(made.optimizer.alive.all())
+
+
+class Products(TorchDispatchMode):
+    """Collects the number formats of matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func._overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm):
+            self.seen.add(out.dtype)
+        return out
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_products_of_forward_and_backward_are_in_it(precision: Precision, count: int) -> None:
+    made = trainer("transformer", count, Numerics(precision))
+    with Products() as forward:
+        losses = made.population.losses(made.data(0))
+    with Products() as backward:
+        made.population.backward(losses)
+    assert forward.seen == backward.seen == {getattr(torch, precision)}
+
+
+def test_an_error_that_is_not_the_formats_stays_as_it_is() -> None:
+    def broken(*inputs: Tensor | None) -> Tensor:
+        raise RuntimeError("broken anyway")
+
+    with pytest.raises(RuntimeError, match="broken anyway") as caught:
+        BFLOAT16.forward(broken, torch.device("cpu"))
+    assert not isinstance(caught.value, PrecisionError)
+
+
+def test_tf32_is_off_whatever_was_set_before() -> None:
+    """Torch's own default is on for cuDNN."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, products.allow_tf32
+    try:
+        cudnn.allow_tf32 = products.allow_tf32 = True
+        with FLOAT32.settled():
+            assert not tf32()
+            cudnn.allow_tf32 = True
+            assert tf32()
+        assert cudnn.allow_tf32
+        assert products.allow_tf32
+    finally:
+        cudnn.allow_tf32, products.allow_tf32 = before
+
+
+@pytest.mark.parametrize("name", CATALOG.names("architecture"))
+def test_determinism_changes_nothing_on_a_cpu_and_forbids_nothing(name: str) -> None:
+    values = []
+    for numerics in (FLOAT32, Numerics(deterministic=True)):
+        made = trainer(name, 2, numerics)
+        with numerics.settled():
+            assert torch.are_deterministic_algorithms_enabled() == numerics.deterministic
+            made.run()
+        values.append(made.population.values.detach().clone())
+    assert torch.equal(*values)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+SUITE = {
+    "name": "small",
+    "architectures": ["lstm:width=8,depth=1"],
+    "tasks": ["parity"],
+    "seeds": 1,
+    "samples": 8,
+    "test_lengths": "6",
+    "recipe": {"steps": 3, "batch_size": 4, "train_lengths": "1:4", "warmup": 0},
+}
+
+
+def run(folder: Path, numerics: Numerics) -> RunFolder:
+    plan = make_plan(make(SUITE, "test"), CATALOG)
+    execute(plan, folder, device="cpu", workers=1, numerics=numerics, console=Console(file=io.StringIO()))
+    return RunFolder(folder)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_records_say_it(precision: Precision, deterministic: bool, tmp_path: Path) -> None:
+    folder = run(tmp_path, Numerics(precision, deterministic))
+    (cell,) = folder.known()
+    record, made = folder.training(cell), folder.run()
+    assert record is not None
+    assert made is not None
+    assert record.provenance.precision == made.provenance.precision == precision
+    assert not record.provenance.tf32
+    assert record.provenance.deterministic == made.provenance.deterministic == deterministic
+    assert {each.precision for each in folder.evaluations(cell)} == {precision}
+    assert frames([tmp_path], CATALOG)[0].dtype.tolist() == [precision]
+
+
+def test_what_was_evaluated_in_another_format_is_told_apart(tmp_path: Path) -> None:
+    run(tmp_path, FLOAT32)
+    quiet = Console(file=io.StringIO())
+    assert evaluate(tmp_path, [("", "", [9])], device="cpu", workers=1, numerics=BFLOAT16, console=quiet) == 0
+    assert frames([tmp_path], CATALOG)[0].dtype.tolist() == ["float32, some lengths evaluated in bfloat16"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_command_line_takes_it() -> None:
+    given = "-a lstm:width=8,depth=1 -t parity --seeds 1 --learning-rate 0.001 --samples 8 --train-lengths 1:4"
+    run = shlex.split(
+        f"run {given} --test-lengths 5 --steps 3 --workers 1 --output made --precision bfloat16 --deterministic"
+    )
+    assert "groups to train" in call(*run, "--dry-run").stdout
+    assert call(*run).exit_code == 0
+    assert frames([Path("made")], CATALOG)[0].dtype.tolist() == ["bfloat16"]
+    assert call("evaluate", "made", "--test-lengths", 7, "--workers", 1).exit_code == 0
+    assert frames([Path("made")], CATALOG)[0].dtype.tolist() == ["bfloat16, some lengths evaluated in float32"]
+    refused = call(*run, "-a", "lru:width=8,depth=1")
+    assert refused.exit_code == 1
+    assert "raised PrecisionError: cannot be computed in bfloat16" in refused.stdout

@@ -1,0 +1,222 @@
+"""Scores are what a real decode earns, in whatever chunks and company; chance is what analysis says."""
+
+from functools import cache, partial
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness.evaluation.scoring
+from architectures.base import SequenceModel
+from harness.config.cell import Cell, Group
+from harness.config.recipe import Recipe
+from harness.data.presentation import Presentation
+from harness.data.rng import Stream
+from harness.evaluation.chance import chance
+from harness.evaluation.scoring import Score, decode, fixed_set, score, set_hash
+from harness.models.population import Population, build_seeded, load
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model, build_task
+from harness.training.trainer import Trainer
+from tasks.base import IGNORE, Task
+from tasks.strings.reverse import Reverse
+
+CATALOG = Catalog()
+CPU = torch.device("cpu")
+ROWS = 64
+MODELS = ("lstm:depth=1", "transformer", "transformer:places=randomized", "bahdanau")
+
+
+class Loops(Reverse):
+    """Repeat the string up to and including its first a: answers of many lengths."""
+
+    def solve(self, source: Tensor) -> Tensor:
+        before = (source != 0).long().cumprod(dim=1)
+        asked = torch.cat((torch.ones_like(before[:, :1]), before[:, :-1]), dim=1).bool()
+        return source.masked_fill(~asked, IGNORE)
+
+
+class OddSoFar(Reverse):
+    """Label every place with the parity of what was seen; nothing is asked at the first."""
+
+    answer = "tag"
+    lengths = range(2, 100)
+
+    def solve(self, source: Tensor) -> Tensor:
+        labels = source.cumsum(1) % 2
+        return torch.cat((torch.full_like(labels[:, :1], IGNORE), labels[:, 1:]), dim=1)
+
+
+class EitherWay(Reverse):
+    """Backwards or forwards: two answers are right."""
+
+    def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        backwards = (prediction == target).all(1, keepdim=True)
+        forwards = (prediction == source).all(1, keepdim=True)
+        return (backwards | forwards).expand_as(target), target != IGNORE
+
+
+def models(name: str, presentation: Presentation, size: int) -> list[SequenceModel]:
+    spec = Spec.parse("architecture", name, CATALOG).with_defaults({"width": 16, "reach": 64}, CATALOG)
+    build = partial(build_model, spec, presentation.symbols, CATALOG)
+    return [build_seeded(build, seed, name).double() for seed in range(size)]
+
+
+@cache
+def half_trained(name: str, task: type[Task]) -> dict[str, Tensor]:
+    """Return the weights of a model in double precision that is sometimes right and sometimes wrong."""
+    presentation = Presentation(task(alphabet=2))  # type: ignore[call-arg]
+    recipe = Recipe(steps=120, batch_size=16, train_lengths="1:4", warmup=5, schedule="constant", validations=1)
+    group = Group((Cell(Spec("architecture", name), Spec("task", "reverse"), recipe, 1e-2, 0),))
+    population = Population(models(name, presentation, 1))
+    torch.manual_seed(0)
+    Trainer(population, group, presentation, lambda step, loss: None).run()
+    return population.weights(0)
+
+
+def trained(name: str, task: type[Task], size: int = 1) -> tuple[Population, Presentation]:
+    """Return a population of a half-trained model and others near it."""
+    presentation = Presentation(task(alphabet=2))  # type: ignore[call-arg]
+    weights, drawn = half_trained(name, task), torch.Generator().manual_seed(0)
+    near = [
+        {key: w + 0.1 * i * torch.randn(w.shape, generator=drawn) for key, w in weights.items()} for i in range(size)
+    ]
+    return load(models(name, presentation, size), near, "cpu"), presentation
+
+
+def questions(presentation: Presentation, length: int, rows: int = ROWS) -> Tensor:
+    return fixed_set(presentation, "test", "evaluate", length, rows, CPU)
+
+
+@torch.no_grad()
+def greedy(population: Population, replica: int, presentation: Presentation, source: Tensor) -> Tensor:
+    """Decode with ``forward`` alone, one token after another, never looking at the answer: long ``[B, T]``."""
+    model, weights = population.model.eval(), population.weights(replica)
+    start = torch.full((len(source), 1), presentation.special("<start>"))
+    answer = start.repeat(1, presentation(source).target.shape[1])
+    for place in range(answer.shape[1]):
+        fed = torch.cat((start, answer[:, :-1]), dim=1)
+        logits = torch.func.functional_call(model, weights, (source, fed))
+        answer[:, place] = logits[:, place].argmax(-1)
+    return answer
+
+
+@pytest.mark.parametrize(("name", "task"), [*((name, Reverse) for name in MODELS), ("lstm:depth=1", Loops)])
+def test_exact_match_is_what_a_greedy_decode_earns(name: str, task: type[Task]) -> None:
+    population, presentation = trained(name, task)
+    earned = []
+    for length in (1, 2, 3, 4, 6):
+        source = questions(presentation, length)
+        target = presentation(source).target
+        right = (greedy(population, 0, presentation, source) == target) | (target == IGNORE)
+        earned.append(int(right.all(1).sum()))
+        assert score(population, presentation, source)[0].exact == earned[-1]
+    assert 0 < sum(earned) < 5 * ROWS
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_decoding_is_greedy(name: str, size: int) -> None:
+    """With a stepping form, and without one; alone, and in a population."""
+    population, presentation = trained(name, Reverse, size)
+    batch = presentation(questions(presentation, 5, 16))
+    population.train(False)
+    with torch.no_grad():
+        decoded = decode(population, batch)
+    for replica in range(size):
+        assert torch.equal(decoded[replica], greedy(population, replica, presentation, batch.source))
+
+
+def test_a_tasks_own_grade_is_given_what_is_really_decoded() -> None:
+    population, _ = trained("lstm:depth=1", Reverse)
+    presentation = Presentation(EitherWay(alphabet=2))
+    source = questions(presentation, 5)
+    letters = greedy(population, 0, presentation, source)
+    ended = letters[:, -1] == presentation.special("<end>")
+    either = (letters[:, :-1] == source.flip(1)).all(1) | (letters[:, :-1] == source).all(1)
+    seen = score(population, presentation, source)[0]
+    assert seen.exact == int((ended & either).sum())
+    assert seen.tokens == ROWS * 6
+    assert seen.right == int((either * 5 + ended).sum())
+
+
+@pytest.mark.parametrize("task", [Loops, EitherWay])
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, task: type[Task]) -> None:
+    population, _ = trained("lstm:depth=1", Loops, 2)
+    presentation = Presentation(task(alphabet=2))  # type: ignore[call-arg]
+    source = questions(presentation, 5)
+    whole = score(population, presentation, source)
+    monkeypatch.setattr(harness.evaluation.scoring, "TOKENS_AT_ONCE", 80)
+    for before, after in zip(whole, score(population, presentation, source), strict=True):
+        assert after.loss == pytest.approx(before.loss, rel=1e-12)
+        assert Score(after.n, after.exact, after.tokens, after.right, before.loss) == before
+
+
+def test_a_population_is_scored_like_its_members() -> None:
+    population, presentation = trained("lstm:depth=1", Reverse, 2)
+    source = questions(presentation, 6)
+    together = score(population, presentation, source)
+    for replica, expected in enumerate(together):
+        member = load(models("lstm:depth=1", presentation, 1), [population.weights(replica)], "cpu")
+        (alone,) = score(member, presentation, source)
+        assert alone == Score(alone.n, expected.exact, expected.tokens, expected.right, pytest.approx(expected.loss))
+    assert together[0] != together[1]
+
+
+def test_scores_count_what_is_asked() -> None:
+    population, presentation = trained("lstm:depth=1", Loops)
+    source = questions(presentation, 5)
+    seen = score(population, presentation, source)[0]
+    assert seen.n == ROWS
+    assert seen.tokens == int((presentation(source).target != IGNORE).sum())
+    assert seen.exact <= seen.n
+    assert seen.right <= seen.tokens
+
+
+def test_labels_are_read_off_the_source() -> None:
+    population, presentation = trained("lstm:depth=1", OddSoFar, 2)
+    source = questions(presentation, 6)
+    seen = score(population, presentation, source)
+    for replica in range(2):
+        logits = torch.func.functional_call(population.model, population.weights(replica), (source, None))
+        right = (logits.argmax(-1) == presentation(source).target)[:, 1:]
+        assert (seen[replica].right, seen[replica].tokens) == (int(right.sum()), 5 * ROWS)
+        assert seen[replica].exact == int(right.all(1).sum())
+
+
+def test_scoring_goes_back_to_training() -> None:
+    population, presentation = trained("lstm:depth=1", Reverse)
+    score(population, presentation, questions(presentation, 3))
+    assert population.model.training
+
+
+def test_fixed_sets_depend_on_task_purpose_and_length_alone() -> None:
+    presentation = Presentation(build_task(Spec("task", "parity"), CATALOG))
+    first = fixed_set(presentation, "parity", "evaluate", 20, 32, CPU)
+    assert torch.equal(fixed_set(presentation, "parity", "evaluate", 20, 8, CPU), first[:8])
+    assert not torch.equal(fixed_set(presentation, "other", "evaluate", 20, 32, CPU), first)
+    assert not torch.equal(fixed_set(presentation, "parity", "validate", 20, 32, CPU), first)
+    drawn = Stream.of([1], "parity", "train", 20, 32, CPU)
+    assert not torch.equal(presentation.task.sample(20, drawn), first)
+    assert set_hash(presentation(first)) == set_hash(presentation(first.clone())) != set_hash(presentation(first[:8]))
+
+
+ANALYTIC = {
+    ("parity", 1): (1 / 2, 1 / 2),
+    ("parity", 20): (1 / 2, 1 / 2),
+    ("majority", 8): (1 / 2, 1 / 2),
+    ("reverse", 1): (1 / 4, (1 / 4 + 1) / 2),  # END is always right
+    ("reverse", 3): (1 / 64, (3 / 4 + 1) / 4),
+    ("count:numbers=8", 8): (1, 1),
+    ("count:numbers=8", 1): (1 / 8, (1 / 8 + 1) / 2),
+    ("addition:base=2", 1): (1 / 2, (3 / 4 + 1 / 2 + 1) / 3),  # 00, 01, 01, 10: the constant 01 END
+}
+
+
+@pytest.mark.parametrize(("task", "length"), ANALYTIC)
+def test_chance_is_what_analysis_says(task: str, length: int) -> None:
+    presentation = Presentation(build_task(Spec.parse("task", task, CATALOG), CATALOG))
+    exact, token = ANALYTIC[task, length]
+    measured = chance(presentation, task, length, 8192)
+    assert measured.exact == pytest.approx(exact, abs=0.03)
+    assert measured.token == pytest.approx(token, abs=0.03)

@@ -1,0 +1,168 @@
+"""What lies on disk survives crashes, and what is damaged is named."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.config.cell import SCHEMA
+from harness.errors import UserError
+from harness.storage.atomic import write_atomically
+from harness.storage.folder import RunFolder, check_schema
+from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
+
+MADE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
+WEIGHTS = {10: {"a": torch.arange(6.0).view(2, 3).T, "b": torch.ones(2)}}
+
+
+def run(name: str = "mine", schema: int = SCHEMA) -> RunRecord:
+    return RunRecord(schema_version=schema, suite={"name": name}, cells=[], provenance=MADE)
+
+
+def training(steps: int = 10) -> TrainingRecord:
+    return TrainingRecord(
+        cell={}, fingerprints={}, symbols=["a"], steps_used=steps, checkpoints=[steps], curve=[], validation_exact=1.0,
+        validation_loss=0.1, distinct=1.0, parameters=1, state_bytes={}, kernels={}, population=1,
+        seconds={"train": 1.0}, tokens_per_second=1.0, provenance=MADE,
+    )  # fmt: skip
+
+
+def evaluation(length: int, exact: int = 0, rows: int = 8, variant: str = "") -> EvaluationRecord:
+    return EvaluationRecord(variant=variant, task="parity", length=length, step=10, rows=rows, exact=exact)
+
+
+def failure(reason: str = "diverged") -> Failure:
+    return Failure(cell={}, reason=reason, provenance=MADE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path / "run")
+    made.open(run())
+    return made
+
+
+def test_what_is_written_comes_back(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    folder.fail("two", failure())
+    assert folder.run() == run()
+    assert folder.training("one") == training()
+    assert folder.failure("two") == failure()
+    assert folder.known() == ["one", "two"]
+    assert all(torch.equal(folder.weights("one", 10)[name], value) for name, value in WEIGHTS[10].items())
+    assert folder.training("two") is folder.failure("one") is folder.training("three") is None
+
+
+def test_a_new_folder_is_empty(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "new")
+    assert folder.run() is None
+    assert folder.known() == []
+
+
+def test_the_record_is_what_says_done(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before the record is in place, a cell counts as not trained, though its weights are there."""
+    folder.finish("one", training(5), {5: WEIGHTS[10]})
+
+    def killed(path: Path, text: str) -> None:
+        path.with_name(f".{path.name}.123").write_text(text[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.storage.folder.write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.finish("one", training(), WEIGHTS)
+    assert folder.training("one") is None
+    assert folder.weights_path("one", 10).is_file()
+    monkeypatch.undo()
+    folder.finish("one", training(), WEIGHTS)
+    assert folder.training("one") == training()
+
+
+def test_a_half_written_file_is_never_under_its_name(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder.path / "kept.json"
+    write_atomically(path, "whole")
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, "half")
+    assert path.read_text() == "whole"
+
+
+def test_finishing_again_replaces_everything(folder: RunFolder) -> None:
+    folder.finish("one", training(5), {5: WEIGHTS[10]})
+    folder.add("one", [evaluation(20)])
+    folder.finish("one", training(), WEIGHTS)
+    assert folder.evaluations("one") == []
+    assert not folder.weights_path("one", 5).exists()
+    folder.fail("one", failure())
+    assert folder.training("one") is None
+    assert not folder.weights_path("one", 10).exists()
+    folder.finish("one", training(), WEIGHTS)
+    assert folder.failure("one") is None
+
+
+def test_evaluations_merge_by_what_they_are_of(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    folder.add("one", [evaluation(20, 1), evaluation(30, 2)])
+    folder.add(
+        "one", [evaluation(20, 7), evaluation(10, 3), evaluation(20, 9, rows=16), evaluation(20, 4, variant="v")]
+    )
+    seen = {(each.variant, each.length, each.rows): each.exact for each in folder.evaluations("one")}
+    assert seen == {("", 10, 8): 3, ("", 20, 8): 7, ("", 20, 16): 9, ("", 30, 8): 2, ("v", 20, 8): 4}
+
+
+def test_two_that_add_at_once_lose_nothing(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda length: RunFolder(folder.path).add("one", [evaluation(length)]), range(40)))
+    assert sorted(each.length for each in folder.evaluations("one")) == list(range(40))
+
+
+DAMAGE = {
+    "cells/one/training.json": lambda folder: folder.training("one"),
+    "cells/one/failure.json": lambda folder: folder.failure("one"),
+    "cells/one/evaluations.json": lambda folder: folder.evaluations("one"),
+    "run.json": lambda folder: folder.run(),
+    "cells/one/weights-10.safetensors": lambda folder: folder.weights("one", 10),
+}
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"surprise": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_named(folder: RunFolder, name: str, text: bytes) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    path = folder.path / name
+    path.write_bytes(text)
+    with pytest.raises(UserError, match="damaged record") as caught:
+        DAMAGE[name](folder)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_adding_to_a_damaged_record_loses_nothing(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    path = folder.cells / "one" / "evaluations.json"
+    path.write_text("{")
+    with pytest.raises(UserError, match="damaged record"):
+        folder.add("one", [evaluation(20)])
+    assert path.read_text() == "{"
+
+
+def test_another_suites_folder_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match="holds records of suite 'mine', not 'other'"):
+        folder.open(run("other"))
+    assert folder.run() == run()
+
+
+def test_another_format_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match=f"record format {SCHEMA + 1}, this is {SCHEMA}"):
+        check_schema(run(schema=SCHEMA + 1), folder.path)
+
+
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="not writable"):
+        RunFolder(tmp_path / "taken").open(run())

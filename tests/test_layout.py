@@ -1,0 +1,39 @@
+"""The packages of the harness in the order of a run; each imports only from itself and from those before it."""
+
+import ast
+from pathlib import Path
+
+HARNESS = Path(__file__).resolve().parent.parent / "harness"
+STAGES = [
+    "registry",
+    "config",
+    "data",
+    "models",
+    "evaluation",
+    "training",
+    "storage",
+    "execution",
+    "analysis",
+    "report",
+    "check",
+    "bench",
+    "cli",
+]
+
+
+def imported(file: Path) -> set[str]:
+    """Names of the harness packages that a file imports, at its top or inside a function."""
+    nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {node.module.split(".")[1] for node in nodes if node.module and node.module.startswith("harness.")}
+
+
+def test_packages_import_only_earlier_ones() -> None:
+    for place, package in enumerate(STAGES):
+        for file in (HARNESS / package).rglob("*.py"):
+            later = imported(file) - {"errors", *STAGES[: place + 1]}
+            assert not later, f"{file.relative_to(HARNESS)} imports {', '.join(sorted(later))}, which come later"
+
+
+def test_the_stages_are_all_packages() -> None:
+    assert {path.parent.name for path in HARNESS.glob("*/__init__.py")} == set(STAGES)
+    assert len(list(HARNESS.glob("*.py"))) <= 5
