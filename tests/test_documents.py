@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from harness.check import run_checks
 from harness.cli import app
 from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 
 HOME = Path(__file__).resolve().parent.parent
 MARK = "executed by tests/test_documents.py -->\n```python\n"
@@ -44,7 +45,8 @@ def test_example_is_short(text: str) -> None:
 @pytest.mark.parametrize("name", ["ema", "first"])
 def test_example_passes_its_contract(plugins: Path, name: str) -> None:
     catalog = Catalog((plugins / f"{name}.py",))
-    results = list(run_checks(catalog.of_plugin(plugins / f"{name}.py"), catalog))
+    entry = catalog.of_plugin(plugins / f"{name}.py")
+    results = list(run_checks(Spec(entry.kind, entry.name, catalog=catalog)))
     assert results
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok and not result.skipped]
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from harness.analysis.statistics import choose_learning_rate
 from harness.config.cell import cell_of
-from harness.data.presentation import Presentation, Presented
+from harness.data.presentation import Batch, Presentation
 from harness.evaluation.scoring import fixed_set
 from harness.models.population import load
 from harness.registry.catalog import Catalog
-from harness.registry.options import build_model, build_task
+from harness.registry.options import build_model
 from harness.storage.folder import RunFolder
 from tasks.base import decode
 
@@ -29,7 +29,7 @@ def inspections(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -> l
     """Return the maps of all models that can be inspected: architecture, task, name, weights, rows, columns."""
     found = []
     for _, row in representatives(cells).iterrows():
-        folder = next(f for f in map(RunFolder, folders) if f.training(row["cell"]) is not None)
+        folder = next(f for f in map(RunFolder, folders) if f.cell(row["cell"]).training is not None)
         try:
             seen = _look(folder, row["cell"], catalog)
         except Exception:  # its code has changed or is gone; what was recorded is reported all the same
@@ -55,14 +55,14 @@ def representatives(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, Tensor, Presented, tuple[str, ...]]]:
-    record = folder.training(cell_id)
+def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, Tensor, Batch, tuple[str, ...]]]:
+    record = folder.cell(cell_id).training
     assert record is not None
     cell = cell_of(record.cell, catalog)
-    presentation = Presentation(build_task(cell.task, catalog), cell.recipe.answer, cell.recipe.think)
-    model = build_model(cell.architecture, presentation.symbols, catalog)
+    presentation = Presentation.of(cell.task, cell.recipe)
+    model = build_model(cell.architecture, presentation.symbols)
     model = load([model], [folder.weights(cell_id, record.checkpoints[-1])], "cpu").model.eval()
-    length = min(cell.recipe.span[1], LONGEST)
+    length = min(cell.recipe.train_lengths.high, LONGEST)
     batch = presentation(fixed_set(presentation, str(cell.task), "inspect", length, 1, torch.device("cpu")))
     with torch.no_grad():
         seen = model.inspect(batch.source, batch.prefix)
@@ -78,7 +78,7 @@ def _sharpest(name: str, weights: Tensor) -> tuple[str, Tensor]:
     return f"{name}, sharpest head ({head + 1} of {len(weights)})", weights[head]
 
 
-def _map(weights: Tensor, batch: Presented, symbols: tuple[str, ...]) -> dict[str, Any]:
+def _map(weights: Tensor, batch: Batch, symbols: tuple[str, ...]) -> dict[str, Any]:
     """Label the rows and columns of a map by their tokens."""
     source = list(decode(symbols, batch.source[0]))
     prefix = [] if batch.prefix is None else list(decode(symbols, batch.prefix[0]))

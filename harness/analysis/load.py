@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.schema import CELLS, SCORES
-from harness.config.claims import Known, canonical
-from harness.config.lengths import parse_span
+from harness.config.claims import Claim, canonical
+from harness.config.lengths import Span
 from harness.errors import UserError
-from harness.registry.catalog import Catalog
-from harness.registry.fingerprint import fingerprint_of
+from harness.registry.catalog import ROOMS, Catalog
+from harness.registry.fingerprint import fingerprints_of
 from harness.registry.options import Spec, build_task
-from harness.storage.folder import RunFolder, check_schema
+from harness.storage.folder import CellRecords, RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 
@@ -26,11 +26,12 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     runs = [(RunFolder(path), _run_of(path)) for path in folders]
     cells, scores = [], []
     for folder, run in runs:
-        for cell in sorted({*folder.known(), *run.cells}, key=_planned_order(run)):
-            row, record = _cell_row(folder, run, cell, catalog)
+        for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
+            records = folder.cell(cell)
+            row = _cell_row(records, run, cell, catalog)
             if row is not None:
                 cells.append(row)
-                scores += list(_score_rows(row, record, folder.evaluations(cell)))
+                scores += list(_score_rows(row, records))
     _tell_recipes_apart(cells)
     frame = pd.DataFrame(cells, columns=list(CELLS))
     return frame, pd.DataFrame(scores, columns=list(SCORES)), _meta([run for _, run in runs], frame, catalog)
@@ -49,20 +50,17 @@ def _planned_order(run: RunRecord) -> Any:
     return lambda cell: (place.get(cell, len(place)), cell)
 
 
-def _cell_row(
-    folder: RunFolder, run: RunRecord, cell: str, catalog: Catalog
-) -> tuple[dict[str, Any] | None, TrainingRecord | None]:
-    record, failure = folder.training(cell), folder.failure(cell)
-    if record is not None:
-        return _identity(run, cell, record, catalog) | _trained(record, folder.evaluations(cell)), record
-    if failure is not None:
-        return _identity(run, cell, failure, catalog) | _failed(failure), None
-    return None, None
+def _cell_row(records: CellRecords, run: RunRecord, cell: str, catalog: Catalog) -> dict[str, Any] | None:
+    if records.training is not None:
+        return _identity(run, cell, records.training, catalog) | _trained(records.training, records.evaluations)
+    if records.failure is not None:
+        return _identity(run, cell, records.failure, catalog) | _failed(records.failure)
+    return None
 
 
 def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, catalog: Catalog) -> dict[str, Any]:
     values = record.cell
-    low, high = parse_span(values["recipe"]["train_lengths"], "train lengths")
+    trained = Span.parse(values["recipe"]["train_lengths"], "train lengths")
     name = values["architecture"]["name"]
     entry = catalog.entries["architecture"].get(name)
     return {
@@ -75,8 +73,8 @@ def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, catal
         "seed": values["seed"],
         "learning_rate": values["learning_rate"],
         "steps": values["recipe"]["steps"],
-        "train_low": low,
-        "train_high": high,
+        "train_low": trained.low,
+        "train_high": trained.high,
         "stale": _stale(record, catalog),
         "device": record.provenance.device,
         "dtype": _number_format(record.provenance),
@@ -119,13 +117,13 @@ def _failed(failure: Failure) -> dict[str, Any]:
     return {"status": "failed", "reason": failure.reason, "steps_used": failure.steps_used, "curve": failure.curve}
 
 
-def _score_rows(
-    row: dict[str, Any], record: TrainingRecord | None, evaluations: list[EvaluationRecord]
-) -> Iterator[dict[str, Any]]:
-    """Where a length was evaluated with several numbers of rows, the largest counts."""
-    best = {(e.variant, e.length, e.step): e for e in sorted(evaluations, key=lambda e: e.rows)}
-    for each in best.values():
-        assert record is not None
+def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str, Any]]:
+    """Yield a row for each length; of several evaluations of one length the one with the most rows counts."""
+    record = records.training
+    if record is None:
+        return
+    largest = {(e.variant, e.length, e.step): e for e in sorted(records.evaluations, key=lambda e: e.rows)}
+    for each in largest.values():
         ok = each.status == "ok"
         yield {
             "cell": row["cell"],
@@ -155,13 +153,12 @@ def _label(spec: dict[str, Any], given_to_all: dict[str, Any]) -> str:
 
 def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
     """Whether the code of today differs from the record's; unknown entries count as not stale."""
-    for kind in ("architecture", "task"):
-        name, options = record.cell[kind]["name"], record.cell[kind]["options"]
-        if name not in catalog.entries[kind]:
-            continue
-        if record.fingerprints.get(kind) != fingerprint_of(kind, name, options, catalog):
-            return True
-    return False
+    specs = [
+        Spec(kind, record.cell[kind]["name"], tuple(sorted(record.cell[kind]["options"].items())), catalog=catalog)
+        for kind in ROOMS
+        if record.cell[kind]["name"] in catalog.entries[kind]
+    ]
+    return any(record.fingerprints.get(kind) != value for kind, value in fingerprints_of(specs).items())
 
 
 def _tell_recipes_apart(rows: list[dict[str, Any]]) -> None:
@@ -211,7 +208,7 @@ def _known(run: RunRecord, catalog: Catalog) -> Iterator[dict[str, Any]]:
 
     for each in run.suite.get("known", []):
         with suppress(UserError):
-            yield canonical(Known(**each), labelled, catalog).model_dump()
+            yield canonical(Claim(**each), labelled, catalog).model_dump()
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:
@@ -219,7 +216,7 @@ def _program_length(label: str, catalog: Catalog) -> int | None:
     from tasks.rasp._machine import length
 
     try:
-        program = build_task(Spec.parse("task", label.partition(" [")[0], catalog), catalog).program
+        program = build_task(Spec.parse("task", label.partition(" [")[0], catalog)).program
     except UserError:
         return None
     return None if program is None else length(program)

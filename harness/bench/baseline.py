@@ -3,16 +3,16 @@
 import torch
 import torch.nn.functional as F
 
-from harness.bench.workload import Subject
+from harness.bench.workload import Workload
 from tasks.base import IGNORE
 
 
 class PlainLoop:
     """A hand-written training loop for a subject."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Workload) -> None:
         self.model = subject.build().to(subject.device)
-        self.data, self.recipe = subject.data(), subject.cell.recipe
+        self.data, self.recipe = subject.batches(), subject.cell.recipe
         self.optimizer = torch.optim.AdamW(self.model.parameters(), subject.cell.learning_rate, weight_decay=0.0)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.recipe.factor)
         self.done = 0

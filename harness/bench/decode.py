@@ -13,7 +13,7 @@ from torch import Tensor
 
 from architectures.base import SequenceModel, State, state_bytes
 from harness.bench.timing import synchronize
-from harness.bench.workload import make_subject
+from harness.bench.workload import make_workload
 from harness.registry.catalog import Catalog
 
 LENGTHS = (64, 256, 1024, 4096)
@@ -33,7 +33,7 @@ class Decode:
 def decode_costs(spec: str, catalog: Catalog, *, device: str = "cpu", lengths: Sequence[int] = LENGTHS) -> list[Decode]:
     """Decode after a source of each length within the model's reach; empty where it cannot step."""
     torch.set_num_threads(1)
-    model = make_subject(spec, catalog, device).build().to(device).eval()
+    model = make_workload(spec, catalog, device).build().to(device).eval()
     within = [length for length in lengths if model.reach is None or length + TIMED <= model.reach]
     return [_decoded(model, length, device) for length in within] if model.steps else []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from harness.bench.isolated import Spent, in_fresh_process, spend
-from harness.bench.workload import TASK, make_subject
+from harness.bench.workload import TASK, make_workload
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
 from harness.registry.catalog import Catalog
@@ -28,7 +28,7 @@ def long_costs(
     spec: str, plugins: Sequence[Path] = (), *, device: str = "cpu", lengths: Sequence[int] = LENGTHS
 ) -> list[Long]:
     """Measure the lengths within a model's reach, each in a fresh process."""
-    subject = make_subject(spec, Catalog(tuple(plugins)), device)
+    subject = make_workload(spec, Catalog(tuple(plugins)), device)
     reach = subject.build().reach
     within = [length for length in lengths if reach is None or subject.presentation.stream_length(length) <= reach]
     return [Long(each, in_fresh_process(score_one_row, spec, tuple(plugins), device, each)) for each in within]
@@ -37,7 +37,7 @@ def long_costs(
 def score_one_row(spec: str, plugins: tuple[Path, ...], device: str, length: int) -> Spent:
     """Score a freshly built model on one row, as an evaluation does; a short row comes first and is not counted."""
     torch.set_num_threads(1)
-    subject = make_subject(spec, Catalog(plugins), device)
+    subject = make_workload(spec, Catalog(plugins), device)
     population = Population([subject.build()], device)
     short, long = (
         fixed_set(subject.presentation, TASK, "evaluate", each, 1, torch.device(device)) for each in (WARM_UP, length)

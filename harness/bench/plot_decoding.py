@@ -34,7 +34,8 @@ def draw_decoding(costs: Costs, file: Path) -> Path:
         Panel("Time of a token", partial(draw, costs=known, value="seconds", words=_milliseconds), size=size),
     )
     gallery = Gallery(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
-    return save(gallery, {}, file.parent)[1]
+    save(gallery, {}, file.with_suffix(".svg"), file)
+    return file
 
 
 def draw(ax: Axes, costs: Costs, value: str, words: Callable[[float], str]) -> None:

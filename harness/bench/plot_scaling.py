@@ -43,7 +43,8 @@ def draw_growth(points: Sequence[Point], file: Path) -> Path:
         for field, title in [(OF_CELLS if axis == "cells" else OF_A_STEP)[row]]
     )
     gallery = Gallery(file.stem, "Growth", "", panels, legend=tuple(styles))
-    return save(gallery, styles, file.parent)[1]
+    save(gallery, styles, file.with_suffix(".svg"), file)
+    return file
 
 
 def panel(field: str, title: str, axis: str, points: Sequence[Point], styles: dict[str, Look]) -> Panel:

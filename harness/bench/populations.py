@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from harness.bench.baseline import PlainLoop
-from harness.bench.roofline import Rates, work_of
+from harness.bench.roofline import PeakRates, work_of
 from harness.bench.timing import ratio
-from harness.bench.workload import Subject, make_subject
+from harness.bench.workload import Workload, make_workload
 from harness.registry.catalog import Catalog
-from harness.training.memory import release
+from harness.training.memory import release_memory
 from harness.training.trainer import Trainer
 
 SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 8, 32, 128)}
@@ -36,16 +36,16 @@ class Crowd:
     beyond_floor: float
 
 
-def crowds(
-    spec: str, catalog: Catalog, rates: Rates, *, steps: int, device: str, sizes: Sequence[int] = ()
+def population_speed(
+    spec: str, catalog: Catalog, rates: PeakRates, *, steps: int, device: str, sizes: Sequence[int] = ()
 ) -> Iterator[Crowd]:
     """Measure populations of growing size until memory runs out."""
     torch.set_num_threads(1)
-    subject = make_subject(spec, catalog, device)
-    plain, floor = PlainLoop(subject), work_of(make_subject(spec, catalog, "cpu")).seconds(rates)
+    subject = make_workload(spec, catalog, device)
+    plain, floor = PlainLoop(subject), work_of(make_workload(spec, catalog, "cpu")).seconds(rates)
     alone = subject.trainer() if device.startswith("cuda") else None
     for size in sizes or SIZES[torch.device(device).type]:
-        release(torch.device(device))
+        release_memory(torch.device(device))
         try:
             gain, seconds, beside = _against(plain, alone, subject, size, steps)
         except torch.OutOfMemoryError:
@@ -54,7 +54,7 @@ def crowds(
 
 
 def _against(
-    plain: PlainLoop, alone: Trainer | None, subject: Subject, size: int, steps: int
+    plain: PlainLoop, alone: Trainer | None, subject: Workload, size: int, steps: int
 ) -> tuple[float, float, float | None]:
     """Return the gain over a plain loop, the seconds of a step, and the gain over a replayed model alone."""
     crowd = subject.trainer(size)

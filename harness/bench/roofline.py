@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.bench.timing import block
-from harness.bench.workload import Subject
+from harness.bench.workload import Workload
 from harness.models.cost import Count
-from harness.models.precision import LAUNCHED
+from harness.models.precision import NO_CAPTURE
 
 SIDE = {"cpu": 1024, "cuda": 8192}
 """Rows and columns of the matrices that are multiplied; copied are as many numbers."""
@@ -27,7 +27,7 @@ PASSES = 9
 
 
 @dataclass(frozen=True)
-class Rates:
+class PeakRates:
     """What a device does a second at best, measured: operations of a float32 product, and bytes read or written."""
 
     operations: float
@@ -45,26 +45,26 @@ class Work:
     operations: float
     bytes: float
 
-    def seconds(self, rates: Rates) -> float:
+    def seconds(self, rates: PeakRates) -> float:
         """Return the least time a device needs for it."""
         return max(self.operations / rates.operations, self.bytes / rates.bytes)
 
 
-def work_of(subject: Subject) -> Work:
+def work_of(subject: Workload) -> Work:
     """Count a step of two models trained at once and halve it: on a CPU their form hides nothing in fused operators."""
-    trainer = subject.trainer(2, numerics=LAUNCHED)
+    trainer = subject.trainer(2, numerics=NO_CAPTURE)
     trainer.step()
-    with Count() as count, Held() as held:
+    with Count() as count, PeakMemory() as held:
         trainer.step()
     return Work(count.total / 2, held.most + PASSES / 2 * trainer.population.values.nbytes)
 
 
-def rates_of(device: str) -> Rates:
+def peak_rates(device: str) -> PeakRates:
     """Measure a large product and a large copy in float32."""
     side = SIDE[torch.device(device).type]
     a, b = (torch.randn(side, side, device=device) for _ in range(2))
     product, copy = (_seconds(call, device) for call in (lambda: a @ b, lambda: a.copy_(b)))
-    return Rates(2 * side**3 / product, 2 * a.nbytes / copy)
+    return PeakRates(2 * side**3 / product, 2 * a.nbytes / copy)
 
 
 def _seconds(call: Callable[[], object], device: str) -> float:
@@ -72,7 +72,7 @@ def _seconds(call: Callable[[], object], device: str) -> float:
     return min(block(call, 1, device) for _ in range(TIMES))
 
 
-class Held(TorchDispatchMode):
+class PeakMemory(TorchDispatchMode):
     """Follows the bytes of all tensors that are made while it is on; ``most`` were there at once."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from harness.bench.isolated import Spent, in_fresh_process, spend
-from harness.bench.workload import LENGTH, make_subject
+from harness.bench.workload import LENGTH, make_workload
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.training.cuda_graphs import WARM_UP
@@ -73,8 +73,8 @@ def take_steps(spec: str, plugins: tuple[Path, ...], device: str, steps: int, ax
     torch.set_num_threads(1)
     catalog = Catalog(plugins)
     if axis == "width":
-        spec = str(widened(spec, value, catalog))
-    subject = make_subject(spec, catalog, device, length=value if axis == "length" else LENGTH)
+        spec = str(widened(Spec.parse("architecture", spec, catalog), value))
+    subject = make_workload(spec, catalog, device, length=value if axis == "length" else LENGTH)
 
     def prepare() -> Callable[[], object]:
         trainer = subject.trainer(value if axis == "population" else 1)
@@ -85,7 +85,6 @@ def take_steps(spec: str, plugins: tuple[Path, ...], device: str, steps: int, ax
     return spend(prepare, device, steps)
 
 
-def widened(spec: str, width: int, catalog: Catalog) -> Spec:
+def widened(spec: Spec, width: int) -> Spec:
     """Return an architecture with another width."""
-    parsed = Spec.parse("architecture", spec, catalog)
-    return Spec.of("architecture", parsed.name, {**dict(parsed.options), "width": width}, catalog)
+    return spec.with_options({"width": width})

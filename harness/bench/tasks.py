@@ -28,7 +28,7 @@ class TaskSpeed:
 def task_speed(spec: str, catalog: Catalog) -> TaskSpeed:
     """Measure a task at length 100 (or the nearest it has), 256 rows: the median over a few blocks."""
     torch.set_num_threads(1)
-    task = build_task(Spec.parse("task", spec, catalog), catalog)
+    task = build_task(Spec.parse("task", spec, catalog))
     length = min(task.lengths[: LENGTH + 1], key=lambda each: abs(each - LENGTH))
 
     def make() -> tuple[Tensor, Tensor]:

@@ -9,19 +9,16 @@ from statistics import median
 
 import torch
 
-from architectures.base import SequenceModel
 from harness.bench.timing import block, synchronize
-from harness.bench.workload import Subject
+from harness.bench.workload import Workload
 from harness.config.cell import Cell
+from harness.config.lengths import Span
 from harness.data.batches import train_lengths
 from harness.data.presentation import Presentation
-from harness.execution.plan import Question
-from harness.models.population import build_seeded
+from harness.execution.plan import Pair
 from harness.models.precision import FLOAT32, Numerics
-from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model, build_task
 from harness.training.cuda_graphs import WARM_UP
-from harness.training.memory import out_of_memory, release
+from harness.training.memory import is_out_of_memory, release_memory
 
 STEPS = 3
 UNTIMED = {"cpu": 1, "cuda": WARM_UP}
@@ -40,36 +37,31 @@ class Pace:
         return ceil(cells / self.models) * steps * self.seconds
 
 
-def pace_of(
-    spec: Spec, question: Question, catalog: Catalog, device: str, numerics: Numerics = FLOAT32, models: int = 1
-) -> Pace:
-    """Measure a step of so many models at once; halve them until they fit, or take one where no two go at once."""
+def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int = 1) -> Pace:
+    """Measure a step of ``models`` models at once.
+
+    Where memory runs out, half as many are tried; where torch cannot batch the models, one is measured.
+    """
     try:
-        return Pace(seconds_per_step(spec, question, catalog, device, numerics, models), models)
+        return Pace(seconds_per_step(pair, device, numerics, models), models)
     except Exception as error:
         if models == 1:
             raise
-        fewer = models // 2 if out_of_memory(error) else 1
-    release(torch.device(device))
-    return pace_of(spec, question, catalog, device, numerics, fewer)
+        fewer = models // 2 if is_out_of_memory(error) else 1
+    release_memory(torch.device(device))
+    return pace_of(pair, device, numerics, fewer)
 
 
-def seconds_per_step(
-    spec: Spec, question: Question, catalog: Catalog, device: str, numerics: Numerics, models: int
-) -> float:
-    """Return the median seconds of a step."""
-    task, recipe = build_task(question.task, catalog), question.recipe
-    presentation = Presentation(task, recipe.answer, recipe.think)
-    known = train_lengths(task, recipe)
-    typical = min(known, key=lambda length: abs(length - sum(known) / len(known)))
+def seconds_per_step(pair: Pair, device: str, numerics: Numerics, models: int) -> float:
+    """Return the median seconds of a step at the training length nearest to the mean of all."""
+    task, recipe = pair.task.task, pair.task.recipe
+    presentation = Presentation.of(task, recipe)
+    lengths = train_lengths(presentation.task, recipe)
+    typical = min(lengths, key=lambda length: abs(length - sum(lengths) / len(lengths)))
     untimed = UNTIMED[torch.device(device).type]
-    short = recipe.model_copy(update={"steps": untimed + STEPS, "train_lengths": f"{typical}:{typical}"})
-
-    def build() -> SequenceModel:
-        return build_seeded(lambda: build_model(spec, presentation.symbols, catalog), 0, str(spec))
-
-    cell = Cell(spec, question.task, short, 1e-3, 0)
-    trainer = Subject(cell, presentation, build, device).trainer(models, numerics)
+    short = recipe.model_copy(update={"steps": untimed + STEPS, "train_lengths": Span(typical, typical)})
+    cell = Cell(pair.architecture, task, short, 1e-3, 0)
+    trainer = Workload(cell, presentation, device).trainer(models, numerics)
     for _ in range(untimed):
         trainer.step()
     synchronize(device)

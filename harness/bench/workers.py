@@ -14,7 +14,7 @@ import torch
 
 from harness.bench.baseline import PlainLoop
 from harness.bench.timing import BLOCKS, block
-from harness.bench.workload import make_subject
+from harness.bench.workload import make_workload
 from harness.execution.job import Event
 from harness.registry.catalog import Catalog
 
@@ -36,7 +36,7 @@ def two_workers(architecture: str, steps: int, processes: int = 2) -> float:
 
 def _alternate(architecture: str, steps: int, barrier: Barrier, results: Any, events: Any) -> None:
     torch.set_num_threads(1)
-    subject = make_subject(architecture, Catalog(), "cpu")
+    subject = make_workload(architecture, Catalog(), "cpu")
     plain, trainer = PlainLoop(subject), subject.trainer()
     trainer.listen = lambda done, loss: events.put(Event(0, "progress", done / steps, f"loss {loss:.3f}"))
     each = max(1, steps // BLOCKS)

@@ -1,7 +1,7 @@
 """The contract of architectures and tasks as checks that anyone can run: ``lengthwise check NAME``, and the tests.
 
 A check is a function of a subject (:mod:`harness.check.fixtures`). It returns, or raises
-:class:`~harness.check.result.Broken` with plain words, or :class:`~harness.check.result.Skip`. Two tables name all
+:class:`~harness.check.result.CheckFailed` with plain words, or :class:`~harness.check.result.Skip`. Two tables name all
 of them; whoever adds a check adds a line.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from harness.check import declarations, devices, equivalence, graph_replay, learning, model_invariants, task_invariants
 from harness.check.fixtures import ModelSubject, TaskSubject, variants
-from harness.check.result import Broken, Check, Result, Skip, run_check
-from harness.registry.catalog import Catalog, Entry
-from harness.registry.options import Value
+from harness.check.result import Check, CheckFailed, Result, Skip, run_check
+from harness.registry.catalog import Entry
+from harness.registry.options import Spec
 
 __all__ = [
     "ARCHITECTURE_CHECKS",
     "TASK_CHECKS",
-    "Broken",
+    "CheckFailed",
     "ModelSubject",
     "Result",
     "Skip",
@@ -77,18 +77,17 @@ def checks_of(entry: Entry) -> dict[str, Check]:
     return ARCHITECTURE_CHECKS if entry.kind == "architecture" else TASK_CHECKS
 
 
-def subject_of(entry: Entry, catalog: Catalog, **options: Value) -> ModelSubject | TaskSubject:
-    """Return what the checks of an entry look at; ``options`` are those that differ from their defaults."""
-    make = ModelSubject if entry.kind == "architecture" else TaskSubject
-    return make(entry, catalog, options)
+def subject_of(spec: Spec) -> ModelSubject | TaskSubject:
+    """Return what the checks of a spec look at."""
+    return ModelSubject(spec) if spec.kind == "architecture" else TaskSubject(spec)
 
 
-def run_checks(entry: Entry, catalog: Catalog) -> Iterator[Result]:
-    """Make every check of an entry, in the order of the table.
+def run_checks(spec: Spec) -> Iterator[Result]:
+    """Make every check of a spec, in the order of the table.
 
     Raises :class:`~harness.errors.UserError` where the file of the entry does not import or defines nothing.
     """
-    subject = subject_of(entry, catalog)
-    _ = entry.cls
-    for name, check in checks_of(entry).items():
+    subject = subject_of(spec)
+    spec.entry.load()
+    for name, check in checks_of(spec.entry).items():
         yield run_check(name, check, subject)

@@ -7,7 +7,7 @@ import torch
 from harness.check.fixtures import SYMBOLS, ModelSubject, docstring_of, tokens
 from harness.check.result import Skip, expect, expect_equal
 from harness.models.cost import measured_state, parameters
-from harness.registry.options import Spec, build_model
+from harness.registry.options import build_model
 
 
 def is_documented(subject: ModelSubject) -> None:
@@ -19,10 +19,10 @@ def is_documented(subject: ModelSubject) -> None:
 
 def builds(subject: ModelSubject) -> None:
     """A model with default options can be built, and its size known without allocating it."""
-    spec = Spec.of("architecture", subject.entry.name, subject.options, subject.catalog)
+    spec = subject.asked
     with torch.device("meta"):
-        size = parameters(build_model(spec, SYMBOLS, subject.catalog))
-        planned = parameters(build_model(subject.spec, SYMBOLS, subject.catalog))
+        size = parameters(build_model(spec, SYMBOLS))
+        planned = parameters(build_model(subject.spec, SYMBOLS))
     expect(size > 0, "the model has no parameters")
     real = parameters(subject.build())
     expect(real == planned, f"{real} parameters, but {planned} when built on torch's meta device, as plans do")

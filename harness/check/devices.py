@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.check.fixtures import ModelSubject, TaskSubject
-from harness.check.result import Broken, blame, expect
-from harness.data.presentation import Presentation, Presented
+from harness.check.result import CheckFailed, error_location, expect
+from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Stream, roots
-from harness.training.cuda_graphs import WAITS
+from harness.training.cuda_graphs import SYNC_ERROR
 
 META = torch.device("meta")
 
@@ -41,7 +41,7 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if waits(operation, args):
-            raise RuntimeError(f"called a {WAITS}: {operation}")
+            raise RuntimeError(f"called a {SYNC_ERROR}: {operation}")
         return operation(*args, **(kwargs or {}))
 
 
@@ -69,9 +69,9 @@ def stays_on_its_device(subject: ModelSubject) -> None:
         with NothingFromCPU():
             logits = functional_call(model, moved, tuple(tokens))
     except Exception as error:
-        raise Broken(
-            f"with tokens on another device than the CPU it raises: {blame(error, subject.entry.path)}; give device= "
-            "to what makes tensors, keep tables in buffers, and branch on no value"
+        raise CheckFailed(
+            f"with tokens on another device than the CPU it raises: {error_location(error, subject.entry.path)}; "
+            "give device= to what makes tensors, keep tables in buffers, and branch on no value"
         ) from error
     expect(logits.device == META, f"the logits must lie where the tokens do, not on the {logits.device.type}")
 
@@ -82,7 +82,7 @@ def makes_data_there(subject: TaskSubject) -> str | None:
         return "waits for a GPU, which has to tell it a value"
     there, keys = Presentation(subject.task).on(META), roots((0,), str(subject.spec), "check", META)
 
-    def make() -> Presented:
+    def make() -> Batch:
         made = there(there.task.sample(subject.middle, Stream.under(keys, 0, 8)))
         there.grade(made.source, made.target, made.target)
         return made
@@ -92,9 +92,9 @@ def makes_data_there(subject: TaskSubject) -> str | None:
         with NothingFromCPU():
             made = make()
     except Exception as error:
-        raise Broken(
-            f"on another device than the CPU it raises: {blame(error, subject.entry.path)}; give device=source.device "
-            "to what makes tensors, and keep tables as attributes"
+        raise CheckFailed(
+            f"on another device than the CPU it raises: {error_location(error, subject.entry.path)}; "
+            "give device=source.device to what makes tensors, and keep tables as attributes"
         ) from error
     expect(made.target.device == META, f"answers must lie where questions do, not on the {made.target.device.type}")
     return None
@@ -107,7 +107,7 @@ def _waits(subject: TaskSubject) -> bool:
         with Watch():
             subject.task.solve(subject.task.sample(subject.middle, stream))
     except RuntimeError as error:
-        if WAITS in str(error):
+        if SYNC_ERROR in str(error):
             return True
         raise
     return False

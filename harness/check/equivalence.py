@@ -6,11 +6,13 @@ All in double precision; see :data:`harness.check.result.TOLERANCE`.
 import torch
 from torch import Tensor
 
-from harness.check.fixtures import ModelSubject, rouse, tokens
+from harness.check.fixtures import ModelSubject, perturb_parameters, tokens
 from harness.check.model_invariants import CHUNKED, ROWS
-from harness.check.result import Broken, Skip, blame, expect, expect_equal
+from harness.check.result import CheckFailed, Skip, error_location, expect, expect_equal
 from harness.config.cell import Cell, Group
+from harness.config.lengths import Span
 from harness.config.recipe import Recipe
+from harness.data.batches import Batches
 from harness.data.presentation import Presentation
 from harness.errors import UserError
 from harness.models.population import Population
@@ -21,7 +23,7 @@ from tasks.strings.reverse import Reverse
 LENGTHS = ((1, 1), (5, 2), (CHUNKED, 3))
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
-RECIPE = Recipe(steps=12, batch_size=4, train_lengths="1:6", warmup=2, weight_decay=0.01)
+RECIPE = Recipe(steps=12, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
 POPULATION_TOLERANCE = 1e-7
 """Looser than for one forward: the optimizer divides by gradients, which carries rounding from step to step."""
 
@@ -49,7 +51,7 @@ def kernels_agree(subject: ModelSubject) -> str | None:
 
 def _all_values(subject: ModelSubject, kernel: str) -> list[tuple[str, Tensor]]:
     """Return logits and the gradients of all parameters as one row, with and without a prefix, at several lengths."""
-    model, found = rouse(subject.build(kernel=kernel)), []
+    model, found = perturb_parameters(subject.build(kernel=kernel)), []
     torch.manual_seed(0)
     for length, width in LENGTHS:
         for fed in (tokens(ROWS, width), None):
@@ -119,10 +121,10 @@ def _carried(population: Population, source: Tensor, prefix: Tensor, subject: Mo
     try:
         return population.logits(source, prefix)
     except Exception as error:
-        why = blame(error, subject.entry.path)
+        why = error_location(error, subject.entry.path)
         if subject.options.get("kernel", "auto") != "auto":
             raise Skip(f"this kernel carries no population: {why}") from error
-        raise Broken(
+        raise CheckFailed(
             f"torch.func.vmap cannot carry a population through it: {why}; "
             "look for in-place writes, .item(), and Python branches on values"
         ) from error
@@ -158,11 +160,12 @@ def trainer_of(
     rates: tuple[float, ...],
     recipe: Recipe = RECIPE,
     population: Population | None = None,
+    batches: type[Batches] = Batches,
 ) -> Trainer:
     """Return a trainer of untrained models on reversing, asked in a way the architecture can answer."""
     population = population or Population([subject.build(seed) for seed in seeds])
     population.train()
-    spec = Spec("task", "reverse")
+    spec = Spec.parse("task", "reverse", subject.spec.catalog)
     cells = tuple(Cell(subject.spec, spec, recipe, rate, seed) for seed, rate in zip(seeds, rates, strict=True))
     presentation = Presentation(Reverse(), "generate" if population.model.causal else "readout")
-    return Trainer(population, Group(cells), presentation, lambda step, loss: None)
+    return Trainer(population, Group(cells), presentation, lambda step, loss: None, batches=batches)

@@ -2,8 +2,8 @@
 
 import sys
 import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -15,7 +15,7 @@ from harness.data.presentation import SPECIALS
 from harness.data.rng import Stream
 from harness.errors import UserError
 from harness.models.population import build_seeded
-from harness.registry.catalog import Catalog, Entry
+from harness.registry.catalog import Entry
 from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of
 from tasks.base import IGNORE, Task
 
@@ -49,36 +49,42 @@ class ModelSubject:
     Models have width 16, or the next of :data:`WIDTHS` that the architecture can have, and two layers.
     """
 
-    entry: Entry
-    catalog: Catalog
-    options: Mapping[str, Value] = field(default_factory=dict)
+    asked: Spec
+
+    @property
+    def entry(self) -> Entry:
+        """The entry of the catalog."""
+        return self.asked.entry
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The options that were asked for."""
+        return dict(self.asked.options)
 
     @cached_property
     def spec(self) -> Spec:
-        """The name with the options of a small model."""
-        given = Spec.of("architecture", self.entry.name, self.options, self.catalog)
+        """The spec that was asked for, with the options of a small model."""
         sizes: list[dict[str, Value]] = [{"width": width, "depth": DEPTH, "dropout": 0.0} for width in WIDTHS]
-        specs = [given.with_defaults(size, self.catalog) for size in sizes]
+        specs = [self.asked.with_defaults(size) for size in sizes]
         return next((spec for spec in specs if self._possible(spec)), specs[0])
 
     def _possible(self, spec: Spec) -> bool:
         try:
             with torch.device("meta"):
-                build_model(spec, SYMBOLS, self.catalog)
+                build_model(spec, SYMBOLS)
         except UserError:
             return False
         return True
 
     def build(self, seed: int = 0, **options: Value) -> SequenceModel:
         """Return a new model in double precision, in evaluation mode."""
-        spec = Spec.of("architecture", self.entry.name, {**dict(self.spec.options), **options}, self.catalog)
-        model = build_seeded(lambda: build_model(spec, SYMBOLS, self.catalog), seed, self.entry.name)
+        model = build_seeded(self.spec.with_options(options), SYMBOLS, seed, self.entry.name)
         return model.double().eval()
 
     @cached_property
     def model(self) -> SequenceModel:
         """A model in which no initial zero hides a path."""
-        return rouse(self.build())
+        return perturb_parameters(self.build())
 
     @property
     def known(self) -> dict[str, Option]:
@@ -87,7 +93,7 @@ class ModelSubject:
 
 
 @torch.no_grad()
-def rouse(model: SequenceModel) -> SequenceModel:
+def perturb_parameters(model: SequenceModel) -> SequenceModel:
     """Move every parameter a little away from where it starts; a model that fits itself is shown random answers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -108,19 +114,17 @@ def tokens(rows: int, length: int, generator: torch.Generator | None = None) -> 
 class TaskSubject:
     """A task with options."""
 
-    entry: Entry
-    catalog: Catalog
-    options: Mapping[str, Value] = field(default_factory=dict)
+    spec: Spec
 
-    @cached_property
-    def spec(self) -> Spec:
-        """The name with its options."""
-        return Spec.of("task", self.entry.name, self.options, self.catalog)
+    @property
+    def entry(self) -> Entry:
+        """The entry of the catalog."""
+        return self.spec.entry
 
     @cached_property
     def task(self) -> Task:
         """The task."""
-        return build_task(self.spec, self.catalog)
+        return build_task(self.spec)
 
     @cached_property
     def lengths(self) -> list[int]:

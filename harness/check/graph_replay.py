@@ -17,16 +17,17 @@ from harness.check.devices import Watch
 from harness.check.equivalence import RATES, SEEDS, draws_in_training, trainer_of
 from harness.check.fixtures import ModelSubject, TaskSubject, tokens
 from harness.check.result import Skip, expect, expect_equal
+from harness.config.lengths import Span
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
 from harness.data.rng import Stream, roots
-from harness.training.cuda_graphs import Captured, Graph, Inputs
+from harness.training.cuda_graphs import Graph, GraphedFunction, Inputs
 
 STEPS = 6
-RECIPE = Recipe(steps=STEPS, batch_size=4, train_lengths="6:6", warmup=2)
+RECIPE = Recipe(steps=STEPS, batch_size=4, train_lengths=Span(6, 6), warmup=2)
 
 
-class Tape(TorchDispatchMode):
+class OpRecorder(TorchDispatchMode):
     """Writes operations down with the memory they read and wrote; oneDNN's fused recurrences hide some of theirs."""
 
     def __init__(self) -> None:
@@ -52,22 +53,22 @@ def _same_memory(a: Tensor, b: Tensor) -> bool:
     return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
-class Desktop:
+class CPURecorder:
     """Stands where a GPU's lane would: what it records, it does at once, so that the first replay is done already."""
 
-    def taken(self) -> AbstractContextManager[None]:
+    def on_stream(self) -> AbstractContextManager[None]:
         """Nothing is beside anything here."""
         return nullcontext()
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def sync_forbidden(self) -> Iterator[None]:
         """Raise where a GPU would be waited for."""
         with Watch():
             yield
 
     def record(self, call: Callable[..., Any], *inputs: Tensor | None) -> Graph:
         """Do a call and write it down."""
-        with Tape() as tape:
+        with OpRecorder() as tape:
             outputs = call(*inputs)
         done = [True]
 
@@ -87,11 +88,11 @@ def replays(subject: ModelSubject) -> str | None:
     if draws_in_training(subject) and _draws_from_torch(subject):
         raise Skip("draws random numbers in training")
     plain, again = (trainer_of(subject, SEEDS, RATES, RECIPE) for _ in range(2))
-    again.replay(Desktop())
+    again.use_graphs(CPURecorder())
     for trainer in (plain, again):
         for _ in range(STEPS):
             trainer.step()
-    if obstacle := again.captured["learn"].obstacle:
+    if obstacle := again.graphed["learn"].obstacle:
         return f"a step {obstacle}, so that a GPU launches its kernels one by one"
     expect_equal(again.losses, plain.losses, "a step that is replayed must do what it does; losses")
     return None
@@ -114,7 +115,7 @@ def draws_again(subject: TaskSubject) -> str | None:
     def draw(size: int) -> Inputs:
         return presentation(presentation.task.sample(size, Stream.under(keys, at, 8)))
 
-    captured = Captured(draw, Desktop())
+    captured = GraphedFunction(draw, CPURecorder())
     for step in range(STEPS):
         at.fill_(step)
         same = all(

@@ -5,23 +5,35 @@ A model that is fitted without gradients has every parameter changed by what it 
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from harness.check.equivalence import SEEDS, trainer_of
-from harness.check.fixtures import ModelSubject, rouse, tokens
+from harness.check.fixtures import ModelSubject, perturb_parameters, tokens
 from harness.check.model_invariants import CHUNKED
-from harness.check.result import Broken, expect
+from harness.check.result import CheckFailed, expect
+from harness.config.lengths import Span
 from harness.config.recipe import Recipe
+from harness.data.batches import Batches
+from harness.data.presentation import Batch
 
-BATCH = Recipe(steps=200, batch_size=8, train_lengths="4:4", warmup=10, schedule="constant")
+BATCH = Recipe(steps=200, batch_size=8, train_lengths=Span(4, 4), warmup=10, schedule="constant")
 RATES = (1e-2, 3e-3)
 FITTED = 0.1
+
+
+class FirstBatch(Batches):
+    """The first batch in every step."""
+
+    def draw(self, step: int | Tensor, length: int) -> Batch:
+        """Return the batch of step 0."""
+        return super().draw(0, length)
 
 
 def every_parameter_learns(subject: ModelSubject) -> str | None:
     """Every parameter gets a gradient in one batch or another, and all gradients are finite."""
     if subject.model.fits_itself():
         return _every_parameter_is_fitted(subject)
-    model = rouse(subject.build()).train()
+    model = perturb_parameters(subject.build()).train()
     named = dict(model.named_parameters())
     missing = set(named)
     for length, width in ((6, 5), (3, 8), (CHUNKED, 5)):
@@ -56,7 +68,7 @@ def learns_one_batch(subject: ModelSubject) -> str | None:
         if losses[rate] < FITTED:
             return None
     seen = " and ".join(f"{loss:.2f} at learning rate {rate:g}" for rate, loss in losses.items())
-    raise Broken(f"after {BATCH.steps} steps on one batch its loss is {seen}; expected less than {FITTED}")
+    raise CheckFailed(f"after {BATCH.steps} steps on one batch its loss is {seen}; expected less than {FITTED}")
 
 
 def _profits_from_one_batch(subject: ModelSubject) -> str:
@@ -67,9 +79,8 @@ def _profits_from_one_batch(subject: ModelSubject) -> str:
 
 def _losses_on_one_batch(subject: ModelSubject, rate: float) -> list[float]:
     """Train on the first batch alone until it is fitted or the steps are used; return the loss of every step."""
-    trainer = trainer_of(subject, (0,), (rate,), BATCH)
-    batch, losses = trainer.data(0), [float("inf")]
-    trainer.data.draw = lambda step, length: batch  # type: ignore[method-assign]
+    trainer = trainer_of(subject, (0,), (rate,), BATCH, batches=FirstBatch)
+    losses = [float("inf")]
     while trainer.done < BATCH.steps and not losses[-1] < FITTED:
         trainer.step()
         losses.append(float(trainer.losses[trainer.done - 1]))

@@ -16,7 +16,7 @@ Check = Callable[[Any], str | None]
 """Takes a subject, returns nothing or a remark. The first line of its docstring says what it makes sure of."""
 
 
-class Broken(Exception):
+class CheckFailed(Exception):
     """The contract is broken; the message says what was expected, what was seen and where to look."""
 
 
@@ -51,13 +51,13 @@ def run_check(name: str, check: Check, subject: Any) -> Result:
             return Result(name, sentence, True, skipped=check(subject) or "")
         except Skip as reason:
             return Result(name, sentence, True, skipped=str(reason))
-        except Broken as problem:
+        except CheckFailed as problem:
             return Result(name, sentence, False, str(problem))
         except Exception as error:
-            return Result(name, sentence, False, f"raised {blame(error, subject.entry.path)}")
+            return Result(name, sentence, False, f"raised {error_location(error, subject.entry.path)}")
 
 
-def blame(error: Exception, path: Path | None) -> str:
+def error_location(error: Exception, path: Path | None) -> str:
     """Return one line: the error, and the last place in the file ``path`` that it passed through."""
     passed = [f for f in traceback.extract_tb(error.__traceback__) if path and f.filename == str(path)]
     where = f" ({passed[-1].name}, {path.name} line {passed[-1].lineno})" if path and passed else ""
@@ -65,13 +65,13 @@ def blame(error: Exception, path: Path | None) -> str:
 
 
 def expect(holds: bool, words: str) -> None:
-    """Raise :class:`Broken` unless something holds."""
+    """Raise :class:`CheckFailed` unless something holds."""
     if not holds:
-        raise Broken(words)
+        raise CheckFailed(words)
 
 
 def expect_equal(seen: Tensor, expected: Tensor, words: str, tolerance: float = TOLERANCE) -> None:
-    """Raise :class:`Broken` unless two tensors agree up to ``tolerance`` of the largest expected value."""
+    """Raise :class:`CheckFailed` unless two tensors agree up to ``tolerance`` of the largest expected value."""
     expect(seen.shape == expected.shape, f"{words}: shape {list(seen.shape)}, not {list(expected.shape)}")
     difference = gap(seen, expected)
     far = f"they differ by {difference:.1e} of the largest value ({tolerance:.0e} is allowed)"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.check.fixtures import TaskSubject, docstring_of, padded
-from harness.check.result import Broken, Skip, expect
+from harness.check.result import CheckFailed, Skip, expect
 from harness.data.presentation import SPECIALS, NotApplicable, Presentation
 from harness.data.rng import Stream
 from harness.registry.options import Spec, build_task
@@ -28,8 +28,8 @@ def examples_are_true(subject: TaskSubject) -> None:
     examples = list(worked_examples(subject.entry.cls))
     expect(bool(examples), "the class docstring has no worked examples: lines like `1 0 1 -> 0` after `Examples:`")
     for example in examples:
-        spec = Spec.parse("task", f"{subject.entry.name}:{example.options}", subject.catalog)
-        task = build_task(spec, subject.catalog)
+        spec = Spec.parse("task", f"{subject.entry.name}:{example.options}", subject.spec.catalog)
+        task = build_task(spec)
         foreign = sorted({*example.source, *example.answer} - {*task.symbols, "."})
         expect(not foreign, f"example `{example}`: {', '.join(foreign)} not among the symbols")
         answer = decode(task.symbols, task.solve(encode(task.symbols, example.source))[0])
@@ -73,7 +73,9 @@ def _tokens(subject: TaskSubject, length: int) -> int:
         source = subject.questions(length, 2)
         return source.shape[1] + subject.task.solve(source).shape[1]
     except Exception as error:
-        raise Broken(f"length {length} is among its lengths, but raises {type(error).__name__}: {error}") from error
+        raise CheckFailed(
+            f"length {length} is among its lengths, but raises {type(error).__name__}: {error}"
+        ) from error
 
 
 def tokens_are_legal(subject: TaskSubject) -> None:

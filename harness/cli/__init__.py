@@ -10,6 +10,7 @@ from harness.cli.doctor import doctor
 from harness.cli.error_handling import OneLine
 from harness.cli.list import list_
 from harness.cli.new import check, new
+from harness.cli.pack import pack
 from harness.cli.report import report
 from harness.cli.run import evaluate, run
 from harness.cli.show import show
@@ -41,7 +42,7 @@ def lengthwise(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Train and compare": {"run": run, "evaluate": evaluate, "report": report},
+    "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "pack": pack},
     "Look around": {"list": list_, "show": show},
     "Add your own": {"new": new, "check": check},
     "This machine": {"doctor": doctor, "bench": bench},

@@ -37,12 +37,12 @@ def bench(
     """
     from harness.cli.bench_tables import MEASURES, Setting
     from harness.cli.console import console
-    from harness.execution.pool import resolve_device
+    from harness.execution.run_options import resolve_device
     from harness.models.precision import FLOAT32
     from harness.registry.catalog import Catalog
 
     plugins, where = tuple(plugin or []), resolve_device(device)
-    with FLOAT32.settled():
+    with FLOAT32.applied():
         measure = MEASURES[what](Setting(Catalog(plugins), plugins, where, steps))
         specs = (task if what == "tasks" else architecture) or measure.specs()
         _print(measure, specs, output)

@@ -11,8 +11,8 @@ from harness.bench.decode import Decode, decode_costs
 from harness.bench.isolated import Spent
 from harness.bench.long import LENGTHS as LONG
 from harness.bench.long import long_costs
-from harness.bench.populations import crowds
-from harness.bench.roofline import rates_of
+from harness.bench.populations import population_speed
+from harness.bench.roofline import peak_rates
 from harness.bench.scaling import Point, growth
 from harness.bench.step import PHASES
 from harness.bench.tasks import task_speed
@@ -92,11 +92,11 @@ class Populations(Measure):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.rates = rates_of(setting.device)
+        self.rates = peak_rates(setting.device)
 
     def rows(self, spec: str) -> Iterator[list[str]]:
         setting = self.setting
-        for each in crowds(spec, self.catalog, self.rates, steps=setting.steps, device=setting.device):
+        for each in population_speed(spec, self.catalog, self.rates, steps=setting.steps, device=setting.device):
             speed = f"{each.size / (each.seconds * self.per):.3g}"
             beside = "" if each.against_replayed is None else f"{each.against_replayed:.2f}"
             ratios = [f"{each.against_plain:.2f}", beside, f"{each.beyond_floor:.1f}"]

@@ -39,7 +39,7 @@ def _versions() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from harness.execution.pool import default_workers
+    from harness.execution.run_options import default_workers
     from harness.storage.provenance import device_name
 
     yield "well", "processor", f"{device_name('cpu')}; {default_workers('cpu')} workers of one thread each"

@@ -12,50 +12,37 @@ from rich.text import Text
 
 from harness.bench.time_estimate import Pace, pace_of
 from harness.cli.console import table
-from harness.config.cell import group
+from harness.config.cell import make_groups
 from harness.config.recipe import Recipe
-from harness.execution.plan import Plan, Question
-from harness.execution.pool import default_workers, resolve_device
+from harness.execution.plan import Pair, Plan, PlannedTask
 from harness.execution.progress import duration
-from harness.execution.run import population_of
-from harness.execution.run_status import Stale, Standing, standing
-from harness.models.precision import Numerics
-from harness.registry.catalog import Catalog
+from harness.execution.run_options import RunOptions
+from harness.execution.run_status import RunStatus, run_status
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import RunFolder
 
-Pair = tuple[Spec, Question]
 Kin = tuple[Spec, Spec, Recipe]
 Paces = dict[Pair, Pace | None]
 """How fast a pair's missing cells are trained; None where its model raises."""
 
 
-def preview(
-    plan: Plan,
-    output: Path,
-    device: str,
-    numerics: Numerics,
-    workers: int | None,
-    stale: Stale | None,
-    retry_failed: bool,
-    out: Console,
-) -> None:
+def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None:
     """Print what a run would do; nothing is written."""
-    device, folder = resolve_device(device), RunFolder(output)
+    options, folder = options.resolved(), RunFolder(output)
     folder.check(plan.suite.name)
-    state = standing(plan, folder, stale, retry_failed)
-    missing = Counter(cell.kin for cell in state.to_train)
-    paces = _measure(plan, missing, device, numerics, out)
+    state = run_status(plan, folder, options.stale, options.retry_failed)
+    missing = Counter(cell.group_key for cell in state.to_train)
+    paces = _measure(plan, missing, options, out)
     out.print(f"Suite {plan.suite.name}, records in {output}: {state}.", soft_wrap=True)
     for each in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
         if each.row_count:
             out.print(each)
-    out.print(f"\n{_total(state, _seconds(paces, missing), workers or default_workers(device), device)}")
+    out.print(f"\n{_total(state, _seconds(paces, missing), options)}")
 
 
-def _total(state: Standing, seconds: float, workers: int, device: str) -> str:
-    size = population_of(device)
-    groups = len(group(state.to_train, size))
+def _total(state: RunStatus, seconds: float, options: RunOptions) -> str:
+    size, workers, device = options.population, options.worker_count, options.device
+    groups = len(make_groups(state.to_train, size))
     time = duration(seconds / max(1, min(workers, groups) if device == "cpu" else 1))
     plural = "s" if workers > 1 else ""
     measured = "by steps measured just now, evaluation aside"
@@ -63,19 +50,18 @@ def _total(state: Standing, seconds: float, workers: int, device: str) -> str:
     return f"{groups} groups{models} to train on {device} with {workers} worker{plural}: about {time}, {measured}."
 
 
-def _measure(plan: Plan, missing: Counter[Kin], device: str, numerics: Numerics, out: Console) -> Paces:
+def _measure(plan: Plan, missing: Counter[Kin], options: RunOptions, out: Console) -> Paces:
     """Time each pair that has cells to train, in one thread as a worker does."""
     torch.set_num_threads(1)
-    pairs = [pair for pair in dict.fromkeys(plan.pairs) if missing[_kin(pair)]]
+    pairs = [pair for pair in plan.pairs if missing[_kin(pair)]]
     shown = track(pairs, "measuring steps", console=out, transient=True, disable=not out.is_terminal)
-    most = population_of(device)
-    return {pair: _pace(pair, min(missing[_kin(pair)], most), plan.catalog, device, numerics) for pair in shown}
+    return {pair: _pace(pair, min(missing[_kin(pair)], options.population), options) for pair in shown}
 
 
-def _pace(pair: Pair, models: int, catalog: Catalog, device: str, numerics: Numerics) -> Pace | None:
+def _pace(pair: Pair, models: int, options: RunOptions) -> Pace | None:
     try:
-        with numerics.settled():
-            return pace_of(*pair, catalog, device, numerics, models)
+        with options.numerics.applied():
+            return pace_of(pair, options.device, options.numerics, models)
     except Exception:  # the run itself will record why
         return None
 
@@ -83,31 +69,30 @@ def _pace(pair: Pair, models: int, catalog: Catalog, device: str, numerics: Nume
 def _seconds(paces: Paces, missing: Counter[Kin]) -> float:
     """Return the seconds to train all missing cells of these pairs, one group after another."""
     known = ((pair, pace) for pair, pace in paces.items() if pace is not None)
-    return sum(pace.training(missing[_kin(pair)], pair[1].recipe.steps) for pair, pace in known)
+    return sum(pace.training(missing[_kin(pair)], pair.task.recipe.steps) for pair, pace in known)
 
 
 def _kin(pair: Pair) -> Kin:
-    spec, question = pair
-    return spec, question.task, question.recipe
+    return pair.architecture, pair.task.task, pair.task.recipe
 
 
 def tasks_table(plan: Plan) -> Table:
     """Return how each task is asked, and where."""
     made = table("Tasks", "task", "asked as", ">trained on", "tested beyond at", ">steps", ">batch")
-    for question in plan.questions:
-        recipe, (main, *variants) = question.recipe, question.variants
-        beyond = [length for length in main.lengths if length > recipe.span[1]]
-        trained, steps = recipe.train_lengths.replace(":", " to "), f"{recipe.steps:,}"
-        way = _way(question, plan.catalog)
-        made.add_row(str(question.task), way, trained, _grid(beyond), steps, str(recipe.batch_size))
+    for planned in plan.tasks:
+        recipe, (main, *variants) = planned.recipe, planned.variants
+        beyond = [length for length in main.lengths if length > recipe.train_lengths.high]
+        trained, steps = f"{recipe.train_lengths.low} to {recipe.train_lengths.high}", f"{recipe.steps:,}"
+        way = _way(planned)
+        made.add_row(str(planned.task), way, trained, _grid(beyond), steps, str(recipe.batch_size))
         for variant in variants:
             made.add_row(f"  {variant.name}: {variant.task}", "", "", _grid(variant.lengths))
     return made
 
 
-def _way(question: Question, catalog: Catalog) -> str:
-    recipe = question.recipe
-    way = recipe.answer or build_task(question.task, catalog).answer
+def _way(planned: PlannedTask) -> str:
+    recipe = planned.recipe
+    way = recipe.answer or build_task(planned.task).answer
     return f"{way}, think {recipe.think}" if recipe.think else way
 
 
@@ -124,7 +109,7 @@ def architectures_table(plan: Plan, missing: Counter[Kin] | None = None, paces: 
     made = table("Architectures", "architecture", ">parameters", ">tasks", ">cells", *todo)
     each_pair = plan.suite.seeds * len(plan.suite.learning_rates)
     for spec in plan.architectures:
-        pairs = [pair for pair in dict.fromkeys(plan.pairs) if pair[0] == spec]
+        pairs = [pair for pair in plan.pairs if pair.architecture == spec]
         row: list[str | Text] = [str(spec), _parameters(spec, plan), str(len(pairs)), str(each_pair * len(pairs))]
         if missing is not None:
             own = {pair: pace for pair, pace in (paces or {}).items() if pair in pairs}
@@ -134,7 +119,7 @@ def architectures_table(plan: Plan, missing: Counter[Kin] | None = None, paces: 
 
 
 def _parameters(spec: Spec, plan: Plan) -> str:
-    sizes = sorted(size for (architecture, _), size in plan.sizes.items() if architecture == spec)
+    sizes = sorted(pair.parameters for pair in plan.pairs if pair.architecture == spec and pair.parameters)
     if not sizes:
         return "unknown"
     return f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
@@ -151,8 +136,8 @@ def _time(paces: Paces, missing: Counter[Kin]) -> Text:
 
 def _not_applicable(plan: Plan) -> Table:
     made = table("Not applicable", "architecture", "task", "because")
-    for architecture, task, reason in plan.not_applicable:
-        made.add_row(str(architecture), str(task), reason)
+    for pair in plan.not_applicable:
+        made.add_row(str(pair.architecture), str(pair.task.task), pair.obstacle)
     return made
 
 

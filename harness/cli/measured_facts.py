@@ -11,7 +11,6 @@ from harness.data.rng import Stream
 from harness.errors import UserError
 from harness.evaluation.chance import ROWS, chance
 from harness.models.cost import Growth, measured_state, parameters, training_operations
-from harness.registry.catalog import Catalog, Entry
 from harness.registry.options import Spec, build_model, build_task, options_of
 from tasks.base import IGNORE, Example, Task, decode, encode
 
@@ -52,9 +51,9 @@ def _balance(task: Task, answers: torch.Tensor) -> list[tuple[str, float]]:
     return [(task.symbols[symbol], float(shares[symbol])) for symbol in order if shares[symbol]]
 
 
-def worked(example: Example, name: str, catalog: Catalog) -> tuple[str, str]:
+def worked(example: Example, spec: Spec) -> tuple[str, str]:
     """Return an example's question and its answer, computed just now."""
-    task = build_task(Spec.parse("task", f"{name}:{example.options}", catalog), catalog)
+    task = build_task(Spec.parse("task", f"{spec.name}:{example.options}", spec.catalog))
     answer = task.solve(encode(task.symbols, example.source))[0]
     return " ".join(example.source), " ".join(decode(task.symbols, answer))
 
@@ -76,31 +75,29 @@ PLAIN = ("math", "loop")
 """Kernels whose operations can be counted, where the usual one is fused."""
 
 
-def model_facts(spec: Spec, catalog: Catalog) -> Model:
+def model_facts(spec: Spec) -> Model:
     """Build a model and measure it."""
-    model = build_model(spec, BINARY, catalog)
+    model = build_model(spec, BINARY)
     state = {int(length): size for length, size in measured_state(model, (16, 256)).items()}
-    operations = {} if model.fits_itself() else training_operations(_plain(spec, catalog))
+    operations = {} if model.fits_itself() else training_operations(_plain(spec))
     grown = [Growth.of(costs) if costs else None for costs in (state, operations)]
     return Model(parameters(model), model.causal, model.reach, *grown)
 
 
-def _plain(spec: Spec, catalog: Catalog) -> SequenceModel:
+def _plain(spec: Spec) -> SequenceModel:
     """Build the model with a kernel that hides nothing."""
-    option = options_of(catalog.find(spec.kind, spec.name)).get("kernel")
+    option = options_of(spec.entry).get("kernel")
     known = _choices(option.annotation) if option else ()
     plain = {"kernel": next(name for name in PLAIN if name in known)} if set(PLAIN) & set(known) else {}
-    return build_model(Spec.of(spec.kind, spec.name, dict(spec.options) | plain, catalog), BINARY, catalog)
+    return build_model(spec.with_options(plain), BINARY)
 
 
-def kernels(entry: Entry, spec: Spec, catalog: Catalog) -> Iterator[tuple[str, str, str]]:
+def kernels(spec: Spec) -> Iterator[tuple[str, str, str]]:
     """Yield (choice, what it resolves to here, why it cannot be used) for each value of the ``kernel`` option."""
-    option = options_of(entry).get("kernel")
+    option = options_of(spec.entry).get("kernel")
     for choice in _choices(option.annotation) if option else ():
         try:
-            model = build_model(
-                Spec.of(spec.kind, spec.name, dict(spec.options) | {"kernel": choice}, catalog), BINARY, catalog
-            )
+            model = build_model(spec.with_options({"kernel": choice}), BINARY)
         except UserError as error:
             yield choice, "", str(error).partition(f"kernel={choice} ")[2] or str(error)
         else:

@@ -51,12 +51,13 @@ def check(
     """Run the contract's checks and say in plain words what fails."""
     from harness.check import run_checks
     from harness.cli.console import console
+    from harness.registry.options import Spec
 
     out, failed = console(), 0
     catalog, entries = _targets(target, plugin or [])
     for entry in entries:
         out.print(f"{entry.kind} {entry.name} ({entry.origin}, {entry.path or entry.module})\n", soft_wrap=True)
-        for result in run_checks(entry, catalog):
+        for result in run_checks(Spec(entry.kind, entry.name, catalog=catalog)):
             out.print(_line(result))
             failed += not result.ok
     out.print(f"\n{failed} failed." if failed else "\nAll checks passed.")

@@ -22,7 +22,8 @@ def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console
     """Read the records, print the comparison and write the report."""
     from harness.analysis.attention_maps import inspections
     from harness.analysis.load import frames
-    from harness.report import terminal_report, write_report
+    from harness.report.terminal import terminal_report
+    from harness.report.write import write_report
 
     cells, scores, meta = frames(folders, catalog)
     out.print(terminal_report(cells, scores, meta, out.width))

@@ -45,6 +45,7 @@ def run(
     from harness.cli.suite_options import Overrides, settings, suite_of
     from harness.execution.plan import make_plan
     from harness.execution.run import execute
+    from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
 
@@ -53,22 +54,12 @@ def run(
     chosen = suite_of(suite, Overrides(architecture or [], task or [], replaced, recipe, plugin or []))
     catalog, out = Catalog(tuple(Path(each) for each in chosen.plugins)), console()
     plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
-    numerics = Numerics(precision, deterministic, capture)
+    options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed)
     if dry_run:
-        preview(plan, folder, device, numerics, workers, stale, retry_failed, out)
+        preview(plan, folder, options, out)
         return
     try:
-        outcome = execute(
-            plan,
-            folder,
-            device=device,
-            workers=workers,
-            numerics=numerics,
-            plugins=catalog.plugins,
-            stale=stale,
-            retry_failed=retry_failed,
-            console=out,
-        )
+        outcome = execute(plan, folder, options, out)
         publish([folder], folder, catalog, out)
     except KeyboardInterrupt:
         raise typer.Exit(say(KEPT, INTERRUPTED)) from None
@@ -91,24 +82,18 @@ def evaluate(
     from harness.cli.console import console
     from harness.cli.report import catalog_for, publish
     from harness.config.lengths import parse_grid
+    from harness.execution.run import EvaluationRequest
     from harness.execution.run import evaluate as evaluate_folder
+    from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics
 
     if variant and not task:
         raise UserError(f"--variant {variant!r}: name the task it stands for with --task SPEC")
-    asked = [(variant or task, task, parse_grid(test_lengths, "test lengths"))]
+    request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
     catalog, out = catalog_for([folder], plugin or []), console()
     try:
-        failed = evaluate_folder(
-            folder,
-            asked,
-            device=device,
-            workers=workers,
-            numerics=Numerics(precision, deterministic),
-            samples=samples,
-            plugins=catalog.plugins,
-            console=out,
-        )
+        options = RunOptions(device, workers, Numerics(precision, deterministic))
+        failed = evaluate_folder(folder, [request], options, catalog, samples, out)
         publish([folder], folder, catalog, out)
     except KeyboardInterrupt:
         raise typer.Exit(say(KEPT, INTERRUPTED)) from None

@@ -64,35 +64,36 @@ def _entry(entry: Entry, text: str, catalog: Catalog) -> "Iterator[RenderableTyp
     where = "" if entry.origin == "built-in" else f" · {entry.origin}"
     yield Text.assemble((str(spec), "bold cyan"), (f"  {entry.kind} · {entry.family}{where}", "dim"))
     yield from paragraphs(sys.modules[entry.cls.__module__].__doc__ or "", opening(entry.cls))
-    yield from {"architecture": _architecture, "task": _task}[entry.kind](entry, spec, catalog)
+    yield from {"architecture": _architecture, "task": _task}[entry.kind](spec)
 
 
-def _architecture(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableType]":
+def _architecture(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.cli.console import MARKS, table
     from harness.cli.docstrings import arguments
     from harness.cli.measured_facts import kernels
     from harness.registry.options import options_of, shell_for
 
+    entry = spec.entry
     shell, options = shell_for(entry.cls), options_of(entry)
     common = arguments(shell) if shell else {}
     own = {name: option for name, option in options.items() if name not in common}
     rest = {name: option for name, option in options.items() if name in common}
     yield from _options("Options", own, arguments(entry.cls))
     yield from _options("Options of every mixer", rest, common)
-    yield _measured(spec, catalog)
+    yield _measured(spec)
     usable = table("Kernels", "kernel", "", "")
-    for choice, resolved, why in kernels(entry, spec, catalog):
+    for choice, resolved, why in kernels(spec):
         usable.add_row(choice, MARKS["missing" if why else "well"], why or resolved)
     if usable.row_count:
         yield usable
 
 
-def _measured(spec: "Spec", catalog: Catalog) -> "Table":
+def _measured(spec: "Spec") -> "Table":
     from harness.cli.console import table
     from harness.cli.measured_facts import model_facts
     from harness.report.number_format import count, size
 
-    facts = model_facts(spec, catalog)
+    facts = model_facts(spec)
     made = table("Measured here, on a binary alphabet", "", "")
     made.show_header = False
     made.add_row("parameters", f"{facts.parameters:,}")
@@ -111,7 +112,7 @@ def _grown(cost: "Growth", words: "Callable[[float], str]") -> str:
     return " + ".join([*parts, *([f"{words(cost.slope)} x L"] if cost.slope else [])])
 
 
-def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableType]":
+def _task(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.cli.console import table
     from harness.cli.docstrings import arguments
     from harness.cli.measured_facts import at_lengths, worked
@@ -119,14 +120,14 @@ def _task(entry: Entry, spec: "Spec", catalog: Catalog) -> "Iterator[RenderableT
     from harness.registry.options import build_task, options_of
     from tasks.base import worked_examples
 
-    task = build_task(spec, catalog)
+    task, entry = build_task(spec), spec.entry
     yield f"\nPaper: {task.paper}" if task.paper else ""
     yield f"Asked as: {task.answer}   Alphabet: {_few(task.symbols)}   Lengths: {_range(task.lengths)}"
     yield from _program(task)
     yield from _options("Options", options_of(entry), arguments(entry.cls))
     examples = table("Worked examples", "options", ">question", "answer")
     for example in worked_examples(entry.cls):
-        examples.add_row(example.options, *worked(example, entry.name, catalog))
+        examples.add_row(example.options, *worked(example, spec))
     yield examples
     title = f"Measured here, on {ROWS:,} questions"
     made = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")

@@ -36,7 +36,7 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
     programs = [program_of(task) for task in overrides.tasks]
     tasks, files = [name for _, name in programs], [file for file, _ in programs if file]
     custom = name is None and bool(overrides.architectures and tasks)
-    values = _custom(recipe.span[1]) if custom else load(name or DEFAULT).model_dump()
+    values = _custom(recipe.train_lengths.high) if custom else load(name or DEFAULT).model_dump()
     values["architectures"] = overrides.architectures or values["architectures"]
     chosen = _chosen(values["tasks"], tasks)
     given = {key: value for key, value in overrides.suite.items() if value}

@@ -45,7 +45,12 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def kin(self) -> tuple[Spec, Spec, Recipe]:
+    def specs(self) -> tuple[Spec, Spec]:
+        """Architecture and task."""
+        return self.architecture, self.task
+
+    @property
+    def group_key(self) -> tuple[Spec, Spec, Recipe]:
         """What the cells of a group have in common."""
         return self.architecture, self.task, self.recipe
 
@@ -71,9 +76,9 @@ class Group:
         return self.cells[0]
 
 
-def group(cells: Iterable[Cell], size: int) -> list[Group]:
+def make_groups(cells: Iterable[Cell], size: int) -> list[Group]:
     """Put kindred cells into groups of at most ``size``, in order."""
     kindred: dict[tuple[Spec, Spec, Recipe], list[Cell]] = {}
     for cell in cells:
-        kindred.setdefault(cell.kin, []).append(cell)
+        kindred.setdefault(cell.group_key, []).append(cell)
     return [Group(tuple(each[i : i + size])) for each in kindred.values() for i in range(0, len(each), size)]

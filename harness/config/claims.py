@@ -81,7 +81,7 @@ class Expectation(BaseModel):
         return sum(met) >= (self.seeds or planned)
 
 
-class Known(BaseModel):
+class Claim(BaseModel):
     """A claim of the literature and what would show it; it appears if all expectations hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,7 +99,7 @@ def verdict(held: Sequence[bool | None]) -> str:
     return "not measured" if None in held else "appears"
 
 
-def canonical(known: Known, label: Callable[[str], str], catalog: Catalog) -> Known:
+def canonical(known: Claim, label: Callable[[str], str], catalog: Catalog) -> Claim:
     """Write specs in one form: tasks as the catalog does, architectures by ``label``."""
 
     def model_of(text: str) -> str:

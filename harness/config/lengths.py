@@ -1,22 +1,50 @@
-"""Ranges of lengths as people write them.
+"""Lengths as text: a span of training lengths, or a list of test lengths.
 
-``1:40`` is every length from 1 to 40 when training; when testing it is a fixed grid of at most twelve lengths with
-both ends. ``41:200:1`` is every length, ``41:500:10`` every tenth, ``20,40,80`` just these.
+``1:40`` is every length from 1 to 40 in training; in testing it is a fixed grid of at most twelve lengths that includes
+both ends. ``41:200:1`` is every length, ``41:500:10`` every tenth length, ``20,40,80`` exactly these lengths.
 """
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from harness.errors import UserError
 
 GRID = 12
+"""Lengths of a test grid that is given as ``low:high``."""
 
 
-def parse_span(text: str, what: str) -> tuple[int, int]:
-    """Read ``low:high`` (or one length) and return both ends."""
-    parts = _numbers(text, ":", what)
-    if len(parts) == 1:
-        parts = parts * 2
-    if len(parts) != 2:
-        raise UserError(f"{what} {text!r}: write LOW:HIGH, for example 1:40")
-    return _ordered(parts[0], parts[1], text, what)
+@dataclass(frozen=True)
+class Span:
+    """All lengths from ``low`` to ``high``, both included; as text ``low:high``."""
+
+    description: ClassVar[str] = "LOW:HIGH"
+
+    low: int
+    high: int
+
+    @classmethod
+    def parse(cls, text: str, what: str) -> "Span":
+        """Read ``low:high`` or one length; raise :class:`UserError` that names ``what`` for anything else."""
+        parts = _numbers(text, ":", what)
+        if len(parts) > 2:
+            raise UserError(f"{what} {text!r}: write LOW:HIGH, for example 1:40")
+        return cls(*_ordered(parts[0], parts[-1], text, what))
+
+    def __contains__(self, length: int) -> bool:
+        return self.low <= length <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low}:{self.high}"
+
+
+def _train_lengths(value: Any) -> Any:
+    return Span.parse(value, "train lengths") if isinstance(value, str) else value
+
+
+TrainLengths = Annotated[Span, BeforeValidator(_train_lengths), PlainSerializer(str, return_type=str)]
+"""A span as a field of a pydantic model: read from text and written as text."""
 
 
 def parse_grid(text: str, what: str) -> list[int]:

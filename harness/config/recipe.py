@@ -4,9 +4,9 @@ import math
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.config.lengths import parse_span
+from harness.config.lengths import Span, TrainLengths
 from harness.errors import UserError, nearest
 from harness.registry.options import describe, option_error
 from tasks.base import Answer
@@ -41,7 +41,7 @@ class Recipe(BaseModel):
 
     steps: Positive = 2000
     batch_size: Positive = 64
-    train_lengths: str = "1:20"
+    train_lengths: TrainLengths = Span(1, 20)
     answer: Answer | None = None
     think: Count = 0
     schedule: Literal["constant", "cosine", "inverse_sqrt"] = "cosine"
@@ -54,17 +54,6 @@ class Recipe(BaseModel):
     validations: Positive = 10
     stop_when_fitted: bool = False
     checkpoints: Positive = 1
-
-    @field_validator("train_lengths")
-    @classmethod
-    def _canonical(cls, text: str) -> str:
-        low, high = parse_span(text, "train lengths")
-        return f"{low}:{high}"
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The shortest and the longest training length."""
-        return parse_span(self.train_lengths, "train lengths")
 
     def moments(self, count: int) -> list[int]:
         """Return ``count`` evenly spaced step numbers, the last being ``steps``."""

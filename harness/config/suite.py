@@ -44,7 +44,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.config.claims import Known
+from harness.config.claims import Claim
 from harness.config.recipe import Recipe
 from harness.errors import UserError, nearest, unknown
 from harness.registry.options import option_error
@@ -114,7 +114,7 @@ class Suite(BaseModel):
     match: str = ""
     recipe: dict[str, Any] = Field(default_factory=dict)
     evaluation: list[Evaluation] = Field(default_factory=list)
-    known: list[Known] = Field(default_factory=list)
+    known: list[Claim] = Field(default_factory=list)
     plugins: list[str] = Field(default_factory=list)
 
     @field_validator("tasks", mode="before")

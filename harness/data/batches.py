@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from harness.config.recipe import Recipe
-from harness.data.presentation import Presentation, Presented
+from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Stream, roots
 from tasks.base import Task
 
 
-class Data:
+class Batches:
     """The training batches of a group: step -> presented rows, the same alone or in a population."""
 
     def __init__(
@@ -19,11 +19,11 @@ class Data:
         self.keys = roots(seeds, key, "train", device)
         self.lengths = step_lengths(presentation.task, key, recipe)
 
-    def __call__(self, step: int) -> Presented:
+    def __call__(self, step: int) -> Batch:
         """Return the ``R x B`` rows of a step."""
         return self.draw(step, self.lengths[step])
 
-    def draw(self, step: int | Tensor, length: int) -> Presented:
+    def draw(self, step: int | Tensor, length: int) -> Batch:
         """Return the rows of a step whose number the device alone need know; its length shapes them."""
         stream = Stream.under(self.keys, step, self.rows)
         return self.presentation(self.presentation.task.sample(length, stream))
@@ -31,8 +31,8 @@ class Data:
 
 def train_lengths(task: Task, recipe: Recipe) -> list[int]:
     """Return the lengths the task has within the recipe's span."""
-    low, high = recipe.span
-    return [length for length in range(low, high + 1) if length in task.lengths]
+    span = recipe.train_lengths
+    return [length for length in range(span.low, span.high + 1) if length in task.lengths]
 
 
 def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:

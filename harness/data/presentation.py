@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.config.recipe import Recipe
 from harness.data.rng import Stream
+from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Answer, Task
 
 SPECIALS = ("<start>", "<end>", "<blank>", "<think>")
@@ -27,7 +29,7 @@ PROBED, ROWS = 9, 16
 """Whether a task asks something at its last position is seen on this many rows of its ninth length."""
 
 
-class Presented(NamedTuple):
+class Batch(NamedTuple):
     """What a model sees and what is expected of it: source ``[B, S]``, prefix ``[B, T]`` or None, target ``[B, T]``."""
 
     source: Tensor
@@ -59,17 +61,22 @@ class Presentation:
     answer: Answer | None = None
     think: int = 0
 
+    @classmethod
+    def of(cls, task: Spec, recipe: Recipe) -> "Presentation":
+        """Return how a task is asked under a recipe; raises :class:`NotApplicable` where it cannot be."""
+        return cls(build_task(task), recipe.answer, recipe.think)
+
     def __post_init__(self) -> None:
-        asked = (self.task.answer, self.way)
+        asked = (self.task.answer, self.mode)
         if asked[0] != asked[1] and asked not in {("generate", "readout"), ("readout", "generate"), ("tag", "readout")}:
             raise NotApplicable(f"a {asked[0]} task cannot be asked as {asked[1]}")
         if self.last_label and not self._asks_at_the_end():
             raise NotApplicable("a readout asks for the last label, and this task asks nothing at the last position")
-        if self.way == "tag" and self.think:
+        if self.mode == "tag" and self.think:
             raise NotApplicable("think needs an answer after the source: ask as readout or generate")
 
     @property
-    def way(self) -> Answer:
+    def mode(self) -> Answer:
         """How the task is asked."""
         return self.answer or self.task.answer
 
@@ -82,23 +89,23 @@ class Presentation:
         """Return the id of a special symbol."""
         return len(self.task.symbols) + SPECIALS.index(name)
 
-    def __call__(self, source: Tensor) -> Presented:
+    def __call__(self, source: Tensor) -> Batch:
         """Present questions ``[B, S]`` with their answers."""
         return self.with_answer(source, self.task.solve(source))
 
-    def with_answer(self, source: Tensor, answer: Tensor) -> Presented:
+    def with_answer(self, source: Tensor, answer: Tensor) -> Batch:
         """Present questions ``[B, S]`` with the given answers ``[B, T]``."""
-        if self.way == "tag":
-            return Presented(source, None, answer)
+        if self.mode == "tag":
+            return Batch(source, None, answer)
         if self.last_label:
             answer = answer[:, -1:]
         seen = self._thinking(source)
-        if self.way == "readout":
-            return Presented(seen, torch.full_like(answer, self.special("<blank>")), answer)
+        if self.mode == "readout":
+            return Batch(seen, torch.full_like(answer, self.special("<blank>")), answer)
         target = self._ended(answer)
         start = torch.full_like(target[:, :1], self.special("<start>"))
         fed = target[:, :-1].masked_fill(target[:, :-1] == IGNORE, self.special("<end>"))
-        return Presented(seen, torch.cat((start, fed), dim=1), target)
+        return Batch(seen, torch.cat((start, fed), dim=1), target)
 
     def stream_length(self, length: int) -> int:
         """Return how many tokens, source and prefix, a model sees at a length of the task."""
@@ -119,7 +126,7 @@ class Presentation:
             labels = (F.pad(each, (source.shape[1] - 1, 0), value=IGNORE) for each in (target, prediction))
             correct, counted = self.task.grade(source, *labels)
             return correct[:, -1:], counted[:, -1:] & (target != IGNORE)
-        if self.way != "generate":
+        if self.mode != "generate":
             return self.task.grade(source, target, prediction)
         correct, counted = self.task.grade(source, target[:, :-1], prediction[:, :-1])
         ended = target == self.special("<end>")
@@ -135,7 +142,7 @@ class Presentation:
     @property
     def last_label(self) -> bool:
         """Whether of the labels of a tag task the last alone is asked."""
-        return (self.task.answer, self.way) == ("tag", "readout")
+        return (self.task.answer, self.mode) == ("tag", "readout")
 
     def _asks_at_the_end(self) -> bool:
         length = self.task.lengths[:PROBED][-1]

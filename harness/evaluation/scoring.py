@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.data.presentation import Presentation, Presented
+from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Stream
 from harness.evaluation.malloc import return_large_blocks_to_os
 from harness.models.population import Population, cross_entropy
@@ -46,7 +46,7 @@ def fixed_set(
     return presentation.task.sample(length, stream)
 
 
-def set_hash(batch: Presented) -> str:
+def set_hash(batch: Batch) -> str:
     """Return twelve hexadecimal digits that identify questions and answers."""
     tokens = torch.cat((batch.source, batch.target), dim=1).cpu().numpy()
     return hashlib.sha256(tokens.tobytes()).hexdigest()[:12]
@@ -84,7 +84,7 @@ def _score_chunk(population: Population, presentation: Presentation, source: Ten
     asked = (target != IGNORE).sum((1, 2))
     losses = cross_entropy(logits, target) * asked
     answers = logits.argmax(-1)
-    if presentation.way == "generate" and presentation.graded_by_task:
+    if presentation.mode == "generate" and presentation.graded_by_task:
         answers = decode(population, batch)
     graded = [presentation.grade(source, batch.target, answer) for answer in answers.unbind(0)]
     correct, counted = (torch.stack(each) for each in zip(*graded, strict=True))
@@ -100,7 +100,7 @@ def _logits(population: Population, source: Tensor, prefix: Tensor | None) -> Te
 
 
 @torch.no_grad()
-def decode(population: Population, batch: Presented) -> Tensor:
+def decode(population: Population, batch: Batch) -> Tensor:
     """Answer greedily, feeding each model's own tokens back: long ``[R, B, T]``.
 
     Without a stepping form all places are answered at once, again and again: each pass settles at least one more
@@ -119,7 +119,7 @@ def decode(population: Population, batch: Presented) -> Tensor:
     return answer
 
 
-def _decode_stepping(population: Population, batch: Presented) -> Tensor:
+def _decode_stepping(population: Population, batch: Batch) -> Tensor:
     """Answer greedily with the model's stepping form: long ``[B, T]``."""
     assert batch.prefix is not None
     model = population.model

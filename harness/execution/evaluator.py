@@ -9,40 +9,40 @@ from harness.config.cell import Cell
 from harness.data.presentation import Presentation
 from harness.evaluation.chance import Chance, chance
 from harness.evaluation.scoring import Score, fixed_set, score, set_hash
-from harness.execution.job import Desk, raised
+from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
 from harness.registry.options import Spec
-from harness.storage.folder import RunFolder
+from harness.storage.folder import CellRecords
 from harness.storage.records import EvaluationRecord
-from harness.training.memory import halves, out_of_memory, release
+from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 
 OUT_OF_MEMORY = "out of memory"
 
 
-class Evaluator(Desk):
+class Evaluator(JobContext):
     """Evaluates the cells of a job; where memory runs out, in halves, down to one model at a time."""
 
     def evaluate(self, cells: Sequence[Cell]) -> None:
         """Evaluate what is missing of each cell, all cells at once at each checkpoint and length."""
         if not cells:
             return
-        there = {c.id: {e.key for e in self.folder.evaluations(c.id) if not e.raised} for c in cells}
-        kept = {cell.id: self.folder.training(cell.id) for cell in cells}
-        steps = sorted({step for record in kept.values() if record for step in record.checkpoints})
-        for step in steps:
-            wanted = [cell for cell in cells if (record := kept[cell.id]) and step in record.checkpoints]
-            self._evaluate_at(step, wanted, there)
+        records = {cell.id: self.folder.cell(cell.id) for cell in cells}
+        checkpoints = {cell: record.training.checkpoints for cell, record in records.items() if record.training}
+        evaluated = {cell: record.evaluated for cell, record in records.items()}
+        for step in sorted({step for steps in checkpoints.values() for step in steps}):
+            self._evaluate_at(step, [cell for cell in cells if step in checkpoints.get(cell.id, ())], evaluated)
         for cell in cells:
-            failed = any(record.raised for record in self.folder.evaluations(cell.id))
-            self.close("failed" if failed else "cell", cell, summary(self.folder, cell))
+            finished = self.folder.cell(cell.id)
+            failed = any(record.raised for record in finished.evaluations)
+            self.close("failed" if failed else "cell", cell, summary(finished))
 
-    def _evaluate_at(self, step: int, cells: Sequence[Cell], there: dict[str, set[Any]]) -> None:
+    def _evaluate_at(self, step: int, cells: Sequence[Cell], evaluated: dict[str, set[Any]]) -> None:
         missing = [
             (variant, length)
             for variant in self.job.variants
             for length in variant.lengths
-            if any(variant.key(length, step, self.job.samples) not in there[c.id] for c in cells)
+            if any(variant.key(length, step, self.job.samples) not in evaluated[c.id] for c in cells)
         ]
         if not missing:
             return
@@ -55,13 +55,13 @@ class Evaluator(Desk):
                 break
             for cell, record in zip(cells, records, strict=True):
                 self.folder.add(cell.id, [record])
-                there[cell.id].add(record.key)
+                evaluated[cell.id].add(record.key)
         else:
             return
         del population
-        for part in halves(len(cells)):
-            release(self.device)
-            self._evaluate_at(step, cells[part], there)
+        for part in split_in_half(len(cells)):
+            release_memory(self.device)
+            self._evaluate_at(step, cells[part], evaluated)
 
     def _evaluate(self, population: Population, variant: Variant, length: int, step: int) -> list[EvaluationRecord]:
         """Return each model's record of one length."""
@@ -77,7 +77,7 @@ class Evaluator(Desk):
         try:
             return self._scored(blank, population, variant.task)
         except Exception as error:
-            status = OUT_OF_MEMORY if out_of_memory(error) else raised(error)
+            status = OUT_OF_MEMORY if is_out_of_memory(error) else error_text(error)
             return [blank.model_copy(update={"status": status})] * population.size
 
     def _scored(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
@@ -91,7 +91,7 @@ class Evaluator(Desk):
             scores = score(population, asked, source)
         spent = (time.perf_counter() - began) / population.size
         guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
-        decoded = presentation.way == "generate" and presentation.graded_by_task
+        decoded = presentation.mode == "generate" and presentation.graded_by_task
         facts = {"set_hash": set_hash(asked(source)), "seconds": spent, "decoded": decoded}
         return [blank.model_copy(update=facts | _counts(each) | _guess(guess)) for each in scores]
 
@@ -116,12 +116,11 @@ def cached_chance(presentation: Presentation, key: str, length: int, answer: str
     return _CHANCES[where]
 
 
-def summary(folder: RunFolder, cell: Cell) -> str:
-    """Return what a finished cell reached, in a few words."""
-    record = folder.training(cell.id)
-    assert record is not None
-    found = folder.evaluations(cell.id)
-    ok = [e for e in found if e.status == "ok" and not e.variant and e.step == record.checkpoints[-1]]
-    tail = f", {ok[-1].exact / ok[-1].rows:.2f} at {ok[-1].length}" if ok else ""
-    tail += next((f", {e.status} at {e.length}" for e in found if e.raised), "")
-    return f"{record.validation_exact:.2f} exact in range{tail} ({record.seconds['train']:.0f} s)"
+def summary(records: CellRecords) -> str:
+    """Return the scores of a finished cell in a few words: in range, and at the longest length."""
+    training, evaluations = records.training, records.evaluations
+    assert training is not None
+    ok = [e for e in evaluations if e.status == "ok" and not e.variant and e.step == training.checkpoints[-1]]
+    longest = f", {ok[-1].exact / ok[-1].rows:.2f} at {ok[-1].length}" if ok else ""
+    error = next((f", {e.status} at {e.length}" for e in evaluations if e.raised), "")
+    return f"{training.validation_exact:.2f} exact in range{longest}{error} ({training.seconds['train']:.0f} s)"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,8 +12,7 @@ from harness.data.presentation import Presentation
 from harness.execution.plan import Variant
 from harness.models.population import build_seeded
 from harness.models.precision import FLOAT32, Numerics
-from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model, build_task
+from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 
 
@@ -26,16 +24,15 @@ class Job:
     variants: tuple[Variant, ...]
     samples: int
     folder: Path
-    plugins: tuple[Path, ...] = ()
     device: str = "cpu"
     train: bool = True
     numerics: Numerics = FLOAT32
 
     def __str__(self) -> str:
-        return named(self.cells)
+        return group_text(self.cells)
 
 
-def named(cells: Sequence[Cell]) -> str:
+def group_text(cells: Sequence[Cell]) -> str:
     """Return a group of cells in a few words."""
     return f"{cells[0]} and {len(cells) - 1} more" if len(cells) > 1 else str(cells[0])
 
@@ -50,21 +47,15 @@ class Event:
     text: str = ""
 
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 
 
-@cache
-def catalog_of(plugins: tuple[Path, ...]) -> Catalog:
-    """Return the catalog with the given plug-ins, once a process."""
-    return Catalog(plugins)
+class JobContext:
+    """The tools of one job: presentation, folder, and a voice."""
 
-
-class Desk:
-    """The tools of one job: catalog, presentation, folder, and a voice."""
-
-    def __init__(self, job: Job, number: int, tell: Tell) -> None:
-        self.job, self.number, self.tell = job, number, tell
-        self.catalog, self.folder = catalog_of(job.plugins), RunFolder(job.folder)
+    def __init__(self, job: Job, number: int, tell: Emit) -> None:
+        self.job, self.number, self.emit = job, number, tell
+        self.folder = RunFolder(job.folder)
         self.device = torch.device(job.device)
         self.recipe = job.cells[0].recipe
         self.presentation = self.present(job.cells[0].task)
@@ -72,30 +63,26 @@ class Desk:
 
     def present(self, task: Spec) -> Presentation:
         """Return how a task is asked under the job's recipe."""
-        return Presentation(build_task(task, self.catalog), self.recipe.answer, self.recipe.think)
+        return Presentation.of(task, self.recipe)
 
     def build(self, cell: Cell) -> SequenceModel:
         """Return the cell's model with its initial values."""
-        return build_seeded(
-            lambda: build_model(cell.architecture, self.presentation.symbols, self.catalog),
-            cell.seed,
-            str(cell.architecture),
-        )
+        return build_seeded(cell.architecture, self.presentation.symbols, cell.seed)
 
     def progress(self, share: float, text: str) -> None:
         """Tell how much of the job is done."""
-        self.tell(Event(self.number, "progress", share, text))
+        self.emit(Event(self.number, "progress", share, text))
 
     def note(self, text: str) -> None:
         """Tell what a person should know beside results."""
-        self.tell(Event(self.number, "note", text=text))
+        self.emit(Event(self.number, "note", text=text))
 
     def close(self, kind: str, cell: Cell, text: str) -> None:
         """Tell that a cell is finished (``cell``) or ``failed``."""
-        self.tell(Event(self.number, kind, 1.0, f"{cell}: {text}"))
+        self.emit(Event(self.number, kind, 1.0, f"{cell}: {text}"))
 
 
-def raised(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an error in one line."""
     message = str(error).strip().splitlines()
     return f"raised {type(error).__name__}: {message[0] if message else ''}"

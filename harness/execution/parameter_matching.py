@@ -5,13 +5,11 @@ two nearest, every width that the architecture takes is tried.
 """
 
 import re
-from dataclasses import replace
 
 import torch
 
 from harness.errors import UserError
 from harness.models.cost import parameters
-from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model, options_of
 
 _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -26,36 +24,35 @@ def parse_match(text: str) -> int:
     return round(float(found[1]) * _SUFFIX[found[2]])
 
 
-def count(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> int:
+def count(spec: Spec, symbols: tuple[str, ...]) -> int:
     """Return the parameters of a spec without allocating them."""
     with torch.device("meta"):
-        return parameters(build_model(spec, symbols, catalog))
+        return parameters(build_model(spec, symbols))
 
 
-def solve_width(spec: Spec, symbols: tuple[str, ...], target: int, catalog: Catalog) -> tuple[Spec, int]:
+def solve_width(spec: Spec, symbols: tuple[str, ...], target: int) -> tuple[Spec, int]:
     """Return the spec with the width nearest to ``target`` parameters, and its count."""
-    if "width" not in options_of(catalog.find("architecture", spec.name)):
+    if "width" not in options_of(spec.entry):
         raise UserError(f"match: architecture {spec.name} has no option width to solve for")
     low, high = 1, 512
     while low < high:
         middle = (low + high) // 2
-        if count(_wide(spec, 8 * middle), symbols, catalog) < target:
+        if count(_wide(spec, 8 * middle), symbols) < target:
             low = middle + 1
         else:
             high = middle
     between = (_wide(spec, width) for width in range(8 * max(1, low - 1), 8 * low + 1))
-    counted = [(each, size) for each in between if (size := _count_if_buildable(each, symbols, catalog))]
+    counted = [(each, size) for each in between if (size := _count_if_buildable(each, symbols))]
     return min(counted, key=lambda pair: abs(pair[1] - target))
 
 
-def _count_if_buildable(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> int:
+def _count_if_buildable(spec: Spec, symbols: tuple[str, ...]) -> int:
     """Return the parameters, zero for a width that the architecture does not take."""
     try:
-        return count(spec, symbols, catalog)
+        return count(spec, symbols)
     except UserError:
         return 0
 
 
 def _wide(spec: Spec, width: int) -> Spec:
-    options = dict(spec.options) | {"width": width}
-    return replace(spec, options=tuple(sorted(options.items())))
+    return spec.with_options({"width": width})

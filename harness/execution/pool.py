@@ -20,42 +20,23 @@ from typing import Any
 
 import torch
 
-from harness.errors import UserError
-from harness.execution.job import Event, Job, Tell
-from harness.execution.worker import Worker, do
-
-GPU_WORKERS = 2
+from harness.execution.job import Emit, Event, Job
+from harness.execution.worker import Worker, run_job
 
 
-def default_workers(device: str) -> int:
-    """Return one worker for each core this process may use, or two for a GPU."""
-    if device.startswith("cuda"):
-        return GPU_WORKERS
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def resolve_device(device: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one, and asking for a missing one is an error."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda: torch sees no CUDA device here; use --device cpu or auto")
-    return device
-
-
-def launch(jobs: Sequence[Job], workers: int, tell: Tell) -> None:
+def launch(jobs: Sequence[Job], workers: int, tell: Emit) -> None:
     """Do all jobs, in this process if one worker is enough."""
     if min(workers, len(jobs)) <= 1:
         torch.set_num_threads(1)
         for number, job in enumerate(jobs):
-            do(job, number, tell)
+            run_job(job, number, tell)
         return
     left = list(enumerate(jobs))
     while left:
         left = _pool(left, min(workers, len(left)), tell)
 
 
-def _pool(jobs: list[tuple[int, Job]], workers: int, tell: Tell) -> list[tuple[int, Job]]:
+def _pool(jobs: list[tuple[int, Job]], workers: int, tell: Emit) -> list[tuple[int, Job]]:
     """Do jobs in a pool of processes; return those left over when a worker died."""
     context = multiprocessing.get_context("spawn")
     events: Queue[Event] = context.Queue()
@@ -97,7 +78,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _after_death(
-    futures: dict[Future[None], tuple[int, Job]], begun: "Queue[int]", tell: Tell
+    futures: dict[Future[None], tuple[int, Job]], begun: "Queue[int]", tell: Emit
 ) -> list[tuple[int, Job]]:
     """Retry alone what was running when a worker died; if it is alone already, record its failure."""
     started = set(_all_of(begun))
@@ -134,10 +115,10 @@ def _end_with_parent(parent: int) -> None:
 
 def _work(job: Job, number: int) -> None:
     _BEGUN.put(number)
-    do(job, number, _EVENTS.put)
+    run_job(job, number, _EVENTS.put)
 
 
-def _drain(events: "Queue[Event]", tell: Tell) -> None:
+def _drain(events: "Queue[Event]", tell: Emit) -> None:
     for event in _all_of(events):
         tell(event)
 

@@ -39,12 +39,12 @@ class Display:
         if self.live:
             self.bars.stop()
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Take one event from a worker; time counts from the first, not from the start of the processes."""
         self.began = self.began or time.monotonic()
         if event.kind == "progress":
             self.shares[event.job] = event.progress * len(self.jobs[event.job].cells)
-            self._show(event)
+            self._show_share(event)
             return
         if event.kind == "note":
             self._say(event.text)
@@ -57,7 +57,7 @@ class Display:
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _show(self, event: Event) -> None:
+    def _show_share(self, event: Event) -> None:
         if self.whole is None:
             return
         if event.job not in self.running:

@@ -1,6 +1,7 @@
-"""A run from plan to records: what the commands ``run`` and ``evaluate`` do."""
+"""The run of a plan, from the plan to its records: the work of the commands ``run`` and ``evaluate``."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,127 +11,117 @@ from harness.config.cell import SCHEMA, Cell, cell_of
 from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
-from harness.execution.pool import default_workers, launch, resolve_device
+from harness.execution.pool import launch
 from harness.execution.progress import Display
-from harness.execution.run_status import Stale, Standing, evaluation_jobs, make_jobs, standing
-from harness.models.precision import FLOAT32, Numerics
+from harness.execution.run_options import RunOptions
+from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import RunFolder, check_schema
 from harness.storage.provenance import provenance
 from harness.storage.records import RunRecord
 
-GPU_POPULATION = 64
-"""The most models a GPU trains at once; a CPU trains one a core."""
 
-
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What came of a run: how its cells stood before, and how many failed in it."""
+    """Result of a run: the status of its cells before it, and how many cells failed in it or before it."""
 
-    before: Standing
+    before: RunStatus
     failed: int
 
 
-def execute(
-    plan: Plan,
-    output: Path,
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    numerics: Numerics = FLOAT32,
-    plugins: tuple[Path, ...] = (),
-    stale: Stale | None = None,
-    retry_failed: bool = False,
-    console: Console | None = None,
-) -> Outcome:
-    """Train and evaluate what is missing of a plan; finished cells are kept whatever happens."""
-    device = resolve_device(device)
-    folder, console = RunFolder(output), console or Console()
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """Further lengths at which trained cells are evaluated.
+
+    Attributes:
+        variant: name of the variant in tables; empty for the cells' own task.
+        task: spec of the variant; empty for each cell's own task.
+        lengths: of the test sets.
+    """
+
+    variant: str
+    task: str
+    lengths: tuple[int, ...]
+
+    def variant_for(self, cell: Cell) -> Variant | None:
+        """Return the variant for a cell's task; ``None`` where task, alphabet or lengths do not allow it."""
+        spec = Spec.parse("task", self.task, cell.task.catalog) if self.task else cell.task
+        task = build_task(spec)
+        if spec.name != cell.task.name or task.symbols != build_task(cell.task).symbols:
+            return None
+        lengths = tuple(length for length in self.lengths if length in task.lengths)
+        return Variant(self.variant, spec, lengths) if lengths else None
+
+
+def execute(plan: Plan, output: Path, options: RunOptions, console: Console | None = None) -> Outcome:
+    """Train and evaluate the cells of a plan that have no record yet; finished cells are kept whatever happens."""
+    options, console = options.resolved(), console or Console()
+    folder = RunFolder(output)
     folder.check(plan.suite.name)
-    state = standing(plan, folder, stale, retry_failed)
-    with numerics.settled():
-        folder.open(_run_record(plan, device, numerics))
-    console.print(f"Suite {plan.suite.name}, records in {output}: {state}.", highlight=False, soft_wrap=True)
-    jobs = make_jobs(plan, folder, state, device, plugins, population_of(device), numerics)
+    status = run_status(plan, folder, options.stale, options.retry_failed)
+    with options.numerics.applied():
+        folder.open(_run_record(plan, options))
+    console.print(f"Suite {plan.suite.name}, records in {output}: {status}.", highlight=False, soft_wrap=True)
+    jobs = make_jobs(plan, folder, status, options)
     for line in folder.snapshots.sweep([cell.id for cell in job.cells] for job in jobs if job.train):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    failed = _do(jobs, workers or default_workers(device), console)
-    return Outcome(state, failed + len(state.failed))
+    failed = _launch(jobs, options, console)
+    return Outcome(status, failed + len(status.failed))
 
 
 def evaluate(
     output: Path,
-    variants: list[tuple[str, str, list[int]]],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    numerics: Numerics = FLOAT32,
+    requests: Sequence[EvaluationRequest],
+    options: RunOptions,
+    catalog: Catalog,
     samples: int | None = None,
-    plugins: tuple[Path, ...] = (),
     console: Console | None = None,
 ) -> int:
     """Evaluate the trained cells of a folder at more lengths or variants; return the number of failures.
 
-    ``variants`` are (variant name, task spec or empty for each cell's own task, lengths).
+    ``samples`` are the rows of each test set; without it, those of the suite.
     """
-    device, folder, catalog = resolve_device(device), RunFolder(output), Catalog(plugins)
+    folder, options = RunFolder(output), options.resolved()
     run = folder.run()
     if run is None:
         raise UserError(f"{output} holds no run; train one first: lengthwise run --output {output}")
     check_schema(run, output)
-    cells = [cell for cell in (stored_cell(folder, each, catalog) for each in folder.known()) if cell]
+    cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
         raise UserError(f"{output} holds no trained cell yet")
-    wanted = {(cell.task, cell.recipe): _variants_for(cell, variants, catalog) for cell in cells}
-    common = {
-        "samples": samples or run.suite["samples"],
-        "folder": output,
-        "plugins": plugins,
-        "device": device,
-        "numerics": numerics,
-    }
-    able = [cell for cell in cells if wanted[cell.task, cell.recipe]]
+    variants = {(cell.task, cell.recipe): _variants_for(cell, requests) for cell in cells}
+    able = [cell for cell in cells if variants[cell.task, cell.recipe]]
     if not able:
         raise UserError(f"{output}: no trained cell can take that; it needs the same task, alphabet and lengths it has")
-    jobs = evaluation_jobs(able, wanted, folder, population_of(device), common)
-    return _do(jobs, workers or default_workers(device), console or Console())
+    jobs = evaluation_jobs(able, variants, folder, samples or run.suite["samples"], options)
+    return _launch(jobs, options, console or Console())
 
 
 def stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:
-    """Return the cell of a finished record, None where there is none."""
-    record = folder.training(cell_id)
+    """Return the cell of a finished record, or ``None`` where there is none."""
+    record = folder.cell(cell_id).training
     return cell_of(record.cell, catalog) if record else None
 
 
-def _variants_for(cell: Cell, variants: list[tuple[str, str, list[int]]], catalog: Catalog) -> tuple[Variant, ...]:
-    found = []
-    for name, text, lengths in variants:
-        spec = Spec.parse("task", text, catalog) if text else cell.task
-        if spec.name == cell.task.name and build_task(spec, catalog).symbols == build_task(cell.task, catalog).symbols:
-            own = build_task(spec, catalog).lengths
-            found.append(Variant(name, spec, tuple(length for length in lengths if length in own)))
-    return tuple(variant for variant in found if variant.lengths)
+def _variants_for(cell: Cell, requests: Sequence[EvaluationRequest]) -> tuple[Variant, ...]:
+    return tuple(variant for variant in (request.variant_for(cell) for request in requests) if variant)
 
 
-def population_of(device: str) -> int:
-    """Return the most models that are trained at once on a device."""
-    return GPU_POPULATION if device.startswith("cuda") else 1
-
-
-def _do(jobs: list[Job], workers: int, console: Console) -> int:
+def _launch(jobs: list[Job], options: RunOptions, console: Console) -> int:
+    """Run the jobs and return how many cells failed."""
     with Display(jobs, console) as display:
-        launch(jobs, workers, display.tell)
+        launch(jobs, options.worker_count, display.show)
     return display.failed
 
 
-def _run_record(plan: Plan, device: str, numerics: Numerics) -> RunRecord:
+def _run_record(plan: Plan, options: RunOptions) -> RunRecord:
     return RunRecord(
         schema_version=SCHEMA,
         suite=plan.suite.model_dump(),
         cells=[cell.id for cell in plan.cells],
-        not_applicable=[(str(a), str(t), why) for a, t, why in plan.not_applicable],
+        not_applicable=[(str(p.architecture), str(p.task.task), p.obstacle) for p in plan.not_applicable],
         notes=plan.notes,
         command=" ".join(["lengthwise", *sys.argv[1:]]),
-        provenance=provenance(device, numerics),
+        provenance=provenance(options.device, options.numerics),
     )

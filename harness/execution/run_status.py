@@ -1,23 +1,23 @@
 """Which jobs are left: a plan held against what its folder already has."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
-from harness.config.cell import Cell, group
+from harness.config.cell import Cell, Group, make_groups
+from harness.config.recipe import Recipe
 from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
-from harness.models.precision import FLOAT32, Numerics
-from harness.registry.fingerprint import fingerprint_of
-from harness.storage.folder import RunFolder
+from harness.execution.run_options import RunOptions, Stale
+from harness.registry.fingerprint import fingerprints_of
+from harness.registry.options import Spec
+from harness.storage.folder import CellRecords, RunFolder
 
-Stale = Literal["keep", "rerun", "fail"]
+VariantsByTask = Mapping[tuple[Spec, Recipe], tuple[Variant, ...]]
 
 
 @dataclass
-class Standing:
+class RunStatus:
     """The cells of a plan by what is to be done with them.
 
     ``stale`` cells were made with other code than today's; those to be kept count as done too.
@@ -36,83 +36,66 @@ class Standing:
         return f"{total} cell{'s' if total != 1 else ''}, {parts}{made}"
 
 
-def standing(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_failed: bool = False) -> Standing:
-    """Sort the plan's cells. By default stale cells of plug-ins are trained again and built-in ones are kept."""
-    result = Standing()
+def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_failed: bool = False) -> RunStatus:
+    """Sort the plan's cells by status. By default stale cells of plug-ins are trained again, others are kept."""
+    status = RunStatus()
     for cell in plan.cells:
-        record, failure = folder.training(cell.id), folder.failure(cell.id)
-        old = record or failure
-        changed = old is not None and _changed(cell, old.fingerprints, plan)
-        if changed:
-            result.stale.append(cell)
-        again = changed and (stale == "rerun" or (stale is None and _from_plugin(cell, plan)))
-        if old is None or again or (failure is not None and retry_failed):
-            result.to_train.append(cell)
-        elif failure is not None:
-            result.failed.append(cell)
+        records = folder.cell(cell.id)
+        record = records.training or records.failure
+        is_stale = record is not None and fingerprints_of(cell.specs) != record.fingerprints
+        if is_stale:
+            status.stale.append(cell)
+        again = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))
+        if record is None or again or (records.failure is not None and retry_failed):
+            status.to_train.append(cell)
+        elif records.failure is not None:
+            status.failed.append(cell)
         else:
-            result.done.append(cell)
-    if stale == "fail" and result.stale:
+            status.done.append(cell)
+    if stale == "fail" and status.stale:
         raise UserError(
-            f"{len(result.stale)} cells were made with other code, first {result.stale[0]}; use --stale keep or rerun"
+            f"{len(status.stale)} cells were made with other code, first {status.stale[0]}; use --stale keep or rerun"
         )
-    return result
+    return status
 
 
-def make_jobs(
-    plan: Plan,
-    folder: RunFolder,
-    state: Standing,
-    device: str,
-    plugins: tuple[Path, ...],
-    population: int,
-    numerics: Numerics = FLOAT32,
-) -> list[Job]:
-    """Return the jobs that train what is missing, then those that only evaluate."""
-    common = {
-        "samples": plan.suite.samples,
-        "folder": folder.path,
-        "plugins": plugins,
-        "device": device,
-        "numerics": numerics,
-    }
+def make_jobs(plan: Plan, folder: RunFolder, status: RunStatus, options: RunOptions) -> list[Job]:
+    """Return the jobs that train the missing cells, then the jobs that only evaluate."""
+    samples = plan.suite.samples
     training = [
-        Job(each.cells, plan.variants[each.first.task, each.first.recipe], **common)  # type: ignore[arg-type]
-        for each in group(state.to_train, population)
+        _job(group, plan.variants, folder, samples, options, train=True)
+        for group in make_groups(status.to_train, options.population)
     ]
-    return training + evaluation_jobs(state.done, plan.variants, folder, population, common)
+    return training + evaluation_jobs(status.done, plan.variants, folder, samples, options)
 
 
 def evaluation_jobs(
-    cells: Iterable[Cell], variants: dict, folder: RunFolder, population: int, common: dict
+    cells: Iterable[Cell], variants: VariantsByTask, folder: RunFolder, samples: int, options: RunOptions
 ) -> list[Job]:
-    """Return jobs for the cells that lack an evaluation."""
-    lacking = [c for c in cells if lacks(folder, c, variants[c.task, c.recipe], common["samples"])]
-    return [
-        Job(each.cells, variants[each.first.task, each.first.recipe], train=False, **common)
-        for each in group(lacking, population)
-    ]
+    """Return jobs for the trained cells that lack an evaluation."""
+    incomplete = [cell for cell in cells if lacks(folder.cell(cell.id), variants[cell.task, cell.recipe], samples)]
+    groups = make_groups(incomplete, options.population)
+    return [_job(group, variants, folder, samples, options, train=False) for group in groups]
 
 
-def lacks(folder: RunFolder, cell: Cell, variants: Sequence[Variant], samples: int) -> bool:
+def _job(
+    group: Group, variants: VariantsByTask, folder: RunFolder, samples: int, options: RunOptions, *, train: bool
+) -> Job:
+    own = variants[group.first.task, group.first.recipe]
+    return Job(group.cells, own, samples, folder.path, options.device, train, options.numerics)
+
+
+def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bool:
     """Whether a trained cell lacks any of the evaluations."""
-    record = folder.training(cell.id)
-    assert record is not None
-    there = {each.key for each in folder.evaluations(cell.id) if not each.raised}
+    assert records.training is not None
+    evaluated = records.evaluated
     return any(
-        variant.key(length, step, samples) not in there
+        variant.key(length, step, samples) not in evaluated
         for variant in variants
         for length in variant.lengths
-        for step in record.checkpoints
+        for step in records.training.checkpoints
     )
 
 
-def _changed(cell: Cell, fingerprints: dict[str, str], plan: Plan) -> bool:
-    return any(
-        fingerprints.get(spec.kind) != fingerprint_of(spec.kind, spec.name, dict(spec.options), plan.catalog)
-        for spec in (cell.architecture, cell.task)
-    )
-
-
-def _from_plugin(cell: Cell, plan: Plan) -> bool:
-    return any(plan.catalog.find(s.kind, s.name).origin == "plug-in" for s in (cell.architecture, cell.task))
+def _is_from_plugin(cell: Cell) -> bool:
+    return any(spec.entry.origin == "plug-in" for spec in cell.specs)

@@ -12,22 +12,22 @@ import torch
 
 from harness.config.cell import Cell, Group
 from harness.execution.evaluator import Evaluator
-from harness.execution.job import Desk, Event, Job, Tell, named, raised
+from harness.execution.job import Emit, Event, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
-from harness.registry.fingerprint import fingerprint_of
+from harness.registry.fingerprint import fingerprints_of
 from harness.storage.provenance import provenance
 from harness.storage.records import Failure, TrainingRecord
-from harness.storage.snapshots import Unfit
+from harness.storage.snapshots import SnapshotError
 from harness.training.cuda_graphs import CaptureError
-from harness.training.memory import halves, out_of_memory, rehearse, release
-from harness.training.snapshot import Snapshot, restore, take
+from harness.training.memory import check_fits_in_memory, is_out_of_memory, release_memory, split_in_half
+from harness.training.snapshot import Snapshot
 from harness.training.trainer import Trained, Trainer, Training
 
 
-def do(job: Job, number: int, tell: Callable[[Event], None]) -> None:
+def run_job(job: Job, number: int, tell: Callable[[Event], None]) -> None:
     """Do a job from beginning to end."""
-    with job.numerics.settled():
+    with job.numerics.applied():
         if not job.train:
             Evaluator(job, number, tell).evaluate(job.cells)
             return
@@ -36,14 +36,14 @@ def do(job: Job, number: int, tell: Callable[[Event], None]) -> None:
             worker.train_all(cells)
 
 
-class Worker(Desk):
+class Worker(JobContext):
     """Trains the cells of a job.
 
     Attributes:
         numerics: the job's, but that steps are no longer captured once a capture has failed.
     """
 
-    def __init__(self, job: Job, number: int, tell: Tell) -> None:
+    def __init__(self, job: Job, number: int, tell: Emit) -> None:
         super().__init__(job, number, tell)
         self.numerics = job.numerics
 
@@ -56,13 +56,13 @@ class Worker(Desk):
 
     def train_all(self, cells: tuple[Cell, ...]) -> None:
         """Train, record and evaluate; a group that cannot be trained at once is trained in parts."""
-        release(self.device)
+        release_memory(self.device)
         try:
             healthy = self._train_and_record(cells)
         except Exception as error:
             parts = self._instead(cells, error)
         else:
-            Evaluator(self.job, self.number, self.tell).evaluate(healthy)
+            Evaluator(self.job, self.number, self.emit).evaluate(healthy)
             return
         for part in parts:  # out here, where nothing holds the memory of the group any more
             self.train_all(part)
@@ -81,16 +81,16 @@ class Worker(Desk):
         What cannot be captured is trained again as it is, without.
         """
         if isinstance(error, CaptureError) and self.numerics.capture:
-            self.note(f"{named(cells)}: its steps cannot be captured, goes on without ({raised(error)})")
+            self.note(f"{group_text(cells)}: its steps cannot be captured, goes on without ({error_text(error)})")
             self.numerics = replace(self.numerics, capture=False)
             return [cells]
         if len(cells) == 1:
             self.fail(cells[0], error)
             return []
-        if out_of_memory(error):
-            self.note(f"{named(cells)}: out of memory with {len(cells)} models at once, goes on with half as many")
-            return [cells[part] for part in halves(len(cells))]
-        self.note(f"{named(cells)}: cannot be trained at once, goes on one by one ({raised(error)})")
+        if is_out_of_memory(error):
+            self.note(f"{group_text(cells)}: out of memory with {len(cells)} models at once, goes on with half as many")
+            return [cells[part] for part in split_in_half(len(cells))]
+        self.note(f"{group_text(cells)}: cannot be trained at once, goes on one by one ({error_text(error)})")
         self.folder.snapshots.drop(ids(cells))
         return [(cell,) for cell in cells]
 
@@ -99,40 +99,40 @@ class Worker(Desk):
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
 
         def save(trainer: Trainer) -> None:
-            self._save(cells, take(trainer))
+            self._save(cells, trainer.state_dict())
 
         trainer = Trainer(population, Group(cells), self.presentation, self._stepped, save)
         begun = self._begun(cells)
         if begun:
-            restore(trainer, begun)
-            self.note(f"{named(cells)}: goes on from step {begun.done} of {self.recipe.steps}")
+            trainer.load_state_dict(begun)
+            self.note(f"{group_text(cells)}: goes on from step {begun.done} of {self.recipe.steps}")
         try:
             if self.device.type == "cuda":
-                rehearse(trainer)
+                check_fits_in_memory(trainer)
             return trainer.run()
         except Exception as error:
-            if out_of_memory(error) and len(cells) > 1 and trainer.done:
-                self._hand_on(cells, take(trainer))
+            if is_out_of_memory(error) and len(cells) > 1 and trainer.done:
+                self._hand_on(cells, trainer.state_dict())
             raise
 
     def _hand_on(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
         """Leave what a group has reached to its halves."""
-        for part in halves(len(cells)):
+        for part in split_in_half(len(cells)):
             self._save(cells[part], snapshot.part(part))
         self.folder.snapshots.forget(ids(cells))
 
     def _begun(self, cells: tuple[Cell, ...]) -> Snapshot | None:
         try:
             return self.folder.snapshots.load(ids(cells), self._terms(cells[0]))
-        except Unfit as why:
-            self.note(f"{named(cells)}: its snapshot is ignored, {why}")
+        except SnapshotError as why:
+            self.note(f"{group_text(cells)}: its snapshot is ignored, {why}")
             return None
 
     def _save(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
         try:
             self.folder.snapshots.save(ids(cells), self._terms(cells[0]), snapshot)
         except OSError as error:
-            self.note(f"{named(cells)}: its snapshot cannot be written: {error.strerror}")
+            self.note(f"{group_text(cells)}: its snapshot cannot be written: {error.strerror}")
 
     def _terms(self, cell: Cell) -> dict[str, str]:
         """Return what a snapshot and the trainer that goes on from it must have in common."""
@@ -173,8 +173,7 @@ class Worker(Desk):
         )
 
     def _fingerprints(self, cell: Cell) -> dict[str, str]:
-        specs = (cell.architecture, cell.task)
-        return {spec.kind: fingerprint_of(spec.kind, spec.name, dict(spec.options), self.catalog) for spec in specs}
+        return fingerprints_of(cell.specs)
 
     def _failure(self, cell: Cell, reason: str, details: str = "", trained: Trained | None = None) -> Failure:
         return Failure(
@@ -189,7 +188,7 @@ class Worker(Desk):
 
     def fail(self, cell: Cell, error: Exception) -> None:
         """Write an error down as the failure of a cell."""
-        reason = raised(error)
+        reason = error_text(error)
         self.folder.fail(cell.id, self._failure(cell, reason, "".join(traceback.format_exception(error))))
         self.folder.snapshots.drop([cell.id])
         self.close("failed", cell, reason)

@@ -5,7 +5,7 @@ plainly; more are carried through the same module by ``torch.func.vmap`` over th
 ``backward``. A module that torch cannot batch raises here, and the harness trains its models one by one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from torch.func import functional_call, vmap
 
 from architectures.base import SequenceModel
 from architectures.parts.kernels import replicas_ride_along
-from harness.data.presentation import Presented
+from harness.data.presentation import Batch
 from harness.data.rng import chain, text_key
 from harness.models.precision import FLOAT32, Numerics
+from harness.registry.options import Spec, build_model
 from tasks.base import IGNORE
 
 
@@ -76,7 +77,7 @@ class Population:
     def _call(self, row: Tensor, buffers: dict[str, Tensor], source: Tensor, prefix: Any) -> Tensor:
         return functional_call(self.model, (self._slices(row), buffers), (source, prefix))
 
-    def losses(self, batch: Presented, label_smoothing: float = 0.0) -> Tensor:
+    def losses(self, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross entropy of each model over its own rows, float ``[R]``; rows are ``R x B``."""
         source, prefix, target = (None if x is None else x.unflatten(0, (self.size, -1)) for x in batch)
         assert source is not None
@@ -102,11 +103,11 @@ def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) 
     return each.sum(1) / (target != IGNORE).flatten(1).sum(1)
 
 
-def build_seeded(build: Callable[[], SequenceModel], seed: int, name: str) -> SequenceModel:
-    """Build a model whose initial values depend on (seed, name) alone, on the CPU."""
+def build_seeded(spec: Spec, symbols: tuple[str, ...], seed: int, name: str = "") -> SequenceModel:
+    """Build a model on the CPU; its initial values depend only on the seed and on ``name`` (default: the spec)."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(init_seed(seed, name))
-        return build()
+        torch.manual_seed(init_seed(seed, name or str(spec)))
+        return build_model(spec, symbols)
 
 
 def init_seed(seed: int, name: str) -> int:

@@ -56,12 +56,12 @@ class Numerics:
             raise
         except RuntimeError as error:
             with torch.autocast(device.type, enabled=False):
-                call(*inputs)  # raises where the format is not to blame
+                call(*inputs)  # raises where the format is not to error_location
             why = str(error).strip().partition("\n")[0]
             raise PrecisionError(f"cannot be computed in bfloat16 ({why}); use --precision float32") from error
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """Let nothing but this decide in here; afterwards all is as it was.
 
         TF32 is off: torch lets cuDNN's convolutions and recurrences take it unasked. cuBLAS is deterministic only with
@@ -90,7 +90,7 @@ class Numerics:
 
 
 FLOAT32 = Numerics()
-LAUNCHED = Numerics(capture=False)
+NO_CAPTURE = Numerics(capture=False)
 """Every kernel launched by itself, so that what happens in a step can be seen."""
 
 

@@ -9,9 +9,9 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +67,10 @@ class Entry:
             f"{len(found)} ({', '.join(c.__name__ for c in found)}); keep one public class a file" if found else "none"
         )
         raise UserError(f"{self.kind} {self.name!r} ({self.path or self.module}): must define {wanted}, found {many}")
+
+    def load(self) -> type:
+        """Import the file and return its class; raises :class:`UserError` where that fails."""
+        return self.cls
 
     def _load(self) -> ModuleType:
         try:
@@ -139,25 +143,15 @@ class Catalog:
 
     def __init__(self, plugins: tuple[Path, ...] = ()) -> None:
         self.plugins = tuple(dict.fromkeys(Path(p).resolve() for p in plugins))
-        self.entries: dict[Kind, dict[str, Entry]] = {kind: _built_in(kind) for kind in ROOMS}
-        for kind, room in ROOMS.items():
-            for point in entry_points(group=f"lengthwise.{room}"):
-                self._add(
-                    Entry(
-                        kind, point.name, "installed", point.dist.name if point.dist else "?", None, point.module, point
-                    )
-                )
-        for path in self.plugins:
-            for entry in _plugin(path):
-                self._add(entry)
+        self.entries = _entries(self.plugins)
 
-    def _add(self, entry: Entry) -> None:
-        there = self.entries[entry.kind].get(entry.name)
-        if there is not None:
-            place = entry.path or entry.module
-            known = f"{there.origin} {entry.kind} {entry.name!r}"
-            raise UserError(f"{entry.origin} {place} collides with the {known}; rename the file")
-        self.entries[entry.kind][entry.name] = entry
+    def __reduce__(self) -> tuple[Callable[..., "Catalog"], tuple[tuple[Path, ...]]]:
+        return _unpickled, (self.plugins,)
+
+    @cached_property
+    def entries(self) -> dict[Kind, dict[str, Entry]]:
+        """The entries by kind and name; after unpickling, files are looked at when they are first needed."""
+        return _entries(self.plugins)
 
     def find(self, kind: Kind, name: str) -> Entry:
         """Return the entry, or raise :class:`UserError` naming the nearest one."""
@@ -177,6 +171,33 @@ class Catalog:
             for e in self.entries[kind].values()
             if e.path == path.resolve() and e.origin == "plug-in"
         )
+
+
+@cache
+def _unpickled(plugins: tuple[Path, ...]) -> Catalog:
+    """Return the catalog of a pickled spec, one a process; an error in a plug-in is raised when it is first used."""
+    catalog = Catalog.__new__(Catalog)
+    catalog.plugins = plugins
+    return catalog
+
+
+def _entries(plugins: tuple[Path, ...]) -> dict[Kind, dict[str, Entry]]:
+    entries = {kind: _built_in(kind) for kind in ROOMS}
+    for entry in (*_installed(), *(entry for path in plugins for entry in _plugin(path))):
+        same = entries[entry.kind].get(entry.name)
+        if same is not None:
+            place = entry.path or entry.module
+            other = f"{same.origin} {entry.kind} {entry.name!r}"
+            raise UserError(f"{entry.origin} {place} collides with the {other}; rename the file")
+        entries[entry.kind][entry.name] = entry
+    return entries
+
+
+def _installed() -> Iterator[Entry]:
+    for kind, room in ROOMS.items():
+        for point in entry_points(group=f"lengthwise.{room}"):
+            package = point.dist.name if point.dist else "?"
+            yield Entry(kind, point.name, "installed", package, None, point.module, point)
 
 
 def _built_in(kind: Kind) -> dict[str, Entry]:
@@ -216,7 +237,7 @@ def _plugin(path: Path) -> list[Entry]:
         nothing = "no architecture (Mixer or SequenceModel) and no task (Task, or an ALPHABET and RASP-L programs)"
         raise UserError(f"plug-in {path.name} defines {nothing}; a file defines one")
     for entry in found:
-        _ = entry.cls
+        entry.load()
     return found
 
 

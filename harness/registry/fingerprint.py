@@ -7,13 +7,13 @@ an option names, such as the layers of a hybrid, count as well.
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.registry.catalog import ROOMS, Catalog, Entry, Kind
-from harness.registry.options import Value, options_of
+from harness.registry.catalog import ROOMS, Entry, Kind
+from harness.registry.options import Spec, Value, options_of
 
 _HOME = Path(__file__).resolve().parents[2]
 _ALWAYS: dict[Kind, tuple[str, ...]] = {
@@ -22,12 +22,17 @@ _ALWAYS: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def fingerprint_of(kind: Kind, name: str, options: Mapping[str, Value], catalog: Catalog) -> str:
+def fingerprint_of(spec: Spec) -> str:
     """Return the fingerprint of an entry with options."""
-    entry, known = catalog.find(kind, name), catalog.entries[kind]
-    values = _defaults(entry) | dict(options)
+    entries = spec.catalog.entries[spec.kind]
+    values = _defaults(spec.entry) | dict(spec.options)
     words = (word for value in values.values() if isinstance(value, str) for word in value.split("+"))
-    return fingerprint(entry, *(known[word] for word in words if word in known))
+    return fingerprint(spec.entry, *(entries[word] for word in words if word in entries))
+
+
+def fingerprints_of(specs: Iterable[Spec]) -> dict[str, str]:
+    """Return the fingerprint of each spec by its kind, as records store them."""
+    return {spec.kind: fingerprint_of(spec) for spec in specs}
 
 
 def _defaults(entry: Entry) -> dict[str, Value]:

@@ -7,7 +7,7 @@ signature by pydantic; unknown, ill-typed and out-of-range ones become one line 
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -37,12 +37,14 @@ def describe(annotation: Any) -> str:
     """Return a type annotation in a user's words."""
     if typing.get_origin(annotation) is typing.Annotated:
         base, *limits = typing.get_args(annotation)
-        return " ".join([describe(base), *(_limit(limit) for limit in limits)])
+        return " ".join([describe(base), *filter(None, map(_limit, limits))])
     if typing.get_origin(annotation) is typing.Literal:
         return " | ".join(str(choice) for choice in typing.get_args(annotation))
     if typing.get_args(annotation):
         return " | ".join(describe(part) for part in typing.get_args(annotation))
-    return "none" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+    if annotation is type(None):
+        return "none"
+    return str(getattr(annotation, "description", None) or getattr(annotation, "__name__", annotation))
 
 
 def _limit(limit: Any) -> str:
@@ -114,11 +116,20 @@ def option_error(what: str, error: ValidationError, types: Mapping[str, str]) ->
 
 @dataclass(frozen=True)
 class Spec:
-    """A name with options, in canonical form: options sorted and typed. Compares and hashes by value."""
+    """An entry of a catalog with options in canonical form: sorted by name and typed.
+
+    Specs compare and hash by kind, name and options. A pickled spec finds its catalog again from the plug-in paths.
+    """
 
     kind: Kind
     name: str
     options: tuple[tuple[str, Value], ...] = ()
+    catalog: Catalog = field(kw_only=True, compare=False, repr=False)
+
+    @property
+    def entry(self) -> Entry:
+        """The entry of the catalog."""
+        return self.catalog.find(self.kind, self.name)
 
     @classmethod
     def parse(cls, kind: Kind, text: str, catalog: Catalog) -> "Spec":
@@ -133,13 +144,16 @@ class Spec:
     @classmethod
     def of(cls, kind: Kind, name: str, options: Mapping[str, Value], catalog: Catalog) -> "Spec":
         """Build a checked spec."""
-        return cls(kind, name, tuple(sorted(check(catalog.find(kind, name), options).items())))
+        return cls(kind, name, tuple(sorted(check(catalog.find(kind, name), options).items())), catalog=catalog)
 
-    def with_defaults(self, options: Mapping[str, Value], catalog: Catalog) -> "Spec":
-        """Add those of ``options`` that this entry has and that are not given already."""
-        has = options_of(catalog.find(self.kind, self.name))
-        merged = {key: value for key, value in options.items() if key in has} | dict(self.options)
-        return Spec.of(self.kind, self.name, merged, catalog)
+    def with_options(self, options: Mapping[str, Value]) -> "Spec":
+        """Return the spec with these options set; they replace those of the same name."""
+        return Spec.of(self.kind, self.name, {**dict(self.options), **options}, self.catalog)
+
+    def with_defaults(self, options: Mapping[str, Value]) -> "Spec":
+        """Return the spec with those of ``options`` that its entry has and that are not set already."""
+        possible = options_of(self.entry)
+        return self.with_options({key: options[key] for key in options if key in possible} | dict(self.options))
 
     def __str__(self) -> str:
         options = ",".join(f"{key}={_text(value)}" for key, value in self.options)
@@ -150,18 +164,17 @@ def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def build_task(spec: Spec, catalog: Catalog) -> Any:
+def build_task(spec: Spec) -> Any:
     """Construct a task; a ValueError of its constructor becomes a :class:`UserError`."""
     try:
-        return catalog.find("task", spec.name).cls(**dict(spec.options))
+        return spec.entry.cls(**dict(spec.options))
     except ValueError as error:
         raise UserError(f"task {spec}: {error}") from None
 
 
-def build_model(spec: Spec, symbols: tuple[str, ...], catalog: Catalog) -> Any:
+def build_model(spec: Spec, symbols: tuple[str, ...]) -> Any:
     """Construct a model for an alphabet; a mixer is put into the shell."""
-    entry = catalog.find("architecture", spec.name)
-    options = dict(spec.options)
+    entry, options = spec.entry, dict(spec.options)
     shell = shell_for(entry.cls)
     try:
         if shell is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from harness.config.claims import Expectation, Known, verdict
+from harness.config.claims import Claim, Expectation, verdict
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, Table
 from harness.report.results import View
@@ -14,7 +14,7 @@ ANSWERS = {True: "yes", False: "no", None: "not measured"}
 
 def known_table(view: View) -> Table:
     """Return a row for each expectation, claim by claim; may be empty."""
-    rows = [row for known in view.meta.get("known") or [] for row in _rows(Known(**known), view)]
+    rows = [row for known in view.meta.get("known") or [] for row in _rows(Claim(**known), view)]
     caption = (
         "Every predicate was written into the suite before the run. Measured: the scores of all seeds at that length, "
         "sorted. Fit: the seeds that solved their training lengths; where none did, a claim about longer ones was not "
@@ -26,7 +26,7 @@ def known_table(view: View) -> Table:
     return Table("known", "Known results, and whether they appear", caption, frame, frame, group)
 
 
-def _rows(known: Known, view: View) -> Iterator[dict[str, str]]:
+def _rows(known: Claim, view: View) -> Iterator[dict[str, str]]:
     looked = [_look_up(each, each.task or known.task, view) for each in known.expect]
     said = verdict([answer for *_, answer in looked])
     for each, (scores, others, planned, answer) in zip(known.expect, looked, strict=True):

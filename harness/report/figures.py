@@ -72,15 +72,13 @@ def inline(drawn: str, panel: Panel, name: str) -> str:
     return re.sub(r'<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\g<1>", drawn, count=1)
 
 
-def save(gallery: Gallery, looks: dict[str, Look], folder: Path) -> list[Path]:
-    """Draw all panels in one figure with its legend; write SVG and PNG and return the files."""
+def save(gallery: Gallery, looks: dict[str, Look], *files: Path) -> None:
+    """Draw all panels in one figure with its legend, and write it to each file in the format of its ending."""
     with rc_context({**RC, "svg.hashsalt": gallery.name}):
         figure = _together(gallery, looks)
-        files = [folder / f"{gallery.name}.svg", folder / f"{gallery.name}.png"]
-        files[0].write_bytes(_bytes(figure, "svg"))
-        figure.set_layout_engine("none")  # the second drawing keeps the places found in the first
-        files[1].write_bytes(_bytes(figure, "png"))
-    return files
+        for file in files:
+            file.write_bytes(_bytes(figure, file.suffix[1:]))
+            figure.set_layout_engine("none")  # later files keep the layout that was computed for the first
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:

@@ -1,7 +1,9 @@
 """The headline for a terminal: architectures by tasks, broken into as many tables as the width asks for."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import pandas as pd
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -19,8 +21,12 @@ LABEL = 27
 VERDICTS = {"appears": "green", "does not appear": "red", "not measured": "dim"}
 
 
-def terminal(view: View, width: int = 100) -> Group:
-    """Return the headline, the means beyond training and the cost; every line fits ``width`` columns."""
+def terminal_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: dict[str, Any], width: int = 100) -> Group:
+    """Return the headline, the means beyond training and the cost; every line fits ``width`` columns.
+
+    The arguments are those of :func:`harness.report.write.write_report`.
+    """
+    view = View.of(cells, scores, meta)
     if not view.architectures:
         return Group(Text("Nothing has been trained yet."))
     parts: list[RenderableType] = [

@@ -1,11 +1,13 @@
-"""The run folder: reads and writes records, atomically.
+"""The run folder: reads and writes records atomically.
 
-A file appears under its name only when it is complete: it is written beside it, flushed, and renamed. Two processes
-that add to one cell take its lock.
+A file is written under a temporary name, flushed and renamed, so a file that exists is complete. Two processes that add
+evaluations to one cell take its lock. The records of a packed run are read from its one file; newer ones replace them.
 """
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +20,50 @@ from torch import Tensor
 from harness.config.cell import SCHEMA
 from harness.errors import UserError
 from harness.storage.atomic import aside, write_atomically
+from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
 
 R = TypeVar("R", bound=Record)
+
+RECORD_FILES = ("training.json", "failure.json", "evaluations.json")
+SUPERSEDED = "superseded"
+"""A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
+
+
+class CellRecords:
+    """The records of one cell; each file is read at most once.
+
+    Args:
+        path: the cell's folder; it need not exist.
+        packed: the cell's packed records, which count where the folder has none.
+    """
+
+    def __init__(self, path: Path, packed: PackedCell | None = None) -> None:
+        self.path = path
+        self.packed = None if packed and (path / SUPERSEDED).exists() else packed
+
+    @cached_property
+    def training(self) -> TrainingRecord | None:
+        """The record of a finished training, ``None`` where there is none."""
+        return _read(self.path / "training.json", TrainingRecord) or (self.packed.training if self.packed else None)
+
+    @cached_property
+    def failure(self) -> Failure | None:
+        """The reason why the cell has no training record, ``None`` where it did not fail."""
+        return _read(self.path / "failure.json", Failure) or (self.packed.failure if self.packed else None)
+
+    @cached_property
+    def evaluations(self) -> list[EvaluationRecord]:
+        """All evaluations, ordered by variant, task, length, checkpoint and rows."""
+        stored = _read(self.path / "evaluations.json", Evaluations)
+        records = [*(self.packed.evaluations if self.packed else []), *(stored.records if stored else [])]
+        return sorted({record.key: record for record in records}.values(), key=lambda record: record.key)
+
+    @property
+    def evaluated(self) -> set[tuple[str, str, int, int, int]]:
+        """The keys of the evaluations that need not be made again; one that raised an error is tried again."""
+        return {record.key for record in self.evaluations if not record.raised}
 
 
 class RunFolder:
@@ -65,22 +107,39 @@ class RunFolder:
         """Return what the folder belongs to, None where it is new."""
         return _read(self.path / "run.json", RunRecord)
 
-    def training(self, cell: str) -> TrainingRecord | None:
-        """Return the record of a finished cell."""
-        return _read(self.cells / cell / "training.json", TrainingRecord)
+    @cached_property
+    def packed(self) -> dict[str, PackedCell]:
+        """The packed records by cell id, read once."""
+        return read_packed(self.path)
 
-    def failure(self, cell: str) -> Failure | None:
-        """Return why a cell failed, None where it did not."""
-        return _read(self.cells / cell / "failure.json", Failure)
+    def cell(self, cell: str) -> CellRecords:
+        """Return the records of a cell as they are on disk now."""
+        return CellRecords(self.cells / cell, self.packed.get(cell))
 
-    def evaluations(self, cell: str) -> list[EvaluationRecord]:
-        """Return all evaluations of a cell."""
-        found = _read(self.cells / cell / "evaluations.json", Evaluations)
-        return found.records if found else []
+    def cell_ids(self) -> list[str]:
+        """Return the ids of all cells that have records or a folder, sorted."""
+        folders = [path.name for path in self.cells.iterdir()] if self.cells.is_dir() else []
+        return sorted({*folders, *self.packed})
 
-    def known(self) -> list[str]:
-        """Return the ids of all cells that have a folder, sorted."""
-        return sorted(path.name for path in self.cells.iterdir()) if self.cells.is_dir() else []
+    def pack(self, output: Path) -> None:
+        """Write the run's description and its records in packed form into a folder, which may be this one.
+
+        In this folder the JSON files of the cells are removed afterwards; their weights stay.
+        """
+        run = self.run()
+        if run is None:
+            raise UserError(f"{self.path} holds no run (no run.json); give a folder that lengthwise run has written")
+        ids = self.cell_ids()
+        output.mkdir(parents=True, exist_ok=True)
+        write_packed(output, (_packed_cell(cell, self.cell(cell)) for cell in ids))
+        if output.resolve() != self.path.resolve():
+            write_atomically(output / "run.json", run.model_dump_json(indent=1))
+            return
+        for cell in ids:
+            for name in (*RECORD_FILES, SUPERSEDED, ".lock"):
+                (self.cells / cell / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.cells / cell).rmdir()
 
     def finish(self, cell: str, record: TrainingRecord, weights: dict[int, dict[str, Tensor]]) -> None:
         """Write a trained cell: weights first, the record last; what the cell had before is replaced."""
@@ -98,10 +157,11 @@ class RunFolder:
 
     def add(self, cell: str, records: Iterable[EvaluationRecord]) -> None:
         """Add evaluations to a cell; one with the same key is replaced."""
+        (self.cells / cell).mkdir(parents=True, exist_ok=True)
         with FileLock(self.cells / cell / ".lock"):
-            merged = {record.key: record for record in [*self.evaluations(cell), *records]}
-            all_of_them = Evaluations(records=sorted(merged.values(), key=lambda r: r.key))
-            write_atomically(self.cells / cell / "evaluations.json", all_of_them.model_dump_json())
+            merged = {record.key: record for record in [*self.cell(cell).evaluations, *records]}
+            evaluations = Evaluations(records=sorted(merged.values(), key=lambda record: record.key))
+            write_atomically(self.cells / cell / "evaluations.json", evaluations.model_dump_json())
 
     def weights_path(self, cell: str, step: int) -> Path:
         """Return where the weights of a moment lie."""
@@ -110,6 +170,8 @@ class RunFolder:
     def weights(self, cell: str, step: int) -> dict[str, Tensor]:
         """Load the weights of a moment."""
         path = self.weights_path(cell, step)
+        if cell in self.packed and not path.exists():
+            raise UserError(f"{self.path} is packed without weights; train its cells again in another folder")
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
@@ -118,11 +180,17 @@ class RunFolder:
     def _clear(self, cell: str) -> None:
         folder = self.cells / cell
         folder.mkdir(parents=True, exist_ok=True)
-        # The record goes first: from then on the cell counts as not trained.
-        for name in ("training.json", "failure.json", "evaluations.json"):
+        # The records go first: from then on the cell counts as not trained.
+        if cell in self.packed:
+            (folder / SUPERSEDED).touch()
+        for name in RECORD_FILES:
             (folder / name).unlink(missing_ok=True)
         for old in folder.glob("weights-*"):
             old.unlink()
+
+
+def _packed_cell(cell: str, records: CellRecords) -> PackedCell:
+    return PackedCell(cell=cell, training=records.training, failure=records.failure, evaluations=records.evaluations)
 
 
 def _read(path: Path, kind: type[R]) -> R | None:

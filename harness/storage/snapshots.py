@@ -21,7 +21,7 @@ Terms = Mapping[str, str]
 """What must be the same for a training to go on: the code, torch, the device, the number format."""
 
 
-class Unfit(Exception):
+class SnapshotError(Exception):
     """A snapshot that cannot be gone on from; the message says why."""
 
 
@@ -44,16 +44,16 @@ class Snapshots:
         write_atomically(self._place(cells), json.dumps(head) + "\n", buffer.getvalue())
 
     def load(self, cells: Sequence[str], terms: Terms) -> Snapshot | None:
-        """Return the snapshot of just these cells, None where there is none; raise :class:`Unfit` if it is useless."""
+        """Return the snapshot of exactly these cells, or None; raise :class:`SnapshotError` if it cannot be used."""
         path = self._place(cells)
         if not path.is_file():
             return None
         line, _, content = path.read_bytes().partition(b"\n")
         head = _parse(line)
         if hashlib.sha256(content).hexdigest() != head.get("sha256"):
-            raise Unfit("it is damaged")
+            raise SnapshotError("it is damaged")
         if other := [name for name in terms if head["terms"].get(name) != terms[name]]:
-            raise Unfit(f"it was made with other {' and '.join(other)}")
+            raise SnapshotError(f"it was made with other {' and '.join(other)}")
         return Snapshot(**torch.load(io.BytesIO(content), weights_only=True))
 
     def groups(self) -> Iterator[tuple[str, ...]]:
@@ -92,7 +92,7 @@ class Snapshots:
             try:
                 with open(path, "rb") as file:
                     yield path, _parse(file.readline())
-            except (Unfit, OSError):
+            except (SnapshotError, OSError):
                 yield path, {}
 
     def _remove(self, path: Path) -> None:
@@ -106,7 +106,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     try:
         head = json.loads(line)
     except ValueError:
-        raise Unfit("it is damaged") from None
+        raise SnapshotError("it is damaged") from None
     if not isinstance(head, dict) or not {"cells", "terms", "sha256"} <= head.keys():
-        raise Unfit("it is damaged")
+        raise SnapshotError("it is damaged")
     return head

@@ -23,7 +23,7 @@ Inputs = tuple[Tensor | None, ...]
 WARM_UP = 3
 """Calls of a length before it is only replayed: the first is plain, the second watched, the third captured."""
 
-WAITS = "synchronizing CUDA operation"
+SYNC_ERROR = "synchronizing CUDA operation"
 """What torch says of an operation that waits for the device, where it is told to raise."""
 
 
@@ -48,14 +48,14 @@ class Graph:
         return self.outputs
 
 
-class Lane(Protocol):
+class GraphRecorder(Protocol):
     """Where calls are recorded."""
 
-    def taken(self) -> AbstractContextManager[None]:
+    def on_stream(self) -> AbstractContextManager[None]:
         """Work on the lane in here, after all work before and before all work after."""
         ...
 
-    def watched(self) -> AbstractContextManager[None]:
+    def sync_forbidden(self) -> AbstractContextManager[None]:
         """Raise where torch would wait for the device."""
         ...
 
@@ -64,7 +64,7 @@ class Lane(Protocol):
         ...
 
 
-class GraphLane:
+class CUDARecorder:
     """A lane of a GPU: a stream of its own, and the pool of memory that its graphs share."""
 
     def __init__(self, device: torch.device) -> None:
@@ -72,7 +72,7 @@ class GraphLane:
         self.pool = torch.cuda.graph_pool_handle()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def on_stream(self) -> Iterator[None]:
         """Work on the lane's stream in here."""
         here = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(here)
@@ -83,7 +83,7 @@ class GraphLane:
             here.wait_stream(self.stream)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def sync_forbidden(self) -> Iterator[None]:
         """Raise where torch would wait for the device."""
         before = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings():
@@ -118,7 +118,7 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
 
 
-class Captured:
+class GraphedFunction:
     """A function of a length and of tensors, replayed once it has been captured at that length.
 
     A length's first call is plain (kernels are compiled and tuned in it), its second is watched, its third is captured.
@@ -127,7 +127,7 @@ class Captured:
         obstacle: why it is not captured after all, one line; empty while nothing is known against it.
     """
 
-    def __init__(self, function: Callable[..., Any], lane: Lane) -> None:
+    def __init__(self, function: Callable[..., Any], lane: GraphRecorder) -> None:
         self.function, self.lane, self.obstacle = function, lane, ""
         self.calls: dict[int, int] = {}
         self.graphs: dict[int, Graph] = {}
@@ -141,7 +141,7 @@ class Captured:
         if length in self.graphs:
             return self.graphs[length](*inputs)
         self.calls[length] = self.calls.get(length, 0) + 1
-        with self.lane.taken():
+        with self.lane.on_stream():
             return self._warm(length, *inputs)
 
     def __str__(self) -> str:
@@ -151,10 +151,10 @@ class Captured:
         if self.calls[length] == 1:
             return self.function(length, *inputs)
         try:
-            with self.lane.watched():
+            with self.lane.sync_forbidden():
                 return self.function(length, *inputs)
         except RuntimeError as error:
-            if WAITS not in str(error):
+            if SYNC_ERROR not in str(error):
                 raise
             self.obstacle = "waits for the device"
             return self.function(length, *inputs)

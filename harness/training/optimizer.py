@@ -5,8 +5,12 @@ number of tensors or models. Loshchilov & Hutter 2019, algorithm 2; equal to ``t
 ``clip_grad_norm_`` for each row by itself.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
+
+from harness.data.presentation import Batch
 
 
 class AdamW:
@@ -20,6 +24,8 @@ class AdamW:
 
     A model whose gradient is not finite is frozen: ``alive`` ``[R]`` turns false and its row never changes again.
     """
+
+    needs_gradients: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -41,8 +47,8 @@ class AdamW:
         self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
 
     @torch.no_grad()
-    def step(self, factor: float | Tensor) -> None:
-        """Take one step at ``factor`` times the peak learning rates."""
+    def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
+        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, gradients are."""
         self._guard()
         beta1, beta2 = self.betas
         self.mean.lerp_(self.grads, 1 - beta1)

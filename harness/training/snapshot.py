@@ -1,30 +1,30 @@
-"""A snapshot: what a trainer needs to go on from the middle of a training as though it had never stopped.
+"""Snapshots: the state of a trainer between two steps, from which a fresh trainer continues bit for bit.
 
-What belongs to one model is a row of a tensor or an entry of a list, so that a snapshot of a population can be cut
-into snapshots of its parts.
+Everything that belongs to one model is one row of a tensor or one item of a list. The snapshot of a population can
+therefore be cut into snapshots of its parts. A *checkpoint* is something else: weights that are evaluated and reported.
 """
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.training.trainer import Trainer
-
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A moment of a training, on the CPU.
+    """The state of a trainer, on the CPU.
 
     Attributes:
-        done, attended, logged, tokens: the trainer's counts; what is due after the step ``done`` is not yet done where
-            ``attended`` is less.
-        spent, validating: seconds of training so far, and of validation within them.
-        rows: name -> ``[R, ...]``: values, what the optimizer remembers, losses, hashes of questions.
-        models: for each model its curve and its kept checkpoints.
-        random: the states of torch's generators, by device type; dropout and random places draw from them.
+        done: steps that were taken.
+        attended: steps after which validation and logging were done too; it may be one less than ``done``.
+        logged: steps whose losses are in the curves.
+        tokens: source and prefix tokens of one model so far.
+        spent: seconds of training so far.
+        validating: seconds of validation within them.
+        rows: name -> ``[R, ...]``: parameters, the optimizer's state, losses, hashes of questions.
+        models: for each model its curve and its checkpoints.
+        random: the states of torch's generators by device type; dropout and random positions draw from them.
     """
 
     done: int
@@ -42,44 +42,14 @@ class Snapshot:
         return replace(self, rows={name: row[models] for name, row in self.rows.items()}, models=self.models[models])
 
 
-def take(trainer: Trainer) -> Snapshot:
-    """Return the present moment of a training."""
-    return Snapshot(
-        done=trainer.done,
-        attended=trainer.attended,
-        logged=trainer.logged,
-        tokens=trainer.tokens,
-        spent=time.perf_counter() - trainer.began,
-        validating=trainer.validating,
-        rows={name: row.detach().to("cpu", copy=True) for name, row in _rows(trainer).items()},
-        models=[{"curve": list(m.curve), "checkpoints": dict(m.checkpoints)} for m in trainer.models],
-        random=_random(trainer.device),
-    )
-
-
-@torch.no_grad()
-def restore(trainer: Trainer, snapshot: Snapshot) -> None:
-    """Bring a fresh trainer of the same cells to that moment."""
-    trainer.done, trainer.attended = snapshot.done, snapshot.attended
-    trainer.logged, trainer.tokens = snapshot.logged, snapshot.tokens
-    trainer.spent, trainer.validating = snapshot.spent, snapshot.validating
-    trainer.at.fill_(snapshot.done)
-    for name, row in _rows(trainer).items():
-        row.copy_(snapshot.rows[name])
-    for model, kept in zip(trainer.models, snapshot.models, strict=True):
-        model.curve, model.checkpoints = list(kept["curve"]), dict(kept["checkpoints"])
-    torch.set_rng_state(snapshot.random["cpu"])
-    if "cuda" in snapshot.random:
-        torch.cuda.set_rng_state(snapshot.random["cuda"], trainer.device)
-
-
-def _rows(trainer: Trainer) -> dict[str, Tensor]:
-    """Return the trainer's own memory of what has happened so far, a row a model."""
-    seen = trainer.seen[:, : min(trainer.done, trainer.remembered)]
-    so_far = {"losses": trainer.losses[: trainer.done].T, "seen": seen}
-    return {"values": trainer.population.values, **trainer.optimizer.rows(), **so_far}
-
-
-def _random(device: torch.device) -> dict[str, Tensor]:
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of torch's random generators on the CPU and, for a GPU, on the device."""
     states = {"cpu": torch.get_rng_state()}
     return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def set_generator_states(states: dict[str, Tensor], device: torch.device) -> None:
+    """Set the states of torch's random generators to those of :func:`generator_states`."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

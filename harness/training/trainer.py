@@ -1,15 +1,16 @@
-"""The one trainer. It trains populations; a population of one is the plain case.
+"""The trainer. It trains a population of models; a population of one is an ordinary training.
 
-stream -> sample -> solve -> present -> forward -> loss -> backward -> step
+One step: random stream -> sample -> solve -> presentation -> forward -> loss -> backward -> optimizer.
 
-Nothing in a step waits for the device: losses stay there until the next log point. What a step knows but its length
-lies on the device too, the number of the step included, so that a GPU replays it as one program. The length of step
-``t`` depends on the task, the recipe's lengths and ``t`` alone, so that all models of a population share it.
+A step never waits for the device: losses stay there until the next log point. The number of the step is a device tensor
+too, so a GPU can replay the step as a CUDA graph. The length of step ``t`` depends only on the task, the recipe's
+lengths and ``t``, so all models of a population share it.
 """
 
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,28 +20,37 @@ from torch import Tensor
 from harness.config.cell import Group
 from harness.config.lengths import even_grid
 from harness.config.recipe import Recipe
-from harness.data.batches import Data, train_lengths
-from harness.data.presentation import Presentation, Presented
+from harness.data.batches import Batches, train_lengths
+from harness.data.presentation import Batch, Presentation
 from harness.data.rng import mix
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
-from harness.training.cuda_graphs import Captured, GraphLane, Lane
-from harness.training.gradient_free import Fitting
+from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
+from harness.training.gradient_free import GradientFree
 from harness.training.optimizer import AdamW
+from harness.training.snapshot import Snapshot, generator_states, set_generator_states
 
 LOG_POINTS = 50
 VALIDATION_ROWS = 128
 VALIDATION_LENGTHS = 5
 DISTINCT_DRAWS = 1 << 20
 
+SNAPSHOT_SECONDS = 300.0
+"""Seconds between two snapshots: the most training that a killed process loses."""
+
 Listen = Callable[[int, float], None]
 """Called at log points with the number of steps done and the mean loss since the last call."""
 
-SNAPSHOT_SECONDS = 300.0
-"""How much training a kill may lose."""
-
 Save = Callable[["Trainer"], None]
-"""Called with the trainer between two steps, whenever that much time has passed."""
+"""Called with the trainer between two steps, each time that :data:`SNAPSHOT_SECONDS` have passed."""
+
+Timer = Callable[[str], AbstractContextManager[None]]
+"""Returns a context manager around a phase of a step."""
+
+
+def untimed(phase: str) -> AbstractContextManager[None]:
+    """Measure nothing."""
+    return nullcontext()
 
 
 @dataclass
@@ -80,7 +90,9 @@ class Trainer:
         group: the cells.
         presentation: how the task is asked.
         listen: see :data:`Listen`.
-        save: see :data:`Save`; ``None`` for nobody.
+        save: see :data:`Save`; ``None`` takes no snapshots.
+        batches: makes the training batches of the group's task and seeds.
+        timer: a context manager by phase (``data``, ``forward``, ``backward``, ``optimizer``), for measurements.
     """
 
     def __init__(
@@ -90,31 +102,34 @@ class Trainer:
         presentation: Presentation,
         listen: Listen,
         save: Save | None = None,
+        batches: type[Batches] = Batches,
+        timer: Timer = untimed,
     ) -> None:
-        self.population, self.listen, self.save = population, listen, save
+        self.population, self.listen, self.save, self.timer = population, listen, save, timer
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
         self.presentation = presentation.on(self.device)
-        self.data = Data(self.presentation, self.key, self.recipe, [cell.seed for cell in group.cells], self.device)
+        seeds = [cell.seed for cell in group.cells]
+        self.batches = batches(self.presentation, self.key, self.recipe, seeds, self.device)
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
-        by_itself = population.model.fits_itself()
-        self.optimizer = Fitting(population) if by_itself else make_optimizer(population, self.recipe, rates)
+        gradient_free = population.model.fits_itself()
+        self.optimizer = GradientFree(population) if gradient_free else make_optimizer(population, self.recipe, rates)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
         self.factors = self.losses.new_tensor([self.recipe.factor(step) for step in range(self.recipe.steps)])
-        self.at = torch.zeros(1, dtype=torch.long, device=self.device)
+        self.step_index = torch.zeros(1, dtype=torch.long, device=self.device)
         rows = self.recipe.batch_size
-        self.remembered = min(self.recipe.steps, DISTINCT_DRAWS // rows)
-        self.seen = torch.zeros(population.size, self.remembered + 1, rows, dtype=torch.long, device=self.device)
-        self.captured: dict[str, Captured] = {}
-        if self.device.type == "cuda" and population.numerics.capture and not by_itself:
-            self.replay(GraphLane(self.device))
+        self.hashed_steps = min(self.recipe.steps, DISTINCT_DRAWS // rows)
+        self.hashes = torch.zeros(population.size, self.hashed_steps + 1, rows, dtype=torch.long, device=self.device)
+        self.graphed: dict[str, GraphedFunction] = {}
+        if self.device.type == "cuda" and population.numerics.capture and not gradient_free:
+            self.use_graphs(CUDARecorder(self.device))
         self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
         self.spent, self.validating = 0.0, 0.0
         self.began = self.saved = time.perf_counter()
 
     def run(self) -> Training:
-        """Train, validate and keep checkpoints; return when the steps are used or no model is left to train."""
+        """Train, validate and keep checkpoints until the steps are used or no model is left to train."""
         self.saved = time.perf_counter()
         self.began = self.saved - self.spent
         log, validate, keep = (
@@ -137,41 +152,73 @@ class Trainer:
                 self.saved = time.perf_counter()
         return self._finish(time.perf_counter() - self.began)
 
-    def replay(self, lane: Lane) -> None:
-        """Take steps as replays of what is captured on a lane, from the third step of a length on."""
-        me = weakref.proxy(self)  # or else the trainer and its memory would outlive their last use
-        self.captured = {
-            "draw": Captured(lambda *given: me.draw(*given), lane),
-            "learn": Captured(lambda *given: me.learn(*given), lane),
+    def state_dict(self) -> Snapshot:
+        """Return everything that a fresh trainer of the same cells needs to continue from this step."""
+        return Snapshot(
+            done=self.done,
+            attended=self.attended,
+            logged=self.logged,
+            tokens=self.tokens,
+            spent=time.perf_counter() - self.began,
+            validating=self.validating,
+            rows={name: row.detach().to("cpu", copy=True) for name, row in self._rows().items()},
+            models=[{"curve": list(m.curve), "checkpoints": dict(m.checkpoints)} for m in self.models],
+            random=generator_states(self.device),
+        )
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Snapshot) -> None:
+        """Continue from the step at which :meth:`state_dict` was called; the cells must be the same."""
+        self.done, self.attended, self.logged = state.done, state.attended, state.logged
+        self.tokens, self.spent, self.validating = state.tokens, state.spent, state.validating
+        self.step_index.fill_(state.done)
+        for name, row in self._rows().items():
+            row.copy_(state.rows[name])
+        for model, stored in zip(self.models, state.models, strict=True):
+            model.curve, model.checkpoints = list(stored["curve"]), dict(stored["checkpoints"])
+        set_generator_states(state.random, self.device)
+
+    def _rows(self) -> dict[str, Tensor]:
+        """Return the tensors that change in training, one row for each model."""
+        hashes = self.hashes[:, : min(self.done, self.hashed_steps)]
+        history = {"losses": self.losses[: self.done].T, "seen": hashes}
+        return {"values": self.population.values, **self.optimizer.rows(), **history}
+
+    def use_graphs(self, recorder: GraphRecorder) -> None:
+        """Record the parts of a step, and replay them from the third step of each length on."""
+        trainer = weakref.proxy(self)  # a strong reference in the closures would keep the trainer's memory for ever
+        self.graphed = {
+            "draw": GraphedFunction(lambda *inputs: trainer.draw(*inputs), recorder),
+            "learn": GraphedFunction(lambda *inputs: trainer.learn(*inputs), recorder),
         }
 
     def step(self) -> None:
-        """Take one step of the optimizer, or fit one batch."""
-        length = self.data.lengths[self.done]
-        batch = self.captured.get("draw", self.draw)(length)
-        self.captured.get("learn", self.learn)(length, *batch)
+        """Take one training step."""
+        length = self.batches.lengths[self.done]
+        batch = self.graphed.get("draw", self.draw)(length)
+        self.graphed.get("learn", self.learn)(length, *batch)
         self.tokens += self.recipe.batch_size * batch.stream_length
         self.done += 1
 
-    def draw(self, length: int) -> Presented:
-        """Make the batch of the step that the device is at."""
-        return self.data.draw(self.at, length)
+    def draw(self, length: int) -> Batch:
+        """Return the batch of the current step. Its number is a device tensor, so a captured graph can advance it."""
+        with self.timer("data"):
+            return self.batches.draw(self.step_index, length)
 
     def learn(self, length: int, source: Tensor, prefix: Tensor | None, target: Tensor) -> None:
-        """Learn from one batch; ``length`` is told by its shape, and names the program that a GPU replays."""
-        batch = Presented(source, prefix, target)
-        losses = self.population.losses(batch, self.recipe.label_smoothing)
-        self.losses.index_copy_(0, self.at, losses.detach()[None])
-        self._remember(source)
-        self._update(batch, losses)  # last: where memory runs out before it, nothing has changed
-        self.at += 1
-
-    def _update(self, batch: Presented, losses: Tensor) -> None:
-        if isinstance(self.optimizer, Fitting):
-            self.optimizer.step(batch)
-            return
-        self.population.backward(losses)
-        self.optimizer.step(self.factors.index_select(0, self.at))
+        """Learn from one batch. ``length`` is not used here: it selects the CUDA graph that is replayed."""
+        batch = Batch(source, prefix, target)
+        with self.timer("forward"):
+            losses = self.population.losses(batch, self.recipe.label_smoothing)
+        self.losses.index_copy_(0, self.step_index, losses.detach()[None])
+        self._hash_questions(source)
+        # Parameters change last: where memory runs out before, the step can be repeated.
+        if self.optimizer.needs_gradients:
+            with self.timer("backward"):
+                self.population.backward(losses)
+        with self.timer("optimizer"):
+            self.optimizer.step(self.factors.index_select(0, self.step_index), batch)
+        self.step_index += 1
 
     def log(self) -> list[dict[str, Any]]:
         """Read the losses since the last log point into the curves; return the new points."""
@@ -202,15 +249,15 @@ class Trainer:
         for index, model in enumerate(self.models):
             model.checkpoints[self.done] = self.population.weights(index)
 
-    def _remember(self, source: Tensor) -> None:
-        """Keep a hash of every question, to count the distinct ones at the end; the last place is for all the rest."""
-        place = torch.arange(source.shape[1], device=source.device)
-        hashes = mix((source + 1) * mix(place + 1)).sum(1).view(len(self.seen), 1, -1)
-        self.seen.index_copy_(1, self.at.clamp(max=self.remembered), hashes)
+    def _hash_questions(self, source: Tensor) -> None:
+        """Keep a hash of each question, to count distinct ones at the end; steps beyond the limit share a last row."""
+        position = torch.arange(source.shape[1], device=source.device)
+        hashes = mix((source + 1) * mix(position + 1)).sum(1).view(len(self.hashes), 1, -1)
+        self.hashes.index_copy_(1, self.step_index.clamp(max=self.hashed_steps), hashes)
 
     def _finish(self, seconds: float) -> Training:
         lived, alive = self.optimizer.lived.tolist(), self.optimizer.alive[:, 0].tolist()
-        drawn = self.seen[:, : min(self.done, self.remembered)].flatten(1)
+        drawn = self.hashes[:, : min(self.done, self.hashed_steps)].flatten(1)
         for index, model in enumerate(self.models):
             model.steps_used = lived[index]
             model.distinct = drawn[index].unique().numel() / max(1, drawn.shape[1])
@@ -222,7 +269,7 @@ class Trainer:
             if self.done not in model.checkpoints:
                 model.checkpoints[self.done] = self.population.weights(index)
         phases = {"train": seconds - self.validating, "validate": self.validating}
-        programs = {name: str(part) for name, part in self.captured.items()}
+        programs = {name: str(part) for name, part in self.graphed.items()}
         return Training(self.population, self.models, phases, self.tokens, programs)
 
 

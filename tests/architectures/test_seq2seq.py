@@ -2,7 +2,7 @@
 
 import math
 
-import forms
+import equivalence
 import pytest
 import torch
 from torch import Tensor, nn
@@ -43,9 +43,9 @@ def assert_forms_agree(cls: type[SequenceModel], dtype: torch.dtype, length: int
     models = [build(cls, kernel=kernel, **options).to(dtype) for kernel in ("loop", "torch")]
     source, prefix = tokens(length), tokens(length)
     outs = [model(source, prefix) for model in models]
-    forms.assert_close(outs[:1], outs[1:])
+    equivalence.assert_close(outs[:1], outs[1:])
     gradients = [torch.autograd.grad(o.square().sum(), [*m.parameters()]) for o, m in zip(outs, models, strict=True)]
-    forms.assert_close(*gradients)
+    equivalence.assert_close(*gradients)
 
 
 def close(left: Tensor, right: Tensor) -> None:

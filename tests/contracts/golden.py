@@ -37,11 +37,11 @@ def last_loss(name: str) -> float:
     """Train one cell on reversing, in float64 lest rounding shows, and return the loss of its last step."""
     torch.set_num_threads(1)
     catalog = Catalog()
-    task = Spec("task", "reverse")
-    spec = Spec("architecture", name).with_defaults({"width": 16}, catalog)
-    model = build_model(spec, ("a", "b"), catalog)
-    presentation = Presentation(build_task(task, catalog), "generate" if model.causal else "readout")
-    model = build_seeded(lambda: build_model(spec, presentation.symbols, catalog), SEED, name).double()
+    task = Spec.parse("task", "reverse", catalog)
+    spec = Spec.parse("architecture", name, catalog).with_defaults({"width": 16})
+    model = build_model(spec, ("a", "b"))
+    presentation = Presentation(build_task(task), "generate" if model.causal else "readout")
+    model = build_seeded(spec, presentation.symbols, SEED, name).double()
     group = Group((Cell(spec, task, RECIPE, RATE, SEED),))
     trainer = Trainer(Population([model]), group, presentation, lambda step, loss: None)
     for _ in range(RECIPE.steps):

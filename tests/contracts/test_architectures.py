@@ -32,7 +32,7 @@ OF_VARIANTS = ("builds", "records", "shapes", "rows", "causal", "online", "long"
 
 @cache
 def subject(name: str) -> ModelSubject:
-    made = subject_of(CATALOG.find("architecture", name), CATALOG)
+    made = subject_of(Spec("architecture", name, catalog=CATALOG))
     assert isinstance(made, ModelSubject)
     return made
 
@@ -63,7 +63,7 @@ def test_contract(name: str, check: str) -> None:
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
 def test_contract_of_variants(spec: Spec) -> None:
-    made = ModelSubject(CATALOG.find("architecture", spec.name), CATALOG, dict(spec.options))
+    made = ModelSubject(spec)
     skip_what_cannot_be(made)
     results = [run_check(name, ARCHITECTURE_CHECKS[name], made) for name in OF_VARIANTS]
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok]

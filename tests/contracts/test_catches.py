@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from harness.check import ARCHITECTURE_CHECKS, TASK_CHECKS, Result, checks_of, run_check, run_checks, subject_of
-from harness.registry.catalog import Catalog, Entry
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 from harness.training.optimizer import AdamW
 
 MIXER = '''"""A sum of what was seen."""
@@ -130,17 +131,18 @@ BROKEN_TASKS = {
 }
 
 
-def plugin(folder: Path, text: str) -> tuple[Entry, Catalog]:
+def plugin(folder: Path, text: str) -> Spec:
     file = folder / "plugin.py"
     file.write_text(text)
     catalog = Catalog((file,))
-    return catalog.of_plugin(file), catalog
+    entry = catalog.of_plugin(file)
+    return Spec(entry.kind, entry.name, catalog=catalog)
 
 
 def problem(folder: Path, text: str, check: str) -> str:
     """Make one check on a file and return what it says is broken."""
-    entry, catalog = plugin(folder, text)
-    result = run_check(check, checks_of(entry)[check], subject_of(entry, catalog))
+    spec = plugin(folder, text)
+    result = run_check(check, checks_of(spec.entry)[check], subject_of(spec))
     assert not result.ok, f"{check} passes"
     return result.problem
 
@@ -172,22 +174,22 @@ def test_a_last_label_that_is_mostly_not_asked(tmp_path: Path, share: str, words
         labels[:, -1] = labels[:, -1].masked_fill({share}[:, -1] < 2, IGNORE)
         return labels"""
     text = TASK.replace('"generate"', '"tag"\n    lengths = range(2, 99)').replace("return source.clone()", labels)
-    entry, catalog = plugin(tmp_path, text)
-    result = run_check("ways", TASK_CHECKS["ways"], subject_of(entry, catalog))
+    spec = plugin(tmp_path, text)
+    result = run_check("ways", TASK_CHECKS["ways"], subject_of(spec))
     assert result.ok == (not words)
     assert words in result.problem
 
 
 @pytest.mark.parametrize("text", [MIXER, TASK], ids=["architecture", "task"])
 def test_the_files_are_whole_before_they_are_broken(tmp_path: Path, text: str) -> None:
-    results = list(run_checks(*plugin(tmp_path, text)))
+    results = list(run_checks(plugin(tmp_path, text)))
     assert [result.name for result in results if not result.ok] == []
     assert all(result.sentence.endswith(".") for result in results)
 
 
 def test_one_fault_does_not_hide_the_other_checks(tmp_path: Path) -> None:
     good, bad, _ = BROKEN_MIXERS["causal"]
-    results: dict[str, Result] = {r.name: r for r in run_checks(*plugin(tmp_path, MIXER.replace(good, bad)))}
+    results: dict[str, Result] = {r.name: r for r in run_checks(plugin(tmp_path, MIXER.replace(good, bad)))}
     assert list(results) == list(ARCHITECTURE_CHECKS)
     assert {"causal", "online", "steps"} <= {name for name, result in results.items() if not result.ok}
     assert results["rows"].ok

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from architectures.parts import query_blocks
-from harness.bench.roofline import Held
+from harness.bench.roofline import PeakMemory
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model
 
@@ -32,9 +32,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.no_grad()
 def most_held(spec: str, length: int) -> int:
     parsed = Spec.parse("architecture", spec, CATALOG)
-    small = parsed.with_defaults({"width": 16, "reach": 2 * LONG}, CATALOG)
-    model = build_model(small, ("a", "b", "<blank>"), CATALOG).eval()
-    with Held() as held:
+    small = parsed.with_defaults({"width": 16, "reach": 2 * LONG})
+    model = build_model(small, ("a", "b", "<blank>")).eval()
+    with PeakMemory() as held:
         model(torch.zeros(1, length, dtype=torch.long), None)
     return held.most
 
@@ -50,7 +50,7 @@ def test_what_grows_as_the_square_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_let_go_is_not_counted() -> None:
-    with Held() as held:
+    with PeakMemory() as held:
         for _ in range(10):
             kept = torch.zeros(1000)
     assert held.most == 2 * kept.untyped_storage().nbytes()

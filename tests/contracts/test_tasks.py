@@ -17,7 +17,7 @@ ENTRIES = [entry for entry in CATALOG.entries["task"].values() if entry.origin =
 
 def specs_of(entry: Entry) -> list[Spec]:
     """The plain task first. A file that does not import has no variants; the contract says what is wrong with it."""
-    plain = Spec("task", entry.name)
+    plain = Spec.parse("task", entry.name, CATALOG)
     try:
         return [plain, *(Spec.of("task", entry.name, options, CATALOG) for options in variants(entry))]
     except UserError:
@@ -27,7 +27,7 @@ def specs_of(entry: Entry) -> list[Spec]:
 @pytest.mark.parametrize("check", TASK_CHECKS)
 @pytest.mark.parametrize("spec", [spec for entry in ENTRIES for spec in specs_of(entry)], ids=str)
 def test_contract(spec: Spec, check: str) -> None:
-    subject = TaskSubject(CATALOG.find("task", spec.name), CATALOG, dict(spec.options))
+    subject = TaskSubject(spec)
     result = run_check(check, TASK_CHECKS[check], subject)
     assert result.ok, result.problem
 

@@ -9,6 +9,7 @@ from harness.config.recipe import Recipe
 from harness.models.population import Population
 from harness.models.precision import FLOAT32, Numerics
 from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 from harness.training.trainer import Trainer
 
 pytestmark = pytest.mark.gpu
@@ -37,28 +38,28 @@ def losses(subject: ModelSubject, *, capture: bool) -> tuple[torch.Tensor, Train
 
 @pytest.mark.parametrize("name", NAMES)
 def test_replayed_steps_are_the_steps(name: str) -> None:
-    subject = subject_of(CATALOG.find("architecture", name), CATALOG)
+    subject = subject_of(Spec.parse("architecture", name, CATALOG))
     assert isinstance(subject, ModelSubject)
-    with FLOAT32.settled():
+    with FLOAT32.applied():
         plain, _ = losses(subject, capture=False)
         replayed, trainer = losses(subject, capture=True)
-    assert {part: str(program) for part, program in trainer.captured.items()} == dict.fromkeys(PARTS, "CUDA graph")
+    assert {part: str(program) for part, program in trainer.graphed.items()} == dict.fromkeys(PARTS, "CUDA graph")
     torch.testing.assert_close(replayed, plain, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_dropout_draws_anew_in_every_replay() -> None:
-    subject = subject_of(CATALOG.find("architecture", "transformer"), CATALOG, dropout=0.5)
+    subject = subject_of(Spec.parse("architecture", "transformer:dropout=0.5", CATALOG))
     assert isinstance(subject, ModelSubject)
     made, trainer = losses(subject, capture=True)
-    assert str(trainer.captured["learn"]) == "CUDA graph"
+    assert str(trainer.graphed["learn"]) == "CUDA graph"
     assert made.isfinite().all()
     with torch.no_grad():
         trainer.optimizer.freeze(torch.ones(len(SEEDS), dtype=torch.bool, device="cuda"))
     trainer.at.zero_()
     seen = []
     for _ in range(2):
-        length = trainer.data.lengths[0]
-        trainer.captured["learn"](length, *trainer.captured["draw"](length))
+        length = trainer.batches.lengths[0]
+        trainer.graphed["learn"](length, *trainer.graphed["draw"](length))
         trainer.at.zero_()
         seen.append(trainer.losses[0].clone())
     assert not torch.equal(*seen)

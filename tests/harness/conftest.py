@@ -9,4 +9,4 @@ import pytest
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a folder of its own; tables are shown but plots are not drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.report.write_report", lambda cells, scores, meta, folder: folder / "report.html")
+    monkeypatch.setattr("harness.report.write.write_report", lambda cells, scores, meta, folder: folder / "report.html")

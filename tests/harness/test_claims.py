@@ -91,7 +91,7 @@ def test_a_claim_is_about_what_is_measured(expectation: dict[str, Any], rule: st
 
 def test_a_task_can_name_its_architectures() -> None:
     plan = make_plan(make(with_known(architecture="lstm", at=40, least=0.9), "suite"), CATALOG)
-    assert [(str(a), str(q.task)) for a, q in plan.pairs] == [
+    assert [(str(pair.architecture), str(pair.task.task)) for pair in plan.pairs] == [
         ("lstm", "parity"),
         ("lstm", "majority"),
         ("transformer:position=none", "majority"),

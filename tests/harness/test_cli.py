@@ -55,7 +55,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.report.write_report", lambda cells, scores, meta, folder: folder / "report.html")
+    monkeypatch.setattr("harness.report.write.write_report", lambda cells, scores, meta, folder: folder / "report.html")
 
 
 def call(*arguments: object, code: int = 0) -> Result:
@@ -123,8 +123,8 @@ def test_show_an_architecture() -> None:
     from harness.models.cost import parameters
     from harness.registry.options import Spec, build_model
 
-    spec, catalog = Spec.parse("architecture", "transformer:width=32,depth=1", Catalog()), Catalog()
-    assert f"{parameters(build_model(spec, BINARY, catalog)):,}" in said
+    spec = Spec.parse("architecture", "transformer:width=32,depth=1", Catalog())
+    assert f"{parameters(build_model(spec, BINARY)):,}" in said
     rows = words(said)
     assert ["heads", "int", ">=", "1", "4", "attention", "heads", "H."] in rows
     assert ["math", "✓", "math"] in rows

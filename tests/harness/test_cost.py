@@ -57,7 +57,7 @@ def test_attention_grows_and_a_recurrence_does_not() -> None:
     catalog = Catalog()
     grown = {}
     for name in ("transformer:kernel=math", "lstm:kernel=loop"):
-        model = build_model(Spec.parse("architecture", name, catalog), ("a", "b"), catalog)
+        model = build_model(Spec.parse("architecture", name, catalog), ("a", "b"))
         state = {int(length): size for length, size in measured_state(model, (16, 64)).items()}
         grown[name.partition(":")[0]] = (Growth.of(training_operations(model, (16, 64))), Growth.of(state))
     assert all(cost.slope > 0 for cost in grown["transformer"])

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import LSTM, MIXER, PARITY, SMALL, call, complaint, write
 
-from harness.execution import job as desk
-from harness.registry import fingerprint
+from harness.registry import catalog, fingerprint
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -115,7 +114,7 @@ def test_failed_cells_are_tried_again_when_asked_and_stale_ones_of_a_plugin_alwa
 def forget_code() -> None:
     """Make this process read plug-ins anew, as the next command would."""
     sys.modules.pop("lengthwise_plugin_moody")
-    for cached in (fingerprint._code, fingerprint._tree, desk.catalog_of):
+    for cached in (fingerprint._code, fingerprint._tree, catalog._unpickled):
         cached.cache_clear()
 
 

@@ -7,6 +7,7 @@ import pytest
 import harness.registry.fingerprint
 from harness.registry.catalog import Catalog, Entry
 from harness.registry.fingerprint import fingerprint, fingerprint_of
+from harness.registry.options import Spec
 
 CODE = '''"""Mine."""
 from architectures.parts.deep import scan
@@ -89,6 +90,6 @@ def test_a_plug_in_counts_the_parts_it_uses(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_layers_of_a_hybrid_count() -> None:
     catalog = Catalog()
-    patterns = ({}, {"pattern": "mamba+transformer"}, {"pattern": "lstm+transformer"})
-    usual, same, other = (fingerprint_of("architecture", "hybrid", pattern, catalog) for pattern in patterns)
+    texts = ("hybrid", "hybrid:pattern=mamba+transformer", "hybrid:pattern=lstm+transformer")
+    usual, same, other = (fingerprint_of(Spec.parse("architecture", text, catalog)) for text in texts)
     assert usual == same != other

@@ -13,19 +13,19 @@ from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
 from harness.execution.job import Job
 from harness.execution.plan import Variant
-from harness.execution.worker import do
+from harness.execution.worker import run_job
 from harness.models.population import Population, load
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model, build_task
 from harness.storage.folder import RunFolder
-from harness.training.gradient_free import Fitting
+from harness.training.gradient_free import GradientFree
 from harness.training.optimizer import AdamW
 from harness.training.trainer import Trainer
 
 CATALOG = Catalog()
 RECIPE = Recipe(steps=12, batch_size=8, train_lengths="1:4", checkpoints=2, validations=3)
 NGRAM, TASK = Spec.parse("architecture", "ngram:order=2", CATALOG), Spec.parse("task", "reverse:alphabet=2", CATALOG)
-PRESENTATION = Presentation(build_task(TASK, CATALOG))
+PRESENTATION = Presentation(build_task(TASK))
 
 PLUGIN = '''"""What was answered most."""
 import torch
@@ -54,7 +54,7 @@ def cells(seeds: tuple[int, ...], recipe: Recipe = RECIPE) -> tuple[Cell, ...]:
 
 
 def build() -> SequenceModel:
-    return build_model(NGRAM, PRESENTATION.symbols, CATALOG)
+    return build_model(NGRAM, PRESENTATION.symbols)
 
 
 def trainer(seeds: tuple[int, ...], recipe: Recipe = RECIPE) -> Trainer:
@@ -63,12 +63,12 @@ def trainer(seeds: tuple[int, ...], recipe: Recipe = RECIPE) -> Trainer:
 
 
 def test_a_fit_of_its_own_is_a_fact_of_the_class() -> None:
-    lstm = build_model(Spec.parse("architecture", "lstm:width=8", CATALOG), PRESENTATION.symbols, CATALOG)
+    lstm = build_model(Spec.parse("architecture", "lstm:width=8", CATALOG), PRESENTATION.symbols)
     assert build().fits_itself()
     assert not lstm.fits_itself()
-    group = Group((Cell(Spec("architecture", "lstm"), TASK, RECIPE, 1e-3, 0),))
+    group = Group((Cell(Spec.parse("architecture", "lstm", CATALOG), TASK, RECIPE, 1e-3, 0),))
     assert isinstance(Trainer(Population([lstm]), group, PRESENTATION, lambda s, loss: None).optimizer, AdamW)
-    assert isinstance(trainer((0,)).optimizer, Fitting)
+    assert isinstance(trainer((0,)).optimizer, GradientFree)
 
 
 @pytest.mark.parametrize("seeds", [(0,), (3, 5, 7)])
@@ -76,7 +76,7 @@ def test_each_model_is_fitted_on_the_batches_of_its_seed(seeds: tuple[int, ...])
     made = trainer(seeds)
     done = made.run()
     for index, seed in enumerate(seeds):
-        batches = trainer((seed,)).data
+        batches = trainer((seed,)).batches
         expected = build()
         expected.fit([batches(step) for step in range(RECIPE.steps)])
         kept = done.models[index].checkpoints[RECIPE.steps]
@@ -90,7 +90,7 @@ def test_a_step_is_asked_before_it_is_told() -> None:
     made = trainer((0,))
     model = build()
     for step in range(4):
-        batch = made.data(step)
+        batch = made.batches(step)
         known = Population([model]).losses(batch)
         made.step()
         assert float(made.losses[step, 0]) == pytest.approx(float(known), rel=1e-6)
@@ -122,17 +122,17 @@ def test_a_frozen_model_is_not_fitted_further() -> None:
 def test_the_worker_trains_keeps_and_evaluates_it(tmp_path: Path) -> None:
     variant = Variant("", TASK, (2, 6))
     heard = []
-    do(Job(cells((0, 1)), (variant,), 32, tmp_path), 0, heard.append)
+    run_job(Job(cells((0, 1)), (variant,), 32, tmp_path), 0, heard.append)
     assert [event.kind for event in heard].count("cell") == 2
     for cell in cells((0, 1)):
-        record, folder = RunFolder(tmp_path).training(cell.id), RunFolder(tmp_path)
+        record, folder = RunFolder(tmp_path).cell(cell.id).training, RunFolder(tmp_path)
         assert record is not None
         assert record.parameters == sum(p.numel() for p in build().parameters())
         assert record.state_bytes == {"16": 8, "64": 8, "256": 8}
-        found = [each for each in folder.evaluations(cell.id) if each.step == RECIPE.steps]
+        found = [each for each in folder.cell(cell.id).evaluations if each.step == RECIPE.steps]
         assert [(each.length, each.status, each.rows) for each in found] == [(2, "ok", 32), (6, "ok", 32)]
         kept = load([build()], [folder.weights(cell.id, RECIPE.steps)], "cpu").model
-        batches = trainer((cell.seed,)).data
+        batches = trainer((cell.seed,)).batches
         assert int(kept.counts[0].sum()) == sum(int((batches(s).target >= 0).sum()) for s in range(RECIPE.steps))
 
 
@@ -140,7 +140,7 @@ def checked(folder: Path, fit: str, check: str) -> str:
     """Return what a check says of a plug-in with this ``fit``; empty if all is well."""
     (folder / "mine.py").write_text(PLUGIN.replace("FIT", fit))
     catalog = Catalog((folder / "mine.py",))
-    made = subject_of(catalog.find("architecture", "mine"), catalog)
+    made = subject_of(Spec.parse("architecture", "mine", catalog))
     result = run_check(check, ARCHITECTURE_CHECKS[check], made)
     return result.problem
 

@@ -9,11 +9,12 @@ from test_snapshot import TASK, Killed, cells, result, train
 
 from harness.cli.dry_run import _total
 from harness.execution.plan import Variant
-from harness.execution.run_status import Standing
+from harness.execution.run_options import RunOptions
+from harness.execution.run_status import RunStatus
 from harness.execution.worker import Worker
 from harness.models.population import Population
 from harness.storage.folder import RunFolder
-from harness.training.memory import halves, rehearse
+from harness.training.memory import check_fits_in_memory, split_in_half
 from harness.training.optimizer import AdamW
 from harness.training.trainer import Trainer
 
@@ -54,7 +55,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 def sizes(folder: Path, group: tuple) -> list[int]:
-    return [RunFolder(folder).training(cell.id).population for cell in group]  # type: ignore[union-attr]
+    return [RunFolder(folder).cell(cell.id).training.population for cell in group]  # type: ignore[union-attr]
 
 
 def test_one_that_never_fits_is_halved_until_it_does(tmp_path: Path, memory_for: Cap) -> None:
@@ -87,7 +88,7 @@ def test_in_the_middle_nothing_is_lost(
     assert steps == [(4, n) for n in range(1, moved + 1)] + [(2, n) for n in range(moved + 1, 13)] * 2
     assert sizes(tmp_path / "halved", group) == [2] * 4
     for cell in group:
-        (halved, whole) = (RunFolder(tmp_path / name).training(cell.id) for name in ("halved", "whole"))
+        (halved, whole) = (RunFolder(tmp_path / name).cell(cell.id).training for name in ("halved", "whole"))
         assert halved is not None
         assert whole is not None
         assert (halved.checkpoints, halved.steps_used, halved.distinct) == ([4, 8, 12], 12, whole.distinct)
@@ -116,7 +117,7 @@ def test_one_model_that_does_not_fit_is_a_failure(tmp_path: Path, memory_for: Ca
     group = cells(LSTM, 2)
     memory_for(0)
     train(tmp_path, group)
-    failures = [RunFolder(tmp_path).failure(cell.id) for cell in group]
+    failures = [RunFolder(tmp_path).cell(cell.id).failure for cell in group]
     assert [each.reason for each in failures if each] == [
         "raised OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"
     ] * 2
@@ -130,7 +131,7 @@ def test_evaluation_is_halved_too(tmp_path: Path, memory_for: Cap) -> None:
     train(tmp_path / "halved", group, variants=variants)
     assert sizes(tmp_path / "halved", group) == [4] * 4
     for cell in group:
-        halved, whole = (RunFolder(tmp_path / name).evaluations(cell.id) for name in ("halved", "whole"))
+        halved, whole = (RunFolder(tmp_path / name).cell(cell.id).evaluations for name in ("halved", "whole"))
         assert [(e.length, e.status, e.exact, e.right) for e in halved] == [
             (e.length, e.status, e.exact, e.right) for e in whole
         ]
@@ -145,7 +146,7 @@ def test_a_rehearsal_takes_the_longest_and_leaves_no_trace(tmp_path: Path, monke
         lengths: list[int] = []
         whole = self.population.losses
         self.population.losses = lambda batch, *rest: (lengths.append(batch.source.shape[1]), whole(batch, *rest))[1]  # type: ignore[method-assign]
-        rehearse(self)
+        check_fits_in_memory(self)
         self.population.losses = whole  # type: ignore[method-assign]
         seen.extend(lengths)
         return run(self)
@@ -186,7 +187,7 @@ def test_what_cannot_be_batched_is_trained_one_by_one(tmp_path: Path, monkeypatc
 
 def test_halves_are_all_of_it() -> None:
     for count in (2, 3, 64):
-        first, second = (list(range(count))[part] for part in halves(count))
+        first, second = (list(range(count))[part] for part in split_in_half(count))
         assert first + second == list(range(count))
         assert first
         assert second
@@ -194,6 +195,6 @@ def test_halves_are_all_of_it() -> None:
 
 def test_the_plan_says_how_many_at_once() -> None:
     assert "groups of at most 64 models, halved where memory runs out, to train on cuda" in _total(
-        Standing(), 0.0, 1, "cuda"
+        RunStatus(), 0.0, RunOptions("cuda", 1)
     )
-    assert "0 groups to train on cpu" in _total(Standing(), 0.0, 1, "cpu")
+    assert "0 groups to train on cpu" in _total(RunStatus(), 0.0, RunOptions("cpu", 1))

@@ -91,7 +91,7 @@ def test_options_for_all_reach_those_that_have_them() -> None:
 
 def test_evaluation_covers_training_lengths_and_those_asked_for() -> None:
     made = plan(test_lengths="30,50", recipe={"train_lengths": "1:20"})
-    (variant,) = made.questions[0].variants
+    (variant,) = made.tasks[0].variants
     assert variant.lengths == (1, 6, 11, 15, 20, 30, 50)
     with pytest.raises(UserError, match="test length 20 lies inside the training lengths 1:20"):
         plan(test_lengths="20,30", recipe={"train_lengths": "1:20"})
@@ -99,7 +99,7 @@ def test_evaluation_covers_training_lengths_and_those_asked_for() -> None:
 
 def test_lengths_the_task_has_not_are_skipped_and_told() -> None:
     made = plan(tasks=["count:numbers=40"], test_lengths="30,50,60", recipe={"train_lengths": "1:20"})
-    assert made.questions[0].variants[0].lengths[-1] == 30
+    assert made.tasks[0].variants[0].lengths[-1] == 30
     assert made.notes == ["count:numbers=40 has no length 50, 60; skipped (it has 1 to 40)"]
     with pytest.raises(UserError, match="has none of the test lengths; it has 1 to 40"):
         plan(tasks=["count:numbers=40"], test_lengths="50")
@@ -110,7 +110,7 @@ def test_lengths_the_task_has_not_are_skipped_and_told() -> None:
 def test_variants_belong_to_their_task() -> None:
     other = {"name": "padded", "task": "addition:padding=2", "test_lengths": "30"}
     made = plan(tasks=["addition", "parity"], evaluation=[other])
-    assert [[v.name for v in question.variants] for question in made.questions] == [["", "padded"], [""]]
+    assert [[v.name for v in question.variants] for question in made.tasks] == [["", "padded"], [""]]
     with pytest.raises(UserError, match="its alphabet differs"):
         plan(tasks=["addition"], evaluation=[other | {"task": "addition:base=2"}])
 
@@ -120,7 +120,7 @@ def test_a_variant_of_one_entry_is_of_no_other() -> None:
     tasks = ["addition", "addition:base=2,order=reversed", "addition:base=2"]
     only = {"name": "padded", "task": "addition:base=2,padding=2", "of": "addition: order=reversed, base=2"}
     made = plan(tasks=tasks, evaluation=[only | {"test_lengths": "30"}])
-    assert [[v.name for v in question.variants] for question in made.questions] == [[""], ["", "padded"], [""]]
+    assert [[v.name for v in question.variants] for question in made.tasks] == [[""], ["", "padded"], [""]]
     for of, words in {
         "addition:base=3": r"of='addition:base=3' is no addition .*; did you mean addition:base=2",
         "parity": r"of='parity' is no addition of this suite; choose from addition, addition:base=2, ",
@@ -143,7 +143,7 @@ REFUSED = {"parity": "", "reverse": "not causal", "tags": "", "foretold": "not o
 @pytest.mark.parametrize("task", REFUSED)
 def test_what_cannot_be_asked_of_a_model_that_looks_ahead(with_encoder: Catalog, task: str) -> None:
     made = plan(with_encoder, architectures=["onlooker", "lstm"], tasks=[task])
-    refused = {(str(a), str(t)): why for a, t, why in made.not_applicable}
+    refused = {(str(p.architecture), str(p.task.task)): p.obstacle for p in made.not_applicable}
     assert [name for name, _ in refused] == (["onlooker"] if REFUSED[task] else [])
     assert refused.get(("onlooker", task), "").startswith(REFUSED[task])
     assert {cell.architecture.name for cell in made.cells} == {"onlooker", "lstm"} - {name for name, _ in refused}
@@ -157,7 +157,7 @@ def test_asked_to_read_out_the_same_model_may_answer(with_encoder: Catalog) -> N
 
 def test_ways_a_task_has_not_are_not_applicable() -> None:
     made = plan(tasks=["parity", {"task": "reverse", "answer": "tag"}])
-    assert [(str(task), why) for _, task, why in made.not_applicable] == [
+    assert [(str(pair.task.task), pair.obstacle) for pair in made.not_applicable] == [
         ("reverse", "a generate task cannot be asked as tag")
     ]
 
@@ -168,15 +168,15 @@ def test_training_beyond_the_reach_is_not_applicable() -> None:
         architectures=[name], tasks=["parity", "reverse"], recipe={"train_lengths": "1:20"}, test_lengths="21:80"
     )
     assert [str(cell.task) for cell in made.cells] == ["parity"] * 2
-    assert "training length 20 takes 41 positions, beyond its reach of 40" in made.not_applicable[0][2]
+    assert "training length 20 takes 41 positions, beyond its reach of 40" in made.not_applicable[0].obstacle
 
 
 def test_sizes_are_those_of_the_models() -> None:
     catalog = Catalog()
     made = plan(catalog, architectures=["lstm:width=8", "transformer"], tasks=["reverse"])
-    for (spec, task), size in made.sizes.items():
-        symbols = Presentation(build_task(task, catalog)).symbols
-        assert size == sum(p.numel() for p in build_model(spec, symbols, catalog).parameters())
+    for pair in made.pairs:
+        symbols = Presentation(build_task(pair.task.task)).symbols
+        assert pair.parameters == sum(p.numel() for p in build_model(pair.architecture, symbols).parameters())
 
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
@@ -184,9 +184,9 @@ def test_widths_are_solved_for_equal_sizes(name: str) -> None:
     """No multiple of eight is nearer, and a miss by more than five percent is told."""
     target = 20_000
     made = plan(architectures=[f"{name}:depth=1"], match="parameters:20k")
-    (size,), (note,) = made.sizes.values(), made.notes
-    others = [plan(architectures=[f"{name}:depth=1,width={width}"]).sizes for width in range(8, 129, 8)]
-    assert abs(size - target) <= min(abs(next(iter(each.values())) - target) for each in others)
+    (size,), (note,) = (pair.parameters or 0 for pair in made.pairs), made.notes
+    others = [plan(architectures=[f"{name}:depth=1,width={width}"]).pairs[0] for width in range(8, 129, 8)]
+    assert abs(size - target) <= min(abs((pair.parameters or 0) - target) for pair in others)
     assert note.startswith(f"matched: {made.architectures[0]} has {size:,} parameters")
     assert ("more than 5% off" in note) == (abs(size / target - 1) > 0.05)
 

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from architectures.base import SequenceModel
-from harness.data.presentation import Presented
+from harness.data.presentation import Batch
 from harness.models.population import Population, build_seeded, cross_entropy, init_seed, load
 from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model
+from harness.registry.options import Spec
 from tasks.base import IGNORE
 
 CATALOG = Catalog()
@@ -19,18 +19,18 @@ ROWS = 4
 
 def models(name: str, count: int) -> list[SequenceModel]:
     spec = Spec.parse("architecture", f"{name}:width=16", CATALOG)
-    return [build_seeded(lambda: build_model(spec, SYMBOLS, CATALOG), seed, name).double() for seed in range(count)]
+    return [build_seeded(spec, SYMBOLS, seed, name).double() for seed in range(count)]
 
 
-def batch(count: int) -> Presented:
+def batch(count: int) -> Batch:
     """Rows for ``count`` models; every other row is asked less."""
     drawn = torch.Generator().manual_seed(0)
     source, prefix, target = (torch.randint(3, (count * ROWS, width), generator=drawn) for width in (5, 3, 3))
     target[::2, 2:] = IGNORE
-    return Presented(source, prefix, target)
+    return Batch(source, prefix, target)
 
 
-def plain(model: SequenceModel, rows: Presented, smoothing: float) -> tuple[Tensor, Tensor]:
+def plain(model: SequenceModel, rows: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
     """Return the loss and the gradients of one model, by torch alone."""
     logits = model(rows.source, rows.prefix)
     loss = F.cross_entropy(logits.flatten(0, 1), rows.target.flatten(), label_smoothing=smoothing)
@@ -44,7 +44,7 @@ def plain(model: SequenceModel, rows: Presented, smoothing: float) -> tuple[Tens
 def test_losses_and_gradients_are_the_models_own(name: str, count: int, smoothing: float) -> None:
     rows = batch(count)
     alone = [
-        plain(model, Presented(*(x[i * ROWS : (i + 1) * ROWS] for x in rows)), smoothing)
+        plain(model, Batch(*(x[i * ROWS : (i + 1) * ROWS] for x in rows)), smoothing)
         for i, model in enumerate(models(name, count))
     ]
     population = Population(models(name, count))
@@ -89,10 +89,10 @@ def test_weights_come_back(count: int) -> None:
 
 
 def test_initial_values_depend_on_seed_and_name_alone() -> None:
-    spec = Spec("architecture", "lstm")
+    spec = Spec.parse("architecture", "lstm", CATALOG)
 
     def values(seed: int, name: str) -> Tensor:
-        model = build_seeded(lambda: build_model(spec, SYMBOLS, CATALOG), seed, name)
+        model = build_seeded(spec, SYMBOLS, seed, name)
         return torch.cat([p.flatten() for p in model.parameters()])
 
     torch.manual_seed(5)

@@ -20,7 +20,8 @@ from harness.config.recipe import Recipe
 from harness.config.suite import make
 from harness.data.presentation import Presentation
 from harness.execution.plan import make_plan
-from harness.execution.run import evaluate, execute
+from harness.execution.run import EvaluationRequest, evaluate, execute
+from harness.execution.run_options import RunOptions
 from harness.models.population import Population, build_seeded
 from harness.models.precision import FLOAT32, Numerics, Precision, PrecisionError, tf32
 from harness.registry.catalog import Catalog
@@ -30,26 +31,24 @@ from harness.training.trainer import Trainer
 
 CATALOG = Catalog()
 BFLOAT16 = Numerics("bfloat16")
-TASK = Spec("task", "reverse")
+TASK = Spec.parse("task", "reverse", CATALOG)
 RECIPE = Recipe(steps=3, batch_size=8, train_lengths="6:9", warmup=0)
 FLOAT32_ALONE = {"lru"}
 """Architectures that may say that they cannot be computed in bfloat16."""
 
 
 def trainer(name: str, count: int, numerics: Numerics) -> Trainer:
-    spec = Spec("architecture", name).with_defaults({"width": 16}, CATALOG)
-    task = build_task(TASK, CATALOG)
-    presentation = Presentation(task, "generate" if build_model(spec, ("a", "b"), CATALOG).causal else "readout")
-    models = [
-        build_seeded(lambda: build_model(spec, presentation.symbols, CATALOG), seed, name) for seed in range(count)
-    ]
+    spec = Spec.parse("architecture", name, CATALOG).with_defaults({"width": 16})
+    task = build_task(TASK)
+    presentation = Presentation(task, "generate" if build_model(spec, ("a", "b")).causal else "readout")
+    models = [build_seeded(spec, presentation.symbols, seed, name) for seed in range(count)]
     group = Group(tuple(Cell(spec, TASK, RECIPE, 1e-3, seed) for seed in range(count)))
     return Trainer(Population(models, "cpu", numerics), group, presentation, lambda step, loss: None)
 
 
 def gradients(made: Trainer) -> tuple[Tensor, Tensor]:
     """Return losses and gradients of the first batch."""
-    losses = made.population.losses(made.data(0))
+    losses = made.population.losses(made.batches(0))
     if not made.population.model.fits_itself():
         made.population.backward(losses)
     return losses.detach(), made.population.grads.clone()
@@ -58,7 +57,7 @@ def gradients(made: Trainer) -> tuple[Tensor, Tensor]:
 def refusal(made: Trainer) -> str:
     """Return why a model cannot be computed, empty if it can."""
     try:
-        made.population.losses(made.data(0))
+        made.population.losses(made.batches(0))
     except PrecisionError as error:
         return str(error)
     return ""
@@ -68,7 +67,7 @@ def refusal(made: Trainer) -> str:
 @pytest.mark.parametrize("name", CATALOG.names("architecture"))
 def test_every_architecture_trains_in_bfloat16_or_says_why_not(name: str, count: int) -> None:
     made = trainer(name, count, BFLOAT16)
-    with BFLOAT16.settled():
+    with BFLOAT16.applied():
         if why := refusal(made):
             assert name in FLOAT32_ALONE
             assert re.fullmatch(r"cannot be computed in bfloat16 \(.+\); use --precision float32", why)
@@ -103,7 +102,7 @@ class Products(TorchDispatchMode):
 def test_the_products_of_forward_and_backward_are_in_it(precision: Precision, count: int) -> None:
     made = trainer("transformer", count, Numerics(precision))
     with Products() as forward:
-        losses = made.population.losses(made.data(0))
+        losses = made.population.losses(made.batches(0))
     with Products() as backward:
         made.population.backward(losses)
     assert forward.seen == backward.seen == {getattr(torch, precision)}
@@ -124,7 +123,7 @@ def test_tf32_is_off_whatever_was_set_before() -> None:
     before = cudnn.allow_tf32, products.allow_tf32
     try:
         cudnn.allow_tf32 = products.allow_tf32 = True
-        with FLOAT32.settled():
+        with FLOAT32.applied():
             assert not tf32()
             cudnn.allow_tf32 = True
             assert tf32()
@@ -139,7 +138,7 @@ def test_determinism_changes_nothing_on_a_cpu_and_forbids_nothing(name: str) -> 
     values = []
     for numerics in (FLOAT32, Numerics(deterministic=True)):
         made = trainer(name, 2, numerics)
-        with numerics.settled():
+        with numerics.applied():
             assert torch.are_deterministic_algorithms_enabled() == numerics.deterministic
             made.run()
         values.append(made.population.values.detach().clone())
@@ -160,7 +159,7 @@ SUITE = {
 
 def run(folder: Path, numerics: Numerics) -> RunFolder:
     plan = make_plan(make(SUITE, "test"), CATALOG)
-    execute(plan, folder, device="cpu", workers=1, numerics=numerics, console=Console(file=io.StringIO()))
+    execute(plan, folder, RunOptions("cpu", 1, numerics), Console(file=io.StringIO()))
     return RunFolder(folder)
 
 
@@ -168,21 +167,22 @@ def run(folder: Path, numerics: Numerics) -> RunFolder:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_records_say_it(precision: Precision, deterministic: bool, tmp_path: Path) -> None:
     folder = run(tmp_path, Numerics(precision, deterministic))
-    (cell,) = folder.known()
-    record, made = folder.training(cell), folder.run()
+    (cell,) = folder.cell_ids()
+    record, made = folder.cell(cell).training, folder.run()
     assert record is not None
     assert made is not None
     assert record.provenance.precision == made.provenance.precision == precision
     assert not record.provenance.tf32
     assert record.provenance.deterministic == made.provenance.deterministic == deterministic
-    assert {each.precision for each in folder.evaluations(cell)} == {precision}
+    assert {each.precision for each in folder.cell(cell).evaluations} == {precision}
     assert frames([tmp_path], CATALOG)[0].dtype.tolist() == [precision]
 
 
 def test_what_was_evaluated_in_another_format_is_told_apart(tmp_path: Path) -> None:
     run(tmp_path, FLOAT32)
     quiet = Console(file=io.StringIO())
-    assert evaluate(tmp_path, [("", "", [9])], device="cpu", workers=1, numerics=BFLOAT16, console=quiet) == 0
+    request, options = EvaluationRequest("", "", (9,)), RunOptions("cpu", 1, BFLOAT16)
+    assert evaluate(tmp_path, [request], options, CATALOG, console=quiet) == 0
     assert frames([tmp_path], CATALOG)[0].dtype.tolist() == ["float32, some lengths evaluated in bfloat16"]
 
 

@@ -18,12 +18,12 @@ from rich.console import Console
 
 import harness.report.export
 import harness.report.number_format
-from harness.report import terminal_report, write_report
-from harness.report.plots import galleries
 from harness.report.program_length import conjecture_table
 from harness.report.results import View
 from harness.report.summary import warnings
 from harness.report.tables import tables
+from harness.report.terminal import terminal_report
+from harness.report.write import galleries, write_report
 
 
 @pytest.fixture(scope="module")

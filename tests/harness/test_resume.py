@@ -9,7 +9,8 @@ from rich.console import Console
 
 from harness.config.suite import make
 from harness.execution.plan import Plan, make_plan
-from harness.execution.run import Outcome, evaluate, execute
+from harness.execution.run import EvaluationRequest, Outcome, evaluate, execute
+from harness.execution.run_options import RunOptions
 from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord
@@ -24,13 +25,15 @@ SUITE: dict[str, Any] = {
     "recipe": {"steps": 6, "batch_size": 4, "train_lengths": "1:4", "warmup": 0},
 }
 
+QUIET = Console(file=io.StringIO())
+
 
 def plan(plugins: tuple[Path, ...] = (), **values: Any) -> Plan:
     return make_plan(make(SUITE | values, "test"), Catalog(plugins))
 
 
-def do(made: Plan, folder: Path, **options: Any) -> Outcome:
-    return execute(made, folder, device="cpu", workers=1, console=Console(file=io.StringIO()), **options)
+def run(made: Plan, folder: Path, **options: Any) -> Outcome:
+    return execute(made, folder, RunOptions("cpu", 1, **options), QUIET)
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -39,26 +42,26 @@ def written(folder: Path) -> dict[str, int]:
 
 
 def scores(folder: Path, cell: str) -> list[EvaluationRecord]:
-    return [each.model_copy(update={"seconds": 0.0}) for each in RunFolder(folder).evaluations(cell)]
+    return [each.model_copy(update={"seconds": 0.0}) for each in RunFolder(folder).cell(cell).evaluations]
 
 
 def test_every_cell_is_trained_and_evaluated(tmp_path: Path) -> None:
     made, folder = plan(), RunFolder(tmp_path)
-    assert do(made, tmp_path).failed == 0
-    assert folder.known() == sorted(cell.id for cell in made.cells)
+    assert run(made, tmp_path).failed == 0
+    assert folder.cell_ids() == sorted(cell.id for cell in made.cells)
     for cell in made.cells:
-        record = folder.training(cell.id)
+        record = folder.cell(cell.id).training
         assert record is not None
         assert record.cell == cell.canonical()
         assert record.steps_used == 6
-        assert [each.length for each in folder.evaluations(cell.id)] == [1, 2, 3, 4, 6, 9]
-        assert all(each.rows == 32 and each.status == "ok" for each in folder.evaluations(cell.id))
+        assert [each.length for each in folder.cell(cell.id).evaluations] == [1, 2, 3, 4, 6, 9]
+        assert all(each.rows == 32 and each.status == "ok" for each in folder.cell(cell.id).evaluations)
 
 
 def test_another_seed_gives_other_scores_and_the_same_seed_the_same(tmp_path: Path) -> None:
     made = plan()
     for name in ("first", "again"):
-        do(made, tmp_path / name)
+        run(made, tmp_path / name)
     cells = [cell.id for cell in made.cells]
     assert len({tuple(each.loss for each in scores(tmp_path / "first", cell)) for cell in cells}) == len(cells)
     assert len({each.set_hash for cell in cells for each in scores(tmp_path / "first", cell)}) == 6
@@ -68,14 +71,14 @@ def test_another_seed_gives_other_scores_and_the_same_seed_the_same(tmp_path: Pa
 
 def test_only_what_is_missing_is_done(tmp_path: Path) -> None:
     made = plan(seeds=2)
-    do(made, tmp_path)
+    run(made, tmp_path)
     before = written(tmp_path)
-    assert len(do(made, tmp_path).before.done) == 2
+    assert len(run(made, tmp_path).before.done) == 2
     assert written(tmp_path) == before
     lost = made.cells[0].id
     (tmp_path / "cells" / lost / "training.json").unlink()
     expected = scores(tmp_path, lost)
-    outcome = do(plan(), tmp_path)
+    outcome = run(plan(), tmp_path)
     assert [cell.id for cell in outcome.before.to_train] == [lost, plan().cells[2].id]
     after = written(tmp_path)
     assert {path for path in before if after[path] != before[path]} == {
@@ -85,20 +88,20 @@ def test_only_what_is_missing_is_done(tmp_path: Path) -> None:
 
 
 def test_more_lengths_are_added_without_training(tmp_path: Path) -> None:
-    do(plan(), tmp_path)
+    run(plan(), tmp_path)
     before = written(tmp_path)
-    do(plan(test_lengths="6,9,12"), tmp_path)
-    assert evaluate(tmp_path, [("", "", [9, 15])], device="cpu", workers=1, console=Console(file=io.StringIO())) == 0
+    run(plan(test_lengths="6,9,12"), tmp_path)
+    assert evaluate(tmp_path, [EvaluationRequest("", "", (9, 15))], RunOptions("cpu", 1), Catalog(), console=QUIET) == 0
     after = written(tmp_path)
     assert all(after[path] == before[path] for path in before if path.endswith("training.json"))
     for cell in plan().cells:
-        assert [each.length for each in RunFolder(tmp_path).evaluations(cell.id)] == [1, 2, 3, 4, 6, 9, 12, 15]
+        assert [each.length for each in RunFolder(tmp_path).cell(cell.id).evaluations] == [1, 2, 3, 4, 6, 9, 12, 15]
 
 
 def test_checkpoints_are_evaluated_each(tmp_path: Path) -> None:
     made = plan(seeds=1, recipe=SUITE["recipe"] | {"checkpoints": 2})
-    do(made, tmp_path)
-    seen = [(each.length, each.step) for each in RunFolder(tmp_path).evaluations(made.cells[0].id)]
+    run(made, tmp_path)
+    seen = [(each.length, each.step) for each in RunFolder(tmp_path).cell(made.cells[0].id).evaluations]
     assert seen == [(length, step) for length in (1, 2, 3, 4, 6, 9) for step in (3, 6)]
 
 
@@ -125,16 +128,16 @@ def test_a_failure_is_recorded_and_tried_again_when_asked(tmp_path: Path) -> Non
     file.write_text(RAISES.format(condition="self.training"))
     made = plan((file,), architectures=["fragile:width=8", "lstm:width=8,depth=1"], seeds=1)
     folder = tmp_path / "run"
-    assert do(made, folder, plugins=(file,)).failed == 1
-    failure = RunFolder(folder).failure(made.cells[0].id)
+    assert run(made, folder).failed == 1
+    failure = RunFolder(folder).cell(made.cells[0].id).failure
     assert failure is not None
     assert failure.reason == "raised ValueError: too long for me"
     assert "fragile.py" in failure.details
-    assert RunFolder(folder).training(made.cells[1].id) is not None
+    assert RunFolder(folder).cell(made.cells[1].id).training is not None
     before = written(folder)
-    assert do(made, folder, plugins=(file,)).failed == 1
+    assert run(made, folder).failed == 1
     assert written(folder) == before
-    assert do(made, folder, plugins=(file,), retry_failed=True).failed == 1
+    assert run(made, folder, retry_failed=True).failed == 1
     after = written(folder)
     assert [path for path in before if after[path] != before[path]] == [f"cells/{made.cells[0].id}/failure.json"]
 
@@ -143,11 +146,11 @@ def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch:
     file = tmp_path / "mine.py"
     file.write_text(RAISES.format(condition="False"))
     made, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
-    do(made, folder, plugins=(file,))
-    monkeypatch.setattr("harness.execution.run_status.fingerprint_of", lambda *of: "other code")
-    assert len(do(made, folder, plugins=(file,), stale="keep").before.done) == 1
-    assert len(do(made, folder, plugins=(file,)).before.to_train) == 1
+    run(made, folder)
+    monkeypatch.setattr("harness.execution.run_status.fingerprints_of", lambda specs: {"task": "other code"})
+    assert len(run(made, folder, stale="keep").before.done) == 1
+    assert len(run(made, folder).before.to_train) == 1
     built_in = plan(seeds=1)
-    do(built_in, tmp_path / "built-in")
-    again = do(built_in, tmp_path / "built-in").before
+    run(built_in, tmp_path / "built-in")
+    again = run(built_in, tmp_path / "built-in").before
     assert (len(again.done), len(again.stale), len(again.to_train)) == (1, 1, 0)

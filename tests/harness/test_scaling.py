@@ -16,6 +16,7 @@ from harness.bench.scaling import AXES, CELL_STEPS, CELLS, Point, growth, of_cel
 from harness.cli import app
 from harness.evaluation.malloc import LARGE, return_large_blocks_to_os
 from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 
 MIB = 1 << 20
 SMALL = "lstm:depth=1,width=8"
@@ -68,7 +69,10 @@ def test_a_step_is_taken_along_each_axis(axis: str, value: int) -> None:
 
 
 def test_a_width_replaces_another() -> None:
-    assert dict(widened("lstm:width=8,depth=1", 32, Catalog()).options) == {"width": 32, "depth": 1}
+    assert dict(widened(Spec.parse("architecture", "lstm:width=8,depth=1", Catalog()), 32).options) == {
+        "width": 32,
+        "depth": 1,
+    }
 
 
 def test_cells_go_into_the_fastest_populations() -> None:
@@ -158,7 +162,7 @@ def grown(context: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="is about glibc")
 def test_freed_blocks_are_given_back() -> None:
     assert grown("return_large_blocks_to_os()") < 16 * MIB
-    assert grown("nullcontext()") > 64 * MIB
+    assert grown("nullcontext()") > 16 * MIB  # 40 to 420 MiB, by how the heap happens to be laid out
 
 
 def test_the_heap_is_left_as_it_was_after_an_error() -> None:

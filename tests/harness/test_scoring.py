@@ -1,6 +1,6 @@
 """Scores are what a real decode earns, in whatever chunks and company; chance is what analysis says."""
 
-from functools import cache, partial
+from functools import cache
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from harness.evaluation.chance import chance
 from harness.evaluation.scoring import Score, decode, fixed_set, score, set_hash
 from harness.models.population import Population, build_seeded, load
 from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model, build_task
+from harness.registry.options import Spec, build_task
 from harness.training.trainer import Trainer
 from tasks.base import IGNORE, Task
 from tasks.strings.reverse import Reverse
@@ -57,9 +57,8 @@ class EitherWay(Reverse):
 
 
 def models(name: str, presentation: Presentation, size: int) -> list[SequenceModel]:
-    spec = Spec.parse("architecture", name, CATALOG).with_defaults({"width": 16, "reach": 64}, CATALOG)
-    build = partial(build_model, spec, presentation.symbols, CATALOG)
-    return [build_seeded(build, seed, name).double() for seed in range(size)]
+    spec = Spec.parse("architecture", name, CATALOG).with_defaults({"width": 16, "reach": 64})
+    return [build_seeded(spec, presentation.symbols, seed, name).double() for seed in range(size)]
 
 
 @cache
@@ -67,7 +66,9 @@ def half_trained(name: str, task: type[Task]) -> dict[str, Tensor]:
     """Return the weights of a model in double precision that is sometimes right and sometimes wrong."""
     presentation = Presentation(task(alphabet=2))  # type: ignore[call-arg]
     recipe = Recipe(steps=120, batch_size=16, train_lengths="1:4", warmup=5, schedule="constant", validations=1)
-    group = Group((Cell(Spec("architecture", name), Spec("task", "reverse"), recipe, 1e-2, 0),))
+    group = Group(
+        (Cell(Spec.parse("architecture", name, CATALOG), Spec.parse("task", "reverse", CATALOG), recipe, 1e-2, 0),)
+    )
     population = Population(models(name, presentation, 1))
     torch.manual_seed(0)
     Trainer(population, group, presentation, lambda step, loss: None).run()
@@ -191,7 +192,7 @@ def test_scoring_goes_back_to_training() -> None:
 
 
 def test_fixed_sets_depend_on_task_purpose_and_length_alone() -> None:
-    presentation = Presentation(build_task(Spec("task", "parity"), CATALOG))
+    presentation = Presentation(build_task(Spec.parse("task", "parity", CATALOG)))
     first = fixed_set(presentation, "parity", "evaluate", 20, 32, CPU)
     assert torch.equal(fixed_set(presentation, "parity", "evaluate", 20, 8, CPU), first[:8])
     assert not torch.equal(fixed_set(presentation, "other", "evaluate", 20, 32, CPU), first)
@@ -215,7 +216,7 @@ ANALYTIC = {
 
 @pytest.mark.parametrize(("task", "length"), ANALYTIC)
 def test_chance_is_what_analysis_says(task: str, length: int) -> None:
-    presentation = Presentation(build_task(Spec.parse("task", task, CATALOG), CATALOG))
+    presentation = Presentation(build_task(Spec.parse("task", task, CATALOG)))
     exact, token = ANALYTIC[task, length]
     measured = chance(presentation, task, length, 8192)
     assert measured.exact == pytest.approx(exact, abs=0.03)

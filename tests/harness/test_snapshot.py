@@ -18,13 +18,13 @@ from harness.config.cell import Cell
 from harness.config.recipe import Recipe
 from harness.execution.job import Event, Job
 from harness.execution.plan import Variant
-from harness.execution.worker import Worker, do
+from harness.execution.worker import Worker, run_job
 from harness.models.precision import Numerics
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 from harness.storage.snapshots import Snapshots
-from harness.training.snapshot import Snapshot, take
+from harness.training.snapshot import Snapshot
 from harness.training.trainer import Trainer
 
 CATALOG = Catalog()
@@ -44,7 +44,7 @@ class Killed(BaseException):
 
 
 def cells(architecture: str, count: int = 1, **recipe: Any) -> tuple[Cell, ...]:
-    spec, made = Spec.parse("architecture", architecture, CATALOG), RECIPE.model_copy(update=recipe)
+    spec, made = Spec.parse("architecture", architecture, CATALOG), Recipe(**{**RECIPE.model_dump(), **recipe})
     return tuple(Cell(spec, TASK, made, 1e-2, seed) for seed in range(count))
 
 
@@ -55,7 +55,7 @@ def train(folder: Path, group: tuple[Cell, ...], variants: tuple[Variant, ...] =
     """Do a job to its end; return its notes."""
     RunFolder(folder).cells.mkdir(parents=True, exist_ok=True)
     heard: list[Event] = []
-    do(Job(group, variants, 8, folder, **job), 0, heard.append)
+    run_job(Job(group, variants, 8, folder, **job), 0, heard.append)
     return [event.text for event in heard if event.kind == "note"]
 
 
@@ -82,11 +82,11 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def result(folder: Path, cell: Cell) -> tuple[Any, ...]:
     """Return everything a training is to have in common with an uninterrupted one."""
     store = RunFolder(folder)
-    record = store.training(cell.id)
+    record = store.cell(cell.id).training
     assert record is not None
     weights = {step: store.weights(cell.id, step) for step in record.checkpoints}
     facts = (record.curve, record.steps_used, record.distinct, record.validation_exact, record.validation_loss)
-    scores = [(each.length, each.step, each.exact, each.right, each.loss) for each in store.evaluations(cell.id)]
+    scores = [(each.length, each.step, each.exact, each.right, each.loss) for each in store.cell(cell.id).evaluations]
     return facts, scores, {s: {name: value.tolist() for name, value in w.items()} for s, w in weights.items()}
 
 
@@ -186,7 +186,7 @@ def test_a_group_that_has_grown_goes_on_with_those_that_had_begun(
     killed_at(7, tmp_path / "killed", group[1:3])
     assert len(train(tmp_path / "killed", group)) == 1
     assert not (tmp_path / "killed" / "snapshots").exists()
-    sizes = [RunFolder(tmp_path / "killed").training(cell.id).population for cell in group]  # type: ignore[union-attr]
+    sizes = [RunFolder(tmp_path / "killed").cell(cell.id).training.population for cell in group]  # type: ignore[union-attr]
     assert sizes == [2, 2, 2, 2]
     train(tmp_path / "whole", group[1:3])
     for cell in group[1:3]:
@@ -220,13 +220,13 @@ def test_a_full_disk_costs_the_snapshot_and_not_the_training(tmp_path: Path, mon
     (cell,) = cells("lstm:width=8,depth=1", steps=3)
     notes = train(tmp_path, (cell,))
     assert notes[0] == f"{cell}: its snapshot cannot be written: No space left on device"
-    assert RunFolder(tmp_path).training(cell.id) is not None
+    assert RunFolder(tmp_path).cell(cell.id).training is not None
 
 
 def test_a_part_of_a_snapshot_is_that_of_its_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Snapshot] = []
     group = cells("lstm:width=8,depth=1", 3)
-    monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: taken.append(take(self)))
+    monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: taken.append(self.state_dict()))
     Worker(Job(group, (), 8, tmp_path), 0, lambda event: None)._train(group)
     part = taken[0].part(slice(1, 3))
     assert {len(row) for row in part.rows.values()} == {len(part.models)} == {2}

@@ -47,17 +47,17 @@ def test_what_is_written_comes_back(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     folder.fail("two", failure())
     assert folder.run() == run()
-    assert folder.training("one") == training()
-    assert folder.failure("two") == failure()
-    assert folder.known() == ["one", "two"]
+    assert folder.cell("one").training == training()
+    assert folder.cell("two").failure == failure()
+    assert folder.cell_ids() == ["one", "two"]
     assert all(torch.equal(folder.weights("one", 10)[name], value) for name, value in WEIGHTS[10].items())
-    assert folder.training("two") is folder.failure("one") is folder.training("three") is None
+    assert folder.cell("two").training is folder.cell("one").failure is folder.cell("three").training is None
 
 
 def test_a_new_folder_is_empty(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "new")
     assert folder.run() is None
-    assert folder.known() == []
+    assert folder.cell_ids() == []
 
 
 def test_the_record_is_what_says_done(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +71,11 @@ def test_the_record_is_what_says_done(folder: RunFolder, monkeypatch: pytest.Mon
     monkeypatch.setattr("harness.storage.folder.write_atomically", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.finish("one", training(), WEIGHTS)
-    assert folder.training("one") is None
+    assert folder.cell("one").training is None
     assert folder.weights_path("one", 10).is_file()
     monkeypatch.undo()
     folder.finish("one", training(), WEIGHTS)
-    assert folder.training("one") == training()
+    assert folder.cell("one").training == training()
 
 
 def test_a_half_written_file_is_never_under_its_name(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,13 +95,13 @@ def test_finishing_again_replaces_everything(folder: RunFolder) -> None:
     folder.finish("one", training(5), {5: WEIGHTS[10]})
     folder.add("one", [evaluation(20)])
     folder.finish("one", training(), WEIGHTS)
-    assert folder.evaluations("one") == []
+    assert folder.cell("one").evaluations == []
     assert not folder.weights_path("one", 5).exists()
     folder.fail("one", failure())
-    assert folder.training("one") is None
+    assert folder.cell("one").training is None
     assert not folder.weights_path("one", 10).exists()
     folder.finish("one", training(), WEIGHTS)
-    assert folder.failure("one") is None
+    assert folder.cell("one").failure is None
 
 
 def test_evaluations_merge_by_what_they_are_of(folder: RunFolder) -> None:
@@ -110,7 +110,7 @@ def test_evaluations_merge_by_what_they_are_of(folder: RunFolder) -> None:
     folder.add(
         "one", [evaluation(20, 7), evaluation(10, 3), evaluation(20, 9, rows=16), evaluation(20, 4, variant="v")]
     )
-    seen = {(each.variant, each.length, each.rows): each.exact for each in folder.evaluations("one")}
+    seen = {(each.variant, each.length, each.rows): each.exact for each in folder.cell("one").evaluations}
     assert seen == {("", 10, 8): 3, ("", 20, 8): 7, ("", 20, 16): 9, ("", 30, 8): 2, ("v", 20, 8): 4}
 
 
@@ -118,13 +118,13 @@ def test_two_that_add_at_once_lose_nothing(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda length: RunFolder(folder.path).add("one", [evaluation(length)]), range(40)))
-    assert sorted(each.length for each in folder.evaluations("one")) == list(range(40))
+    assert sorted(each.length for each in folder.cell("one").evaluations) == list(range(40))
 
 
 DAMAGE = {
-    "cells/one/training.json": lambda folder: folder.training("one"),
-    "cells/one/failure.json": lambda folder: folder.failure("one"),
-    "cells/one/evaluations.json": lambda folder: folder.evaluations("one"),
+    "cells/one/training.json": lambda folder: folder.cell("one").training,
+    "cells/one/failure.json": lambda folder: folder.cell("one").failure,
+    "cells/one/evaluations.json": lambda folder: folder.cell("one").evaluations,
     "run.json": lambda folder: folder.run(),
     "cells/one/weights-10.safetensors": lambda folder: folder.weights("one", 10),
 }

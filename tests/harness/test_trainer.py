@@ -7,11 +7,11 @@ import torch
 
 from harness.config.cell import Cell, Group
 from harness.config.recipe import Recipe
-from harness.data.batches import Data, step_lengths, train_lengths
+from harness.data.batches import Batches, step_lengths, train_lengths
 from harness.data.presentation import Presentation
 from harness.models.population import Population, build_seeded
 from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model, build_task
+from harness.registry.options import Spec, build_task
 from harness.training.trainer import LOG_POINTS, Trainer, Training
 from tasks.base import Task
 
@@ -25,11 +25,9 @@ EASY = "reverse:alphabet=1"
 def trainer(task: str, recipe: Recipe, rates: tuple[float, ...] = (1e-2,)) -> Trainer:
     """Return a trainer of small LSTMs, one for each learning rate, with seeds 0, 1, ..."""
     spec, asked = Spec.parse("architecture", "lstm:width=16,depth=1", CATALOG), Spec.parse("task", task, CATALOG)
-    presentation = Presentation(build_task(asked, CATALOG))
+    presentation = Presentation(build_task(asked))
     cells = tuple(Cell(spec, asked, recipe, rate, seed) for seed, rate in enumerate(rates))
-    built = [
-        build_seeded(lambda: build_model(spec, presentation.symbols, CATALOG), cell.seed, "lstm") for cell in cells
-    ]
+    built = [build_seeded(spec, presentation.symbols, cell.seed, "lstm") for cell in cells]
     return Trainer(Population(built), Group(cells), presentation, lambda step, loss: None)
 
 
@@ -38,7 +36,7 @@ def train(task: str, rates: tuple[float, ...] = (1e-2,), **recipe: object) -> Tr
 
 
 def task_of(text: str) -> Task:
-    return build_task(Spec.parse("task", text, CATALOG), CATALOG)
+    return build_task(Spec.parse("task", text, CATALOG))
 
 
 def test_lengths_are_uniform_over_those_the_task_has() -> None:
@@ -59,8 +57,8 @@ def test_more_steps_keep_the_lengths_of_the_first_ones() -> None:
 def test_a_population_sees_what_its_members_would_see() -> None:
     recipe, cpu = Recipe(steps=5, **SHORT), torch.device("cpu")
     presentation = Presentation(task_of("reverse"))
-    together = Data(presentation, "reverse", recipe, [4, 9], cpu)
-    alone = [Data(presentation, "reverse", recipe, [seed], cpu) for seed in (4, 9)]
+    together = Batches(presentation, "reverse", recipe, [4, 9], cpu)
+    alone = [Batches(presentation, "reverse", recipe, [seed], cpu) for seed in (4, 9)]
     for step in range(5):
         parts = [each(step) for each in alone]
         assert torch.equal(together(step).source, torch.cat([part.source for part in parts]))
@@ -122,13 +120,13 @@ def test_checkpoints_are_evenly_spaced_and_differ() -> None:
 def test_distinct_questions_are_counted(task: str) -> None:
     recipe = Recipe(steps=30, **SHORT)
     made = trainer(task, recipe)
-    seen = {tuple(row) for step in range(30) for row in made.data(step).source.tolist()}
+    seen = {tuple(row) for step in range(30) for row in made.batches(step).source.tolist()}
     assert made.run().models[0].distinct == pytest.approx(len(seen) / (30 * 8))
 
 
 def test_tokens_are_those_of_source_and_prefix() -> None:
     made = trainer("reverse", Recipe(steps=30, **SHORT))
-    assert made.run().tokens == 8 * sum(2 * length + 1 for length in made.data.lengths)
+    assert made.run().tokens == 8 * sum(2 * length + 1 for length in made.batches.lengths)
 
 
 def test_a_divergence_is_a_failure_of_one_model() -> None:

@@ -255,4 +255,4 @@ def test_bad_options_are_one_clear_line(build: Callable[[], Task], words: list[s
     ],
 )
 def test_lengths(spec: str, lengths: range) -> None:
-    assert build_task(Spec.parse("task", spec, CATALOG), CATALOG).lengths == lengths
+    assert build_task(Spec.parse("task", spec, CATALOG)).lengths == lengths

@@ -12,7 +12,7 @@ EXAMPLES = [(name, each) for name in CATALOG.names("task") for each in worked_ex
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=str)
 def test_example(name: str, example: Example) -> None:
-    task = build_task(Spec.parse("task", f"{name}:{example.options}", CATALOG), CATALOG)
+    task = build_task(Spec.parse("task", f"{name}:{example.options}", CATALOG))
     answer = task.solve(encode(task.symbols, example.source))
     assert decode(task.symbols, answer[0]) == example.answer
 

@@ -38,7 +38,7 @@ RECOGNISED = [spec for spec in all_oracles() if spec.startswith(LANGUAGES) and "
 
 
 def task_of(spec: str) -> Task:
-    return build_task(Spec.parse("task", spec, CATALOG), CATALOG)
+    return build_task(Spec.parse("task", spec, CATALOG))
 
 
 def drawn(task: Task, length: int, rows: int = 4000) -> Tensor:

@@ -29,7 +29,7 @@ ORACLES = all_oracles()
 
 
 def task_of(spec: str) -> Task:
-    return build_task(Spec.parse("task", spec, CATALOG), CATALOG)
+    return build_task(Spec.parse("task", spec, CATALOG))
 
 
 def some_lengths(task: Task) -> list[int]:

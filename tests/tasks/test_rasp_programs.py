@@ -46,7 +46,7 @@ WITH_PROGRAM = [
 
 
 def task_of(spec: str) -> Task:
-    return build_task(Spec.parse("task", spec, CATALOG), CATALOG)
+    return build_task(Spec.parse("task", spec, CATALOG))
 
 
 def bound_of(task: Task) -> int:
@@ -136,7 +136,7 @@ def mine(tmp_path: Path) -> Iterator[Catalog]:
 def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
     names = [entry.name for entry in mine.entries["task"].values() if entry.origin == "plug-in"]
     assert names == [f"mine.{each}" for each in ("echo", "forever", "leaves", "branches", "divides")]
-    task = build_task(Spec.parse("task", "mine.echo", mine), mine)
+    task = build_task(Spec.parse("task", "mine.echo", mine))
     assert (task.symbols, task.lengths) == (tuple("abcdefgh"), range(1, 9))
     source = task.sample(6, Stream.of([0], "mine.echo", "test", 0, 8, "cpu"))
     assert torch.equal(task.solve(source), source)
@@ -154,7 +154,7 @@ def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
 )
 def test_what_is_wrong_with_a_users_program_is_one_clear_line(mine: Catalog, name: str, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        build_task(Spec.parse("task", f"mine.{name}", mine), mine)
+        build_task(Spec.parse("task", f"mine.{name}", mine))
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
 
@@ -172,7 +172,7 @@ def test_a_program_that_needs_distinct_tokens_must_say_so(tmp_path: Path) -> Non
     file.write_text(MINE.replace("DISTINCT = True\n", ""))
     catalog = Catalog((file,))
     with pytest.raises(UserError, match=r"the program never ends: .*; if its tokens must differ, declare"):
-        build_task(Spec.parse("task", "repeats.echo", catalog), catalog)
+        build_task(Spec.parse("task", "repeats.echo", catalog))
     sys.modules.pop("lengthwise_plugin_repeats")
 
 
@@ -181,7 +181,7 @@ def test_the_example_of_the_language_runs(tmp_path: Path) -> None:
     text = (rasp.__doc__ or "").partition("::\n")[2]
     file.write_text(textwrap.dedent(text))
     catalog = Catalog((file,))
-    task = build_task(Spec.parse("task", "example.copy", catalog), catalog)
+    task = build_task(Spec.parse("task", "example.copy", catalog))
     source = task.sample(10, Stream.of([0], "example.copy", "test", 0, 64, "cpu"))
     assert torch.equal(task.solve(source), source)
     sys.modules.pop("lengthwise_plugin_example")

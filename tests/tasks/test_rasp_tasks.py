@@ -12,7 +12,7 @@ CATALOG = Catalog()
 
 
 def task_of(spec: str) -> Task:
-    return build_task(Spec.parse("task", spec, CATALOG), CATALOG)
+    return build_task(Spec.parse("task", spec, CATALOG))
 
 
 def test_mode_has_no_ties_and_no_favourite() -> None:

@@ -1,0 +1,56 @@
+"""Checks that the parts of a suite belong together: options for all models, evaluations, published claims."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from harness.config.claims import Claim, canonical
+from harness.config.suite import Suite
+from harness.errors import UserError, nearest
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, options_of
+
+
+def check_model_options(suite: Suite, architectures: Iterable[Spec]) -> None:
+    """Raise :class:`UserError` for a key of ``[model]`` that is no option of any architecture of the suite."""
+    options = {name for spec in architectures for name in options_of(spec.entry)}
+    for key in suite.model:
+        if key not in options:
+            raise UserError(f"[model] {key}: no architecture of this suite has that option{nearest(key, options)}")
+
+
+def check_evaluations(suite: Suite, catalog: Catalog) -> None:
+    """Raise :class:`UserError` for an evaluation of a task, or of an entry, that the suite does not have."""
+    specs = [Spec.parse("task", entry.task, catalog) for entry in suite.tasks]
+    names = {spec.name for spec in specs}
+    for evaluation in suite.evaluation:
+        what, name = f"evaluation {evaluation.name!r}", Spec.parse("task", evaluation.task, catalog).name
+        if name not in names:
+            raise UserError(f"{what}: no task of this suite is a {evaluation.task}{nearest(evaluation.task, names)}")
+        entries = {str(spec) for spec in specs if spec.name == name}
+        if evaluation.of and str(Spec.parse("task", evaluation.of, catalog)) not in entries:
+            hint = nearest(evaluation.of, entries)
+            raise UserError(f"{what}: of={evaluation.of!r} is no {name} of this suite{hint}")
+
+
+def check_claims(
+    claims: Iterable[Claim],
+    evaluated: Mapping[tuple[str, str, str], Sequence[int]],
+    label: Callable[[str], str],
+    catalog: Catalog,
+) -> None:
+    """Raise :class:`UserError` for a claim about models or lengths that are not evaluated.
+
+    Args:
+        claims: as the suite has them.
+        evaluated: the lengths by (architecture, task, variant).
+        label: writes an architecture as ``evaluated`` has it.
+    """
+    for claim in (canonical(each, label, catalog) for each in claims):
+        for expected in claim.expect:
+            for name in expected.compared:
+                task = expected.task or claim.task
+                lengths = evaluated.get((name, task, expected.variant))
+                pair = f"known result {claim.claim!r}: {name} on {task}"
+                if lengths is None:
+                    raise UserError(f"{pair} {expected.variant}".rstrip() + " is not in this suite")
+                if expected.at not in lengths:
+                    raise UserError(f"{pair} is not evaluated at {expected.at}, but at {', '.join(map(str, lengths))}")

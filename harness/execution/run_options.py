@@ -1,0 +1,67 @@
+"""How and where a run is executed: everything that is no part of what is trained."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from harness.errors import UserError
+from harness.models.precision import FLOAT32, Numerics
+
+Stale = Literal["keep", "rerun", "fail"]
+"""What happens to cells whose code has changed since they were trained."""
+
+GPU_POPULATION = 64
+"""The most models that a GPU trains at once. A CPU worker trains one."""
+GPU_WORKERS = 2
+"""Processes that share a GPU: one builds models or writes records while the other one trains."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of an execution; none of them is part of a cell's identity.
+
+    Args:
+        device: ``cpu``, ``cuda``, or ``auto`` for a GPU where torch sees one.
+        workers: processes; ``None`` for one per core, or two on a GPU.
+        numerics: number format, determinism, CUDA graphs.
+        stale: what happens to cells made with other code; ``None`` reruns those of plug-ins and keeps the others.
+        retry_failed: train failed cells again.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+    numerics: Numerics = FLOAT32
+    stale: Stale | None = None
+    retry_failed: bool = False
+
+    def resolved(self) -> "RunOptions":
+        """Return the same options with the device that ``auto`` stands for here."""
+        return replace(self, device=resolve_device(self.device))
+
+    @property
+    def worker_count(self) -> int:
+        """The number of worker processes."""
+        return self.workers or default_workers(self.device)
+
+    @property
+    def population(self) -> int:
+        """The most models that one worker trains at once."""
+        return GPU_POPULATION if self.device.startswith("cuda") else 1
+
+
+def default_workers(device: str) -> int:
+    """Return one worker for each core that this process may use, or two for a GPU."""
+    if device.startswith("cuda"):
+        return GPU_WORKERS
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve_device(device: str) -> str:
+    """Return ``cpu`` or ``cuda``; raise :class:`UserError` for ``cuda`` where torch sees no CUDA device."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device cuda: torch sees no CUDA device here; use --device cpu or auto")
+    return device

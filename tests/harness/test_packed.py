@@ -1,0 +1,89 @@
+"""A packed run is read as any run: nothing is trained again, and newer records replace packed ones."""
+
+from pathlib import Path
+
+import pytest
+from command_line import call, complaint
+
+from harness.storage.folder import RunFolder
+from harness.storage.packed import FILE
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+RUN = [
+    *("run", "-a", "lstm:width=8,depth=1", "-t", "parity", "--steps", "3", "--samples", "8", "--seeds", "2"),
+    *("--train-lengths", "1:4", "--test-lengths", "6", "--workers", "1", "--output", "run"),
+]
+
+
+@pytest.fixture
+def run(elsewhere: None) -> RunFolder:
+    assert call(*RUN).exit_code == 0
+    return RunFolder(Path("run"))
+
+
+def records(folder: Path) -> list[object]:
+    cells = [RunFolder(folder).cell(cell) for cell in RunFolder(folder).cell_ids()]
+    return [(cell.training, cell.failure, cell.evaluations) for cell in cells]
+
+
+def test_packed_records_are_the_records(run: RunFolder) -> None:
+    before = records(run.path)
+    assert len(before) == 2
+    assert call("pack", "run", "--output", "kept").exit_code == 0
+    assert records(Path("kept")) == before == records(run.path)
+    assert {path.name for path in Path("kept").iterdir()} == {"run.json", FILE, "report.md"}
+
+
+def test_the_same_records_give_the_same_bytes(run: RunFolder) -> None:
+    for name in ("one", "two"):
+        assert call("pack", "run", "--output", name).exit_code == 0
+    assert Path("one", FILE).read_bytes() == Path("two", FILE).read_bytes()
+
+
+def test_a_run_packed_in_place_goes_on(run: RunFolder) -> None:
+    before = records(run.path)
+    assert call("pack", "run").exit_code == 0
+    assert not list(run.path.glob("cells/*/*.json"))
+    assert "2 cells, 2 done" in call(*RUN).stdout
+    assert call("evaluate", "run", "--test-lengths", "9", "--workers", "1").exit_code == 0
+    after = RunFolder(run.path)
+    assert [len(after.cell(cell).evaluations) for cell in after.cell_ids()] == [len(b[2]) + 1 for b in before]  # type: ignore[index]
+    assert call("report", "run").exit_code == 0
+
+
+def test_without_weights_nothing_can_be_evaluated(run: RunFolder) -> None:
+    assert call("pack", "run", "--output", "kept").exit_code == 0
+    assert "packed without weights" in complaint("evaluate", "kept", "--test-lengths", "9", "--workers", "1")
+
+
+def test_a_packed_cell_that_is_trained_again_counts_no_more(run: RunFolder) -> None:
+    assert call("pack", "run").exit_code == 0
+    packed = RunFolder(run.path)
+    first, second = packed.cell_ids()
+    training = packed.cell(first).training
+    assert training is not None
+    packed._clear(first)
+    again = RunFolder(run.path)
+    assert again.cell(first).training is None
+    assert again.cell(first).evaluations == []
+    assert again.cell(second).training is not None
+    again.finish(first, training, {})
+    assert again.cell(first).training == training
+    assert again.cell(first).evaluations == []
+
+
+def test_a_damaged_pack_is_named(run: RunFolder) -> None:
+    assert call("pack", "run", "--output", "kept").exit_code == 0
+    file = Path("kept", FILE)
+    file.write_bytes(file.read_bytes()[:-20])
+    assert "damaged record kept/records.jsonl.gz" in complaint("report", "kept")
+
+
+def test_an_unknown_picture_is_refused(run: RunFolder) -> None:
+    assert "picture 'lengths'" in complaint("pack", "run", "--output", "kept", "--picture", "lengths")
+
+
+def test_a_folder_without_a_run_is_refused() -> None:
+    Path("empty").mkdir()
+    assert "holds no run" in complaint("pack", "empty")
