@@ -1,5 +1,5 @@
-"""What is compared: sequence architectures as plain torch modules.
+"""Sequence architectures as plain torch modules: the models that the benchmark compares.
 
 Every architecture is one file in the folder of its family. Shared pieces live in ``parts``.
-Nothing here knows of tasks or of the harness.
+Nothing in this package imports the tasks or the harness.
 """

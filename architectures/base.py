@@ -1,14 +1,20 @@
-"""The contract of an architecture: one forward.
+"""The contract of an architecture: ``forward(source, prefix)`` returns logits.
 
-A model answers one question: given the *source* tokens and the answer so far, the *prefix*, which
-symbol comes next at every prefix position? Two kinds of class fulfil it:
+A model reads *source* tokens and a *prefix*, the answer so far. At every prefix position it predicts the next symbol.
+Two kinds of class fulfil the contract:
 
-* a :class:`Mixer` is one layer that mixes information along the sequence. The shell
-  (``architectures/shell.py``) stacks ``depth`` of them into a model. Most architectures are mixers.
-* a :class:`SequenceModel` is a whole model. Encoder-decoders write their own.
+* a :class:`Mixer` is one layer that mixes information along the sequence. The language model
+  (``architectures/language_model.py``) stacks ``depth`` of them. Most architectures are mixers.
+* a :class:`SequenceModel` is a complete model. Encoder-decoders are of this kind.
 
-An architecture is one file with one public class of either kind. The file's name is its name, the
-folder is its family, and the keyword parameters of ``__init__`` are its options: typed, with defaults.
+The prefix depends on how the task is asked. In generation it is a start symbol and the answer so far. In readout it is
+``<blank>`` tokens, one for each answer symbol. In tagging it is ``None``, and the model predicts one label for each
+source position. A model with a decoder still needs decoder inputs in tagging: :class:`EncoderDecoder`
+(``parts/encoder_decoder.py``) feeds one blank for each source token. It looks the symbol ``<blank>`` up by name in the
+alphabet ``symbols``; in an alphabet without ``<blank>`` it takes the last symbol.
+
+An architecture is one file with one public class of either kind. The file name is the architecture's name, the folder
+is its family, and the keyword parameters of ``__init__`` are its options: typed, with defaults.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,23 +31,23 @@ Eigenvalues = Literal["positive", "signed"]
 """The range of the eigenvalues of a linear recurrence, [0, 1] or [-1, 1] (Grazzi et al. 2024)."""
 
 State = Any
-"""What a stepping form carries from token to token: a tensor, or a nest of tuples, lists and dicts of tensors."""
+"""State that ``step`` passes from token to token: a tensor, or nested tuples, lists and dicts of tensors."""
 
 
 class SequenceModel(nn.Module):
     """A model of ``p(next symbol | source, prefix)``.
 
-    Class facts:
+    Class attributes:
         causal: the logits at prefix position ``t`` do not depend on prefix tokens after ``t``.
-            Only causal models can be asked to generate.
-        online: when tagging, the logits at source position ``t`` do not depend on source tokens after ``t``.
-        steps: ``start`` and ``step`` exist and equal ``forward``.
-        reach: the longest ``source + prefix`` the model can take, ``None`` for any length.
+            Only causal models can generate.
+        online: in tagging, the logits at source position ``t`` do not depend on source tokens after ``t``.
+        can_step: ``start`` and ``step`` exist and equal ``forward``.
+        reach: the maximum length of ``source + prefix``, or ``None`` for any length.
     """
 
     causal: bool = True
     online: bool = True
-    steps: bool = False
+    can_step: bool = False
     reach: int | None = None
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
@@ -50,18 +56,18 @@ class SequenceModel(nn.Module):
 
     @property
     def kernels(self) -> dict[str, str]:
-        """The implementations in use, by the class that uses them: those of the last forward, as they are recorded.
+        """The kernels that the last forward pass used, by class name, as a record stores them.
 
-        A module that has more than one implementation says which in ``kernel_in_use``.
+        A module with more than one implementation names the current one in ``kernel_in_use``.
         """
-        found: dict[str, list[str]] = {}
+        by_class: dict[str, list[str]] = {}
         for module in self.modules():
             if kernel := getattr(module, "kernel_in_use", None):
-                found.setdefault(type(module).__name__, []).append(kernel)
-        return {name: ", ".join(dict.fromkeys(each)) for name, each in found.items()}
+                by_class.setdefault(type(module).__name__, []).append(kernel)
+        return {name: ", ".join(dict.fromkeys(kernels)) for name, kernels in by_class.items()}
 
     def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        """Long ``[B, S]`` and ``[B, T]`` give logits ``[B, T, V]``; with no prefix, ``[B, S, V]`` for the source."""
+        """Return logits ``[B, T, V]`` for long ``[B, S]`` and ``[B, T]``; ``[B, S, V]`` if the prefix is ``None``."""
         raise NotImplementedError
 
     def start(self, source: Tensor) -> State:
@@ -73,28 +79,28 @@ class SequenceModel(nn.Module):
         raise NotImplementedError
 
     def inspect(self, source: Tensor, prefix: Tensor | None) -> dict[str, Tensor]:
-        """Name -> tensor ``[B, (H,) T, S]`` of attention or alignment weights; empty where there is nothing to see."""
+        """Return attention or alignment weights ``[B, (H,) T, S]`` by name; empty for models without attention."""
         return {}
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]) -> None:
-        """For models that are fitted without gradients: add what ``(source, prefix, target)`` batches teach.
+        """Fit the model to ``(source, prefix, target)`` batches, for models that are trained without gradients.
 
-        Called again and again with further batches. What is learned lives in parameters that ask for no gradient and
-        are changed in place; nothing is asked where a target is negative.
+        The harness calls it repeatedly with new batches. The fitted values are parameters with
+        ``requires_grad=False``, which are changed in place. Positions with a negative target are ignored.
         """
         raise NotImplementedError
 
     @classmethod
-    def fits_itself(cls) -> bool:
-        """Whether this model has a ``fit`` of its own and is not trained by gradients."""
+    def is_gradient_free(cls) -> bool:
+        """Whether this class overrides ``fit``, so that it is not trained by gradients."""
         return cls.fit is not SequenceModel.fit
 
 
 @dataclass(frozen=True)
 class Block:
-    """How a mixer is wrapped: what stands around it in its paper.
+    """The norms, residual and feed-forward around a mixer.
 
-    ``norm`` stands before the mixer (``placement="pre"``) or after the residual sum (``"post"``).
+    ``norm`` is applied before the mixer (``placement="pre"``) or after the residual sum (``"post"``).
     ``feed_forward`` is a second sub-layer of inner width ``expand * width``; ``None`` leaves it out.
     ``final_norm`` is applied once, before the head; ``None`` takes the kind of ``norm``.
     """
@@ -108,20 +114,20 @@ class Block:
 
 
 SHARED_BLOCK = Block()
-"""The one block of the controlled comparison: pre-LayerNorm around the mixer, then around a GELU feed-forward."""
+"""The block of the controlled comparison: pre-LayerNorm before the mixer and before a GELU feed-forward."""
 
 
 @dataclass
 class Context:
-    """What every layer may look at beside its input; built once a forward. Most mixers ignore it.
+    """Facts about the current forward pass that every layer can read next to its input. Most mixers ignore it.
 
     tokens: long ``[B, L]``, the stream ``source + prefix``; in a step, long ``[B, 1]``.
-    positions: ``[L]``, the place of every token; long, or float where places are squeezed.
-    boundary: where the source ends and the prefix begins.
+    positions: ``[L]``, the position id of every token; long, or float if position ids are interpolated.
+    boundary: the length of the source, which is the index of the first prefix token.
     encoding: the position encoding of the model (``architectures/parts/positions``).
-    stretch: how many times longer the source is than those the frequencies of an encoding were made for, at least 1.
-    training: whether random choices may be made.
-    shared: what layers pass on to later ones, by name.
+    stretch: the length of the source divided by ``reach``, at least 1; scales RoPE's frequencies (``places=ntk``).
+    training: whether the model is in training mode, so that random choices are allowed.
+    shared: values that a layer passes to later layers, by name.
     """
 
     tokens: Tensor
@@ -136,14 +142,18 @@ class Context:
 class Mixer(nn.Module):
     """One layer that mixes along the sequence: ``[B, L, D] -> [B, L, D]``.
 
-    Class facts (all have defaults): ``native`` is the block of the paper, ``position`` the encoding the
-    paper uses, ``attends`` says that attention-only encodings (RoPE, ALiBi) have a place here, and
-    ``reference`` names the value of the ``kernel`` option that reads like the paper's equation.
+    ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional; define both or neither.
 
-    ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional and come together.
-    ``heads`` is the number of attention heads, for encodings that treat each differently; ``reads_places`` says that it
-    looks at ``context.positions`` itself. ``beside_feed_forward`` are the options it wants in a block that has a
-    feed-forward, where its native block has none because the mixer brings one of its own.
+    Class attributes (all have defaults):
+        causal: the output at position ``t`` does not depend on positions after ``t``.
+        native: the block of the paper.
+        position: the position encoding of the paper.
+        attends: the mixer supports encodings that act inside attention (RoPE, ALiBi).
+        reference: the value of the ``kernel`` option that computes the paper's equation directly.
+        heads: the number of attention heads, for encodings that differ between heads.
+        reads_positions: the mixer reads ``context.positions`` itself.
+        beside_feed_forward: options that replace defaults in a block that has a feed-forward, for mixers that contain
+            one of their own and whose native block therefore has none.
     """
 
     causal: bool = True
@@ -152,7 +162,7 @@ class Mixer(nn.Module):
     attends: bool = False
     reference: ClassVar[str | None] = None
     heads: int = 1
-    reads_places: bool = False
+    reads_positions: bool = False
     beside_feed_forward: ClassVar[Mapping[str, Any]] = {}
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
@@ -160,10 +170,10 @@ class Mixer(nn.Module):
         raise NotImplementedError
 
     def initialize(self, layer: int, depth: int) -> None:
-        """Called once by the shell, for what depends on the layer's place, from 0 to ``depth - 1``."""
+        """Set what depends on the layer index, 0 to ``depth - 1``; the language model calls it once for each layer."""
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Return the state before the first token for ``rows`` sequences; device and dtype as ``like``."""
+        """Return the state before the first token for ``rows`` sequences, with device and dtype of ``like``."""
         raise NotImplementedError
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
@@ -171,17 +181,17 @@ class Mixer(nn.Module):
         raise NotImplementedError
 
     def weights(self, x: Tensor, context: Context) -> Tensor | None:
-        """Attention weights ``[B, H, L, L]`` for ``inspect``; ``None`` where there are none."""
+        """Return attention weights ``[B, H, L, L]`` for ``inspect``; ``None`` for mixers without attention."""
         return None
 
     @property
-    def steps(self) -> bool:
-        """Whether this mixer has a stepping form."""
+    def can_step(self) -> bool:
+        """Whether this mixer defines ``step``."""
         return type(self).step is not Mixer.step
 
 
 def state_bytes(state: State) -> int:
-    """Return the bytes of all tensors in a state, whatever nest they are in."""
+    """Return the bytes of all tensors in a nested state."""
     if isinstance(state, Tensor):
         return state.numel() * state.element_size()
     if isinstance(state, dict):
@@ -192,5 +202,5 @@ def state_bytes(state: State) -> int:
 
 
 def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
-    """Return bool ``[Lq, Lk]``, true where a query (row) may see a key (column); the queries are the last positions."""
+    """Return bool ``[Lq, Lk]``, true where a query (row) sees a key (column); the queries are the last positions."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)

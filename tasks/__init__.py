@@ -1,4 +1,5 @@
-"""What architectures are compared on: tasks as plain torch functions on token tensors.
+"""Tasks that architectures are compared on: plain torch functions on token tensors.
 
-Every task is one file in a folder named for what is computed. Nothing here knows of architectures or of the harness.
+Each task is one file. Its folder is its family, named after the kind of computation. Nothing in this package imports
+from the architectures or from the harness.
 """

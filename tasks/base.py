@@ -1,15 +1,15 @@
-"""The contract of a task: three functions and a few facts.
+"""The interface of a task: three methods and a few class attributes.
 
-``sample`` draws questions of one length, ``solve`` answers them, ``grade`` (optional) says which answers count as
-right. All are vectorised over rows and run on the device they are given. A batch has one length, so there is no
-padding and no mask anywhere.
+``sample`` draws sources of one length, ``solve`` computes their targets, and ``grade`` (optional) decides which
+predictions are correct. All are vectorised over rows and run on the device of their inputs. A batch has one length, so
+there is no padding and no mask.
 
-A task is one file with one public class. The file's name is its name and the keyword parameters of ``__init__`` are
-its options. The class docstring holds worked examples, which are executed as tests and shown to users::
+A task is one file with one public class. The name of the file is the name of the task, and the keyword parameters of
+``__init__`` are its options. The class docstring has worked examples, which are executed as tests and shown to users::
 
     Examples:
         1 0 1 1 -> 1
-        base=2: 1 0 + 1 1 -> 1 0 1        (options before the colon, `.` where nothing is asked)
+        base=2: 1 0 + 1 1 -> 1 0 1        (options before the colon, `.` for positions without a target)
 """
 
 import re
@@ -21,42 +21,44 @@ import torch
 from torch import Tensor
 
 IGNORE = -100
-"""The target where nothing is asked (torch's ``ignore_index``)."""
+"""The target of positions that do not count (``ignore_index`` of torch)."""
 
 Answer = Literal["generate", "readout", "tag"]
 
 
 class Stream(Protocol):
-    """Where ``sample`` gets its randomness: one independent stream of numbers a row, the same on every device."""
+    """The source of randomness of ``sample``: one independent stream of numbers per row, equal on every device."""
 
     rows: int
     device: torch.device
 
     def integers(self, high: int | Tensor, *shape: int) -> Tensor:
-        """Long ``[rows, *shape]``, uniform in ``[0, high)``; ``high`` may be a tensor that broadcasts to the shape."""
+        """Return long ``[rows, *shape]``, uniform in ``[0, high)``; a tensor ``high`` broadcasts to the shape."""
         ...
 
     def uniform(self, *shape: int) -> Tensor:
-        """Float ``[rows, *shape]``, uniform in ``[0, 1)``."""
+        """Return float ``[rows, *shape]``, uniform in ``[0, 1)``."""
         ...
 
     def permutation(self, n: int) -> Tensor:
-        """Long ``[rows, n]``, a uniform permutation of ``range(n)`` in every row."""
+        """Return long ``[rows, n]`` with a uniform permutation of ``range(n)`` in every row."""
         ...
 
 
 class Task:
-    """One question in all its lengths.
+    """A problem that exists at many lengths.
 
-    Facts:
-        symbols: the alphabet; token ids are positions in it. May depend on the options (set it in ``__init__``).
-        answer: how the question is asked. ``generate``: the answer so far is fed back. ``readout``: blanks are fed and
-            the whole answer is read from them. ``tag``: a label at each source position.
-        lengths: the lengths the task has, as a ``range``.
-        online: the labels of a ``tag`` task give away later source tokens, so only an online model may be asked.
-        paper: where the task comes from.
+    Class attributes:
+        symbols: the alphabet; token ids are indices into it. It may depend on the options (set it in ``__init__``).
+        answer: how a model answers. ``generate``: autoregressively, so the answer so far is its input. ``readout``: the
+            inputs are blanks, and the whole answer is read at their positions. ``tag``: one label per source position.
+        lengths: the lengths of the task, as a ``range``.
+        online: whether the labels of a ``tag`` task reveal later source tokens, so that only online models are allowed.
+        paper: the publication that the task comes from.
         program: its shortest known program in RASP-L (``tasks/rasp``), a function of the tokens so far; None if none is
             known. Set it in ``__init__``, or as a ``staticmethod``.
+        answered_by: simple readers (constant, last token, counts modulo 2 and 3, ...) that are the task's own
+            algorithm. The audit does not count them as shortcuts.
     """
 
     symbols: tuple[str, ...]
@@ -65,27 +67,28 @@ class Task:
     online: bool = False
     paper: str = ""
     program: Callable[[Any], Any] | None = None
+    answered_by: tuple[str, ...] = ()
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw questions: long ``[rows, source_length]``. All rows have one source length."""
+        """Draw sources: long ``[rows, source_length]``. All rows have one source length."""
         raise NotImplementedError
 
     def solve(self, source: Tensor) -> Tensor:
-        """Answer them: long ``[rows, target_length]``, ``IGNORE`` where nothing is asked.
+        """Return the targets: long ``[rows, target_length]``, ``IGNORE`` at positions that do not count.
 
-        In ``generate`` an answer may be shorter than its row: the rest is ``IGNORE``. In ``tag`` the target is as long
-        as the source.
+        With ``generate``, an answer may be shorter than its row, and the rest is ``IGNORE``. With ``tag``, the target
+        is as long as the source.
         """
         raise NotImplementedError
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (correct, counted), bool ``[rows, target_length]``. Override where more than one answer is right."""
+        """Return (correct, counted), bool ``[rows, target_length]``; override it if several answers are correct."""
         return prediction == target, target != IGNORE
 
 
 @dataclass(frozen=True)
 class Example:
-    """A worked example of a docstring: options as written, source and answer as symbols."""
+    """A worked example from a docstring: options as text, source and answer as symbols."""
 
     options: str
     source: tuple[str, ...]
@@ -110,8 +113,8 @@ def worked_examples(task: type[Task]) -> Iterator[Example]:
 
 def encode(symbols: tuple[str, ...], tokens: tuple[str, ...]) -> Tensor:
     """Return the ids of ``tokens`` as one row, long ``[1, n]``; ``.`` is ``IGNORE``."""
-    where = {symbol: index for index, symbol in enumerate(symbols)}
-    return torch.tensor([[IGNORE if token == "." and "." not in where else where[token] for token in tokens]])
+    ids = {symbol: index for index, symbol in enumerate(symbols)}
+    return torch.tensor([[IGNORE if token == "." and "." not in ids else ids[token] for token in tokens]])
 
 
 def decode(symbols: tuple[str, ...], row: Tensor) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Transformers: every token looks at every other."""
+"""Transformers: models whose layers are self-attention."""

@@ -1,4 +1,4 @@
-"""Encoder: every token looks at all tokens, those after it too.
+"""Encoder: a transformer in which every token attends to all tokens, before and after it.
 
 Devlin et al. 2018, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", section 3; the
 layer is Vaswani et al. 2017, sections 3.1 and 3.2, with GELU.
@@ -8,14 +8,14 @@ Glossary (paper <-> code):
     H      hidden size            <-> width  (D)
     A      attention heads        <-> heads  (H)
     4H     feed-forward size      <-> expand * width
-    [MASK] a place to be filled   <-> the blanks that stand for the answer in readout
+    [MASK] a token to predict     <-> the blanks in place of the answer in readout
 
     x = LayerNorm(x + attention(x));   x = LayerNorm(x + feed_forward(x))
 
-Its answer to a blank depends on all other blanks' places, so it is for readout and tagging and cannot generate.
+The prediction at a blank depends on all other tokens, so the model supports readout and tagging but cannot generate.
 
-Differs from the paper: sinusoidal positions, where BERT's learned table ends with its longest training text
-(``position=learned`` brings it back, up to ``reach``); neither segments nor a norm after the embeddings; no masked
+Differs from the paper: sinusoidal positions, because BERT's learned table ends with its longest training text
+(``position=learned`` restores it, up to ``reach``); neither segments nor a norm after the embeddings; no masked
 pre-training.
 """
 
@@ -30,7 +30,7 @@ class Encoder(SelfAttention):
     """Multi-head self-attention in both directions.
 
     Args:
-        width: channels ``D``, a multiple of twice the heads (RoPE turns the channels of a head in pairs).
+        width: channels ``D``, a multiple of twice the heads (RoPE rotates the channels of a head in pairs).
         heads: attention heads ``H``.
         kernel: as in ``parts/attention.py``; the reference is ``math``.
     """

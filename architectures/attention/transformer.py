@@ -1,7 +1,7 @@
-"""Transformer, decoder-only: every token looks at all tokens before it and takes a mean of what they hold.
+"""Transformer, decoder-only: every token attends to itself and all tokens before it.
 
-Vaswani et al. 2017, "Attention Is All You Need", section 3.2; the decoder alone by Liu et al. 2018; pre-norm and GELU
-by Radford et al. 2019 (GPT-2); rotary positions by Su et al. 2021. FlashAttention (Dao et al. 2022) is no other
+Vaswani et al. 2017, "Attention Is All You Need", section 3.2; decoder-only by Liu et al. 2018; pre-norm and GELU by
+Radford et al. 2019 (GPT-2); rotary positions by Su et al. 2021. FlashAttention (Dao et al. 2022) is not another
 architecture but a faster way to compute this one: ``kernel=flash``.
 
 Glossary (paper <-> code):
@@ -15,7 +15,7 @@ Glossary (paper <-> code):
     CLA-n    sharing factor (Brandon et al. 2024)      <-> share
     W        window (Jiang et al. 2023)                <-> window
 
-What a step keeps of each token, in numbers: ``2 G E`` for every ``share``-th layer, of the last ``window`` tokens.
+The cache of a step has ``2 G E`` numbers for each of the last ``window`` tokens, in every ``share``-th layer.
 
 Differs from the papers: no dropout on the attention weights.
 """
@@ -32,15 +32,16 @@ class Transformer(SelfAttention):
     """Causal multi-head self-attention.
 
     Args:
-        width: channels ``D``, a multiple of twice the heads (RoPE turns the channels of a head in pairs).
+        width: channels ``D``, a multiple of twice the heads (RoPE rotates the channels of a head in pairs).
         heads: attention heads ``H``.
-        kv_heads: heads of keys and values, which divide ``heads``: 1 is multi-query, between is grouped-query
-            attention; 0 for as many as there are.
-        share: of so many neighbouring layers only the first has keys and values (cross-layer attention).
-        score: what compares a query and a key (``parts/scores.py``).
+        kv_heads: heads of keys and values, a divisor of ``heads``: 1 is multi-query attention, more but fewer than
+            ``heads`` grouped-query attention; 0 means ``heads``.
+        share: in each group of ``share`` consecutive layers only the first computes keys and values (cross-layer
+            attention).
+        score: the function that compares a query and a key (``parts/scores.py``).
         window: how many positions a query sees, its own included; 0 for all.
-        kernel: ``math`` is the equation, ``flash`` FlashAttention as torch carries it, ``flash_attn`` the package,
-            ``flex`` FlexAttention; ``auto`` takes flash where it can serve (see ``parts/attention.py``).
+        kernel: ``math`` is the equation, ``flash`` FlashAttention of torch, ``flash_attn`` the package, ``flex``
+            FlexAttention; ``auto`` takes flash if it supports the arguments (see ``parts/attention.py``).
     """
 
     native: ClassVar[Block] = Block(norm="layer", placement="pre", feed_forward="gelu")

@@ -1,1 +1,1 @@
-"""Convolutions: what a position sees is a filter over what came before."""
+"""Convolutions: each position is a filter over the positions before it."""

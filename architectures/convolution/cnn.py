@@ -1,4 +1,4 @@
-"""A temporal convolutional network: causal convolutions whose taps stand further and further apart, layer by layer.
+"""A temporal convolutional network: causal convolutions whose dilation grows from layer to layer.
 
 Bai et al. 2018, "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence Modeling",
 section 3; dilations as in WaveNet (van den Oord et al. 2016).
@@ -7,17 +7,17 @@ Glossary (paper <-> code):
     k      filter size                          <-> window
     d      dilation, 2^i in layer i = 0, 1 ..   <-> dilation^i
     F      dilated convolution, equation 2      <-> Dilated
-    x      what a block adds to                 <-> the residual of the shell
+    x      input of a block's residual          <-> the residual of ``Block``
 
     F(t) = sum_{i < k} f(i) x_{t - d i}            a block is: F, ReLU, F, ReLU, with weights normalised per channel
 
-What a position sees is finite. Each block has two convolutions, so that a model of ``depth`` layers sees
+The receptive field is finite. Each block has two convolutions, so that a model of ``depth`` layers reads
 
     1 + 2 (window - 1) (1 + dilation + ... + dilation^(depth - 1))
 
-positions, 37 by default; no training makes it read anything further back.
+positions, 37 by default. It cannot read positions further back.
 
-Differs from the paper: no ReLU after the residual sum, and dropout once a block instead of after each convolution.
+Differs from the paper: no ReLU after the residual sum, and dropout once in each block, not after each convolution.
 """
 
 from typing import ClassVar
@@ -32,11 +32,11 @@ from architectures.base import Block, Context, Mixer, Positive, State
 class Dilated(nn.Module):
     """A causal convolution with weights normalised per output channel (Salimans & Kingma 2016).
 
-    It starts as ``nn.Conv1d`` does.
+    It is initialised like ``nn.Conv1d``.
 
     Args:
-        width: channels ``D`` in and out.
-        window: taps ``k``; ``direction[0]`` is that of the oldest.
+        width: input and output channels ``D``.
+        window: taps ``k``; ``direction[0]`` belongs to the oldest position.
     """
 
     def __init__(self, width: int, window: int) -> None:
@@ -49,7 +49,7 @@ class Dilated(nn.Module):
 
     @property
     def past(self) -> int:
-        """Positions before the present one that an output depends on."""
+        """The number of previous positions that an output depends on."""
         return (self.window - 1) * self.dilation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,14 +60,14 @@ class Dilated(nn.Module):
         """Return the window before the first position, zeros ``[B, past, D]``."""
         return like.new_zeros(rows, self.past, len(self.bias))
 
-    def step(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Feed one position ``[B, D]``; return its output and the next window."""
-        seen = torch.cat((before, x[:, None]), dim=1)
-        return self._mix(seen, 1)[:, 0], seen[:, 1:]
+        extended = torch.cat((window, x[:, None]), dim=1)
+        return self._mix(extended, 1)[:, 0], extended[:, 1:]
 
-    def _mix(self, seen: Tensor, length: int) -> Tensor:
+    def _mix(self, padded: Tensor, length: int) -> Tensor:
         weight = self.size * self.direction / self.direction.norm(dim=(0, 1))
-        taps = [seen[:, delay : delay + length] for delay in range(0, self.past + 1, self.dilation)]
+        taps = [padded[:, offset : offset + length] for offset in range(0, self.past + 1, self.dilation)]
         return torch.cat(taps, dim=-1) @ weight.flatten(0, 1) + self.bias
 
 
@@ -77,7 +77,7 @@ class CNN(Mixer):
     Args:
         width: channels ``D``.
         window: taps of a convolution.
-        dilation: distance between taps in the second layer, its square in the third, and so on.
+        dilation: distance between taps in the second layer; layer ``i``, from 0, has ``dilation^i``.
     """
 
     native: ClassVar[Block] = Block(norm="none", feed_forward=None)
@@ -88,7 +88,7 @@ class CNN(Mixer):
         self.first, self.second = Dilated(width, window), Dilated(width, window)
 
     def initialize(self, layer: int, depth: int) -> None:
-        """Set the taps of this layer apart."""
+        """Set the dilation of this layer."""
         self.first.dilation = self.second.dilation = self.base**layer
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
@@ -96,7 +96,7 @@ class CNN(Mixer):
         return F.relu(self.second(F.relu(self.first(x))))
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros: the windows of both convolutions."""
+        """Return zeros: the windows of both convolutions."""
         return self.first.start(rows, like), self.second.start(rows, like)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:

@@ -1,11 +1,11 @@
-"""Hyena: gates and long convolutions in turn, with filters that a small network draws as functions of time.
+"""Hyena: alternating gates and long convolutions, with filters that a small network computes as functions of time.
 
 Poli et al. 2023, "Hyena Hierarchy: Towards Larger Convolutional Language Models", section 3.
 
 Glossary (paper <-> code):
     v, x^1 .. x^N   projections, after a short convolution   <-> z, gates       [B, L, D] each
     h^1 .. h^N      filters                                  <-> filters(L)     [L, N, D]
-    z^n             what is handed on                        <-> z              [B, L, D]
+    z^n             input of stage n                         <-> z              [B, L, D]
     PositionalEncoding, FFN, Window (equation 7)             <-> Filters
 
     z^1 = v,    z^{n+1}_t = x^n_t * (h^n * z^n)_t  for n = 1 .. N,    y = z^{N+1}                  (definition 3.1)
@@ -14,11 +14,11 @@ Glossary (paper <-> code):
 As in the authors' code, each convolution has a skip, ``+ bias z^n``; the network has sines with learned frequencies;
 and ``alpha`` falls from channel to channel, so that filters reach 1/100 after 0.3 to 1.5 units of time.
 
-Differs from the paper: there time runs from 0 to 1 over the sequence, whatever its length, so that a filter changes
-with the length. Here one unit is ``span`` positions at every length; otherwise what is said about a prefix would change
-with what follows it. The state of a step is the whole past, which every filter reads: it grows with the length.
-Differs from the authors' code: there ``v`` meets its first gate as it is, so that order ``N`` has ``N - 1`` long
-convolutions. Here it has ``N``, as in definition 3.1.
+Differs from the paper: there time runs from 0 to 1 over a sequence of any length, so that a filter changes with the
+length. Here one unit is ``span`` positions at every length, because the outputs for a prefix would otherwise change
+with the tokens after it. The state of a step is the whole past, because every filter reads it, so the state grows with
+the length. Differs from the authors' code: there the first gate is applied to ``v`` without a convolution, so that
+order ``N`` has ``N - 1`` long convolutions. Here it has ``N``, as in definition 3.1.
 """
 
 import math
@@ -29,12 +29,12 @@ from torch import Tensor, nn
 
 from architectures.base import Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.short_convolution import ShortConvolution
 
 FORMS = {"direct": long_convolution.direct, "fft": long_convolution.fft}
 FASTEST, SLOWEST, TARGET = 0.3, 1.5, 0.01
-"""A window has fallen to the target after so many units of time, in the first and in the last channel."""
+"""Units of time after which the window has decayed to ``TARGET``, in the first and in the last channel."""
 
 
 class Sine(nn.Module):
@@ -45,18 +45,18 @@ class Sine(nn.Module):
         self.frequency = nn.Parameter(torch.full((width,), frequency))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Apply the function; the shape does not change."""
         return torch.sin(self.frequency * x)
 
 
 class Filters(nn.Module):
-    """Implicit filters: ``count`` of them for each of ``width`` channels, as functions of time.
+    """Implicit filters: ``count`` functions of time for each of ``width`` channels.
 
     Args:
         width: channels ``D``.
         count: filters ``N``.
         span: positions in one unit of time.
-        bands: frequencies of the position encoding, 0 to ``bands - 1`` turns in a unit of time.
+        bands: frequencies of the position encoding, 0 to ``bands - 1`` periods in a unit of time.
         hidden: channels of the network.
     """
 
@@ -77,12 +77,12 @@ class Filters(nn.Module):
         return self.out(h).unflatten(-1, (self.count, self.width)) * self._window(time)[:, None]
 
     def _encode(self, time: Tensor) -> Tensor:
-        """Return time and the sines and cosines of its multiples, ``[L, 1 + 2 bands]``."""
+        """Return time and the cosines and sines of its multiples, ``[L, 1 + 2 bands]``."""
         angle = 2 * math.pi * time * torch.arange(self.bands, dtype=time.dtype, device=time.device)
         return torch.cat((time, angle.cos(), -angle.sin()), dim=-1)
 
     def _window(self, time: Tensor) -> Tensor:
-        fast, slow = (-math.log(TARGET) / after for after in (FASTEST, SLOWEST))
+        fast, slow = (-math.log(TARGET) / units for units in (FASTEST, SLOWEST))
         return torch.exp(-torch.linspace(fast, slow, self.width, dtype=time.dtype, device=time.device) * time)
 
 
@@ -91,12 +91,12 @@ class Hyena(Mixer):
 
     Args:
         width: channels ``D``.
-        order: gates and long convolutions ``N``.
-        conv: positions that the short convolution of the projections mixes.
-        span: positions in one unit of a filter's time; filters fade out over 0.3 to 1.5 units.
+        order: number of gates and long convolutions, ``N``.
+        conv: number of positions that the short convolution of the projections mixes.
+        span: positions in one unit of a filter's time; filters decay over 0.3 to 1.5 units.
         bands: frequencies in the encoding of a filter's time.
-        hidden: channels of the network that draws the filters.
-        kernel: ``direct`` is the sum over the past; ``fft`` multiplies spectra. ``auto`` takes the latter.
+        hidden: channels of the network that computes the filters.
+        kernel: ``direct`` is the sum over the past; ``fft`` multiplies spectra. ``auto`` takes ``fft``.
     """
 
     reference: ClassVar[str] = "direct"
@@ -131,9 +131,9 @@ class Hyena(Mixer):
         return self.out(z)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """The window of the short convolution, zeros, and for every filter what it has seen, nothing: ``[B, 0, D]``."""
-        nothing = like.new_zeros(rows, 0, self.bias.shape[1])
-        return self.convolution.start(rows, like), (nothing,) * self.order
+        """Return the window of the short convolution, zeros, and an empty past ``[B, 0, D]`` for every filter."""
+        empty = like.new_zeros(rows, 0, self.bias.shape[1])
+        return self.convolution.start(rows, like), (empty,) * self.order
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply the recurrence to one position."""
@@ -141,8 +141,8 @@ class Hyena(Mixer):
         mixed, window = self.convolution.step(self.into(x), window)
         z, *gates = mixed.chunk(self.order + 1, dim=-1)
         oldest_first = self.filters(pasts[0].shape[1] + 1).flip(0).unbind(1)
-        seen = []
+        new_pasts = []
         for gate, past, filters, bias in zip(gates, pasts, oldest_first, self.bias, strict=True):
-            seen.append(torch.cat((past, z[:, None]), dim=1))
-            z = gate * ((seen[-1] * filters).sum(1) + bias * z)
-        return self.out(z), (window, tuple(seen))
+            new_pasts.append(torch.cat((past, z[:, None]), dim=1))
+            z = gate * ((new_pasts[-1] * filters).sum(1) + bias * z)
+        return self.out(z), (window, tuple(new_pasts))

@@ -1,1 +1,1 @@
-"""Linear recurrences: a state that is updated linearly, trained in parallel."""
+"""Linear recurrences: models with a linearly updated state, which can be trained in parallel over time."""

@@ -1,11 +1,11 @@
-"""DeltaNet: a linear attention that corrects what it has stored under a key, instead of adding to it.
+"""DeltaNet: linear attention that corrects the value stored under a key instead of adding to it.
 
 Schlag, Irie & Schmidhuber 2021, "Linear Transformers Are Secretly Fast Weight Programmers", section 4.2; in the form of
-Yang et al. 2024, "Parallelizing Linear Transformers with the Delta Rule over Sequence Length"; its
-eigenvalues by Grazzi et al. 2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues".
+Yang et al. 2024, "Parallelizing Linear Transformers with the Delta Rule over Sequence Length"; signed eigenvalues by
+Grazzi et al. 2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues".
 
 Glossary (Yang et al. <-> code, the layer is ``parts/delta_layer.py``, the rule ``parts/scans/delta.py``):
-    q_t, k_t    query and key, of length one     <-> q, k   [B, H, L, E]    E = D / H
+    q_t, k_t    query and key, of norm one       <-> q, k   [B, H, L, E]    E = D / H
     v_t         value                            <-> v      [B, H, L, V]    V = expand * E
     beta_t      writing strength                 <-> beta   [B, H, L, 1]    in (0, 1), or (0, 2) with signed eigenvalues
     S_t         state, transposed                <-> state  [B, H, E, V]
@@ -25,12 +25,12 @@ class DeltaNet(DeltaLayer):
     Args:
         width: channels ``D``.
         heads: number of heads ``H``.
-        expand: value channels for each channel of a query.
-        conv: positions that the convolutions of queries, keys and values mix.
+        expand: ratio of value channels to query channels.
+        conv: number of positions that the convolutions of queries, keys and values mix.
         eigenvalues: ``positive`` as in the paper, in [0, 1], or ``signed``, in [-1, 1].
         kernel: ``recurrent`` is the equation, step by step; ``chunked`` solves a triangular system in each chunk of 32
-            positions; ``fla`` is the Triton kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that
-            has it, and ``chunked`` elsewhere (a training step of two layers, batch 64, one core:
+            positions; ``fla`` is the Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if
+            it is installed, and ``chunked`` elsewhere (a training step of two layers, batch 64, one core:
             39 ms against 78 at length 20, 0.5 s against 0.9 at 200).
     """
 

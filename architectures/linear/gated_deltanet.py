@@ -1,9 +1,9 @@
-"""Gated DeltaNet: Mamba-2's decay forgets the whole state quickly, the delta rule corrects one key of it precisely.
+"""Gated DeltaNet: the delta rule, which corrects the value of one key, with Mamba-2's decay of the whole state.
 
 Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks: Improving Mamba2 with Delta Rule", section 3 and figure 1.
 
 Glossary (paper <-> code, the layer is ``parts/delta_layer.py``, the rule ``parts/scans/delta.py``):
-    q_t, k_t    query and key, of length one     <-> q, k        [B, H, L, E]    E = D / H
+    q_t, k_t    query and key, of norm one       <-> q, k        [B, H, L, E]    E = D / H
     v_t         value                            <-> v           [B, H, L, V]    V = expand * E
     beta_t      writing strength                 <-> beta        [B, H, L, 1]    in (0, 1), or (0, 2) if signed
     alpha_t     decay, in (0, 1)                 <-> log_decay   [B, H, L, 1], its logarithm
@@ -26,12 +26,12 @@ class GatedDeltaNet(DeltaLayer):
     Args:
         width: channels ``D``.
         heads: number of heads ``H``.
-        expand: value channels for each channel of a query.
-        conv: positions that the convolutions of queries, keys and values mix.
+        expand: ratio of value channels to query channels.
+        conv: number of positions that the convolutions of queries, keys and values mix.
         eigenvalues: ``positive`` as in the paper, in [0, 1], or ``signed``, in [-1, 1] (Grazzi et al. 2024).
         kernel: ``recurrent`` is the equation, step by step; ``chunked`` solves a triangular system in each chunk of 32
-            positions; ``fla`` is the Triton kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that
-            has it, and ``chunked`` elsewhere (a training step of two layers, batch 64, one core:
+            positions; ``fla`` is the Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if
+            it is installed, and ``chunked`` elsewhere (a training step of two layers, batch 64, one core:
             48 ms against 74 at length 20, 0.75 s against 0.83 at 200).
     """
 

@@ -1,4 +1,4 @@
-"""GLA: linear attention in which every row of the state is forgotten at a rate that depends on the token.
+"""GLA: linear attention in which every row of the state decays at a rate that depends on the token.
 
 Yang et al. 2023, "Gated Linear Attention Transformers with Hardware-Efficient Training", sections 4.1 and 4.4.
 
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import decay
 
@@ -48,10 +48,10 @@ class GLA(Mixer):
         width: channels ``D``, a multiple of twice the heads (queries and keys have half the channels).
         heads: number of heads ``H``.
         rank: channels between the two maps of the forget gate.
-        kernel: ``recurrent`` is equation 3, ``parallel`` weighs all pairs, ``chunked`` does both; ``fla`` is the Triton
-            kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, and ``chunked``
-            elsewhere (on one core, a training step of two layers at batch 64: 42 ms against 45 for ``recurrent`` at
-            length 20, 0.35 s against 0.51 at 200).
+        kernel: ``recurrent`` is equation 3, ``parallel`` scores all pairs, ``chunked`` combines both; ``fla`` is the
+            Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, and
+            ``chunked`` elsewhere (on one core, a training step of two layers at batch 64: 42 ms against 45 for
+            ``recurrent`` at length 20, 0.35 s against 0.51 at 200).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward="swiglu")
@@ -79,24 +79,24 @@ class GLA(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        return self._leave(FORMS[form_for(self, x)](*self._project(x)), x)
+        return self._output(FORMS[form_for(self, x)](*self._project(x)), x)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros ``[B, H, E, V]``."""
+        """Return zeros ``[B, H, E, V]``."""
         return like.new_zeros(rows, self.heads, self.values // 2, self.values)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply equation 3 to one position."""
         x = x[:, None]
-        q, k, v, log_decay = (each[..., 0, :] for each in self._project(x))
+        q, k, v, log_decay = (z[..., 0, :] for z in self._project(x))
         state = decay.update(state, k, v, log_decay)
-        return self._leave(decay.read(state, q)[..., None, :], x)[:, 0], state
+        return self._output(decay.read(state, q)[..., None, :], x)[:, 0], state
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value, self.forget)
-        q, k, v, forget = (split_heads(each(x), self.heads) for each in maps)  # [B, H, L, ...]
+        q, k, v, forget = (split_heads(linear(x), self.heads) for linear in maps)  # [B, H, L, ...]
         return q * q.shape[-1] ** -0.5, k, v, F.logsigmoid(forget) / TEMPERATURE
 
-    def _leave(self, attended: Tensor, x: Tensor) -> Tensor:
-        """Norm of each head, gate and output projection."""
+    def _output(self, attended: Tensor, x: Tensor) -> Tensor:
+        """Apply the norm of each head, gate and output projection."""
         return self.out(F.silu(self.gate(x)) * merge_heads(self.norm(attended)))

@@ -1,4 +1,4 @@
-"""LRU: an RNN whose recurrence is linear, diagonal and complex, so initialised that it remembers.
+"""LRU: an RNN with a linear, diagonal and complex recurrence, initialised for long memory.
 
 Orvieto et al. 2023, "Resurrecting Recurrent Neural Networks for Long Sequences", section 3 and appendix A.
 
@@ -6,18 +6,19 @@ Glossary (paper <-> code):
     lambda     eigenvalues, |lambda| < 1      <-> eigenvalues()   complex [N]
     nu, theta  lambda = exp(-nu + i theta)    <-> exp(nu_log), exp(theta_log)
     gamma      normalisation of the input     <-> exp(gamma_log)
-    B, C       into and out of the state      <-> B [2, D, N], C [2, N, D], real and imaginary parts
+    B, C       input and output matrices      <-> B [2, D, N], C [2, N, D], real and imaginary parts
     D          skip                           <-> D               [D]
     x_k        state                          <-> states          complex [B, L, N]
 
     x_k = lambda * x_{k-1} + gamma * B u_k,    y_k = Re(C x_k) + D * u_k          (equation 7)
 
-Initialisation (lemma 3.2, section 3.4): eigenvalues uniform on the ring between the radii ``r_min`` and ``r_max``,
-phases up to ``max_phase``, and gamma = (1 - |lambda|^2)^(1/2), which makes the states of white noise as large as the
-noise. The recurrence is followed by a GELU and a gated linear unit.
+Initialisation (lemma 3.2, section 3.4): eigenvalues are uniform on the ring between the radii ``r_min`` and ``r_max``,
+with phases up to ``max_phase``; gamma = (1 - |lambda|^2)^(1/2) gives states the variance of a white-noise input. The
+recurrence is followed by a GELU and a gated linear unit.
 
-All parameters are real, so that the model can change its precision. The normalisation before a block is that of every
-layer, where the paper has batch normalisation.
+All parameters are real, so that the model can change its precision.
+
+Differs from the paper: layer normalisation before a block, not batch normalisation.
 """
 
 import math
@@ -29,23 +30,23 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.scans import diagonal
 
 FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
 
 
 class LRU(Mixer):
-    """One linear recurrent unit, GELU and GLU. The block of the paper has no feed-forward beside that.
+    """One linear recurrent unit, GELU and GLU. The block of the paper has no further feed-forward.
 
     Args:
         width: channels ``D``.
         state: complex states ``N``.
-        r_min: radius below which no eigenvalue starts.
-        r_max: radius above which none starts; near one for tasks with long memories.
-        max_phase: eigenvalues start with phases between zero and this, in radians.
-        kernel: ``recurrent`` is equation 7, step by step; ``chunked`` scans chunks of time together. ``auto`` takes
-            the former on a CPU, the latter on a GPU.
+        r_min: minimum initial radius of the eigenvalues.
+        r_max: maximum initial radius, less than or equal to one; close to one for tasks that need long memory.
+        max_phase: maximum initial phase of the eigenvalues, in radians; the minimum is zero.
+        kernel: ``recurrent`` is equation 7, step by step; ``chunked`` scans chunks in parallel. ``auto`` takes
+            ``recurrent`` on a CPU and ``chunked`` on a GPU.
     """
 
     native: ClassVar[Block] = Block(norm="layer", feed_forward=None)
@@ -63,7 +64,7 @@ class LRU(Mixer):
     ) -> None:
         super().__init__()
         if r_min >= r_max:
-            raise ValueError(f"r_min={r_min:g} must be less than r_max={r_max:g}")
+            raise ValueError(f"r_min={r_min:g} must be less than r_max={r_max:g}; the default r_min=0 is always valid")
         self.choice = choose(kernel, cpu="recurrent", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         nu = ring(inside(torch.rand(state)), r_min, r_max)
@@ -82,33 +83,33 @@ class LRU(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        drive = self._drive(x)
+        inputs = self._input_projection(x)
         decay = self.eigenvalues().expand(1, x.shape[1], -1)
-        return self._leave(FORMS[form_for(self, x)](decay, drive), x)
+        return self._output(FORMS[form_for(self, x)](decay, inputs), x)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros, real and imaginary ``[B, 2, N]``."""
+        """Return zeros, real and imaginary ``[B, 2, N]``."""
         return like.new_zeros(rows, 2, len(self.nu_log))
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply equation 7 to one position."""
-        states = self.eigenvalues() * torch.complex(*state.unbind(1)) + self._drive(x)
-        return self._leave(states, x), torch.stack((states.real, states.imag), dim=1)
+        states = self.eigenvalues() * torch.complex(*state.unbind(1)) + self._input_projection(x)
+        return self._output(states, x), torch.stack((states.real, states.imag), dim=1)
 
-    def _drive(self, u: Tensor) -> Tensor:
+    def _input_projection(self, u: Tensor) -> Tensor:
         B = self.B * self.gamma_log.exp()
         return torch.complex(u @ B[0], u @ B[1])
 
-    def _leave(self, states: Tensor, u: Tensor) -> Tensor:
+    def _output(self, states: Tensor, u: Tensor) -> Tensor:
         y = states.real @ self.C[0] - states.imag @ self.C[1] + self.D * u
         return F.glu(self.glu(F.gelu(y)), dim=-1)
 
 
 def ring(u: Tensor, r_min: float, r_max: float) -> Tensor:
-    """Return ``nu`` for ``u`` uniform in (0, 1): points of radius ``exp(-nu)`` are uniform on the ring (lemma 3.2)."""
+    """Return ``nu`` for ``u`` uniform in (0, 1), so that radii ``exp(-nu)`` are uniform on the ring (lemma 3.2)."""
     return -0.5 * torch.log(u * (r_max**2 - r_min**2) + r_min**2)
 
 
 def inside(u: Tensor) -> Tensor:
-    """Keep uniform numbers off 0 and 1, whose logarithms, and those of whose logarithms, are infinite."""
+    """Clamp uniform numbers away from 0 and 1, where ``log(u)`` or ``log(-log(u))`` is infinite."""
     return u.clamp(1e-6, 1 - 1e-6)

@@ -1,4 +1,4 @@
-"""Mamba: a state space whose step size, input and output depend on the token, so that it chooses what to remember.
+"""Mamba: a state space model whose step size, input and output matrices depend on the token.
 
 Gu & Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", section 3 and algorithm 2.
 
@@ -6,7 +6,7 @@ Glossary (paper <-> code):
     x, z     the two branches of the block   <-> x, gate    [B, L, E]      E = expand * D channels
     Delta    step size                       <-> delta      [B, L, E]
     A        transition, negative            <-> A          [N, E]         A = -exp(A_log), channels last for speed
-    B, C     into and out of the state       <-> B, C       [B, L, N]
+    B, C     input and output vectors        <-> B, C       [B, L, N]
     h        state                           <-> h          [B, N, E]
     D        skip                            <-> D          [E]
 
@@ -14,8 +14,8 @@ Glossary (paper <-> code):
     y_t = C_t h_t + D x_t
 
 As in the authors' code, A starts as -(1, 2, ..., N) in every channel (S4D-real, section 3.6), step sizes log-uniform in
-[0.001, 0.1], D at one; linear maps start as torch's, where that code's language model divides the map out of each block
-by the square root of the depth. As there, and unlike equation 4, B is discretised by Euler's rule, ``Delta B``.
+[0.001, 0.1], and D at one. B is discretised by Euler's rule, ``Delta B``, unlike in equation 4. Linear maps start as in
+torch; the authors' language model also divides the output map of each block by the square root of the depth.
 
 With ``eigenvalues=signed`` the transition is ``2 exp(Delta A) - 1``, between -1 and 1 (Grazzi et al. 2024, "Unlocking
 State-Tracking in Linear RNNs Through Negative Eigenvalues").
@@ -29,20 +29,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
-from architectures.parts.step_sizes import inverse_softplus, log_uniform
+from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
 
 def loop(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, signed: bool = False) -> Tensor:
     """Run the equation step by step, without the skip: ``[B, L, E]``."""
     h = x.new_zeros(x.shape[0], *A.shape)
     out = []
-    for each_x, each_delta, each_B, each_C in zip(*(z.unbind(1) for z in (x, delta, B, C)), strict=True):
-        h = update(h, each_x, each_delta, A, each_B, signed)
-        out.append(read(h, each_C))
+    for x_t, delta_t, B_t, C_t in zip(*(z.unbind(1) for z in (x, delta, B, C)), strict=True):
+        h = update(h, x_t, delta_t, A, B_t, signed)
+        out.append(read(h, C_t))
     return torch.stack(out, dim=1)
 
 
@@ -52,9 +52,9 @@ def update(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, signed: bo
 
 
 def transition(delta: Tensor, A: Tensor, signed: bool) -> Tensor:
-    """Return what is left of every state, ``[..., N, E]``."""
-    kept = torch.exp(delta[..., None, :] * A)
-    return 2 * kept - 1 if signed else kept
+    """Return the factor that multiplies every state, ``[..., N, E]``."""
+    factor = torch.exp(delta[..., None, :] * A)
+    return 2 * factor - 1 if signed else factor
 
 
 def read(h: Tensor, C: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def read(h: Tensor, C: Tensor) -> Tensor:
 
 
 def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, signed: bool = False) -> Tensor:
-    """Return the same, with all transitions at once and a scan in ``2 sqrt(L)`` steps."""
+    """Return the result of :func:`loop`, with all transitions at once and a scan in ``2 sqrt(L)`` steps."""
     h = diagonal.chunked(transition(delta, A, signed), (delta * x)[:, :, None] * B[..., None])
     return (C[:, :, None] @ h)[:, :, 0]
 
@@ -77,13 +77,13 @@ class Mamba(Mixer):
     Args:
         width: channels ``D``.
         state: states ``N`` of every channel.
-        expand: inner channels for each outer one.
-        conv: positions that the convolution before the state space mixes.
-        eigenvalues: the range of the transition, from 0 to 1 or from -1 to 1.
-        kernel: ``loop`` is the equation, step by step; ``chunked`` scans chunks of time together; ``mamba_ssm`` is
-            the authors' CUDA kernel, for positive eigenvalues. ``auto`` takes the latter on a GPU, ``chunked`` on one
-            without it, and ``loop`` on a CPU, where one position's states fit into the cache and those of all positions
-            do not (a training step of two layers, batch 64, length 20: 44 ms against 170).
+        expand: ratio of inner to outer channels.
+        conv: number of positions that the convolution before the state space mixes.
+        eigenvalues: the range of the transition: ``positive``, from 0 to 1, or ``signed``, from -1 to 1.
+        kernel: ``loop`` is the equation, step by step; ``chunked`` scans chunks in parallel; ``mamba_ssm`` is the
+            authors' CUDA kernel, for positive eigenvalues. ``auto`` takes ``mamba_ssm`` on a GPU if it is installed,
+            ``chunked`` on other GPUs, and ``loop`` on a CPU, where the states of one position fit into the cache and
+            those of all positions do not (a training step of two layers, batch 64, length 20: 44 ms against 170).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward=None)
@@ -101,7 +101,7 @@ class Mamba(Mixer):
     ) -> None:
         super().__init__()
         self.signed = eigenvalues == "signed"
-        cannot = "has positive eigenvalues alone" if self.signed else ""
+        cannot = "supports positive eigenvalues only" if self.signed else ""
         self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="loop", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         inner, rank = expand * width, math.ceil(width / 16)
@@ -123,11 +123,11 @@ class Mamba(Mixer):
         form = form_for(self, x)
         delta, A, B, C = self._select(x)
         if form == "mamba_ssm":
-            return self._leave(mamba_ssm.selective_scan(x, delta, A, B, C), x, gate)
-        return self._leave(FORMS[form](x, delta, A, B, C, self.signed), x, gate)
+            return self._output(mamba_ssm.selective_scan(x, delta, A, B, C), x, gate)
+        return self._output(FORMS[form](x, delta, A, B, C, self.signed), x, gate)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros: the window of the convolution and the state."""
+        """Return zeros: the window of the convolution and the state."""
         return self.convolution.start(rows, like), like.new_zeros(rows, *self.A_log.shape)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
@@ -138,12 +138,12 @@ class Mamba(Mixer):
         x = F.silu(x)
         delta, A, B, C = self._select(x)
         h = update(h, x, delta, A, B, self.signed)
-        return self._leave(read(h, C), x, gate), (window, h)
+        return self._output(read(h, C), x, gate), (window, h)
 
     def _select(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return (delta, A, B, C) for ``x`` ``[..., E]``."""
         step_size, B, C = self.select(x).split(self.parts, dim=-1)
         return F.softplus(self.step_size(step_size)), -torch.exp(self.A_log), B, C
 
-    def _leave(self, y: Tensor, x: Tensor, gate: Tensor) -> Tensor:
+    def _output(self, y: Tensor, x: Tensor, gate: Tensor) -> Tensor:
         return self.out((y + self.D * x) * F.silu(gate))

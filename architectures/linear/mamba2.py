@@ -1,4 +1,4 @@
-"""Mamba-2: Mamba with one decay a head, which makes it linear attention with a decay, and fast as matrix products.
+"""Mamba-2: Mamba with one decay for each head, so that it is linear attention with decay and uses matrix products.
 
 Dao & Gu 2024, "Transformers are SSMs: Generalized Models and Efficient Algorithms Through Structured State Space
 Duality", sections 5 to 7; figure 6 is the block.
@@ -7,16 +7,16 @@ Glossary (paper <-> code):
     X, Z        the two branches of the block   <-> x [B, L, H, P], gate [B, L, H * P]        H * P = expand * D
     dt          step size                       <-> delta        [B, L, H]
     A           transition, negative            <-> A            [H]             A = -exp(A_log)
-    B, C        into and out of the state       <-> B, C         [B, L, G, N]    for G groups of heads
+    B, C        input and output vectors        <-> B, C         [B, L, G, N]    for G groups of heads
     h           state                           <-> state        [B, G, H / G, N, P]
     D           skip                            <-> D            [H]
 
     h_t = exp(dt_t A) h_{t-1} + dt_t B_t x_t^T
     y_t = C_t^T h_t + D x_t
 
-In the terms of ``scans/decay.py``: queries C, keys B, values dt x. As in the authors' code, -A starts uniform in
-[1, 16], step sizes log-uniform in [0.001, 0.1], D at one; linear maps start as torch's, where that code's language
-model divides the map out of each block by the square root of the depth.
+In the terms of ``scans/decay.py``, queries are C, keys are B and values are dt x. As in the authors' code, -A starts
+uniform in [1, 16], step sizes log-uniform in [0.001, 0.1], and D at one. Linear maps start as in torch; the authors'
+language model also divides the output map of each block by the square root of the depth.
 
 With ``eigenvalues=signed`` the decay is ``2 exp(dt A) - 1``, between -1 and 1 (Grazzi et al. 2024, "Unlocking
 State-Tracking in Linear RNNs Through Negative Eigenvalues", section 4).
@@ -32,11 +32,11 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
 from architectures.parts.attention import head_width
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import decay
 from architectures.parts.short_convolution import ShortConvolution
-from architectures.parts.step_sizes import inverse_softplus, log_uniform
+from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
 FORMS: dict[str, decay.Form] = {
     "recurrent": decay.recurrent,
@@ -53,13 +53,13 @@ class Mamba2(Mixer):
         state: states ``N`` of every channel.
         heads: number of heads ``H``, a multiple of the groups.
         groups: groups ``G`` of heads that share B and C.
-        expand: inner channels for each outer one.
-        conv: positions that the convolution before the state space mixes.
-        eigenvalues: the range of the decays, from 0 to 1 or from -1 to 1.
-        kernel: ``recurrent`` is the equation, ``parallel`` weighs all pairs, ``chunked`` does both; ``mamba_ssm`` is
-            the authors' kernel, for positive decays. ``auto`` takes the latter on a GPU that has it, ``chunked``
-            elsewhere (on one core, a training step of two layers at batch 64: 30 ms against 118 for ``recurrent`` at
-            length 20, 0.7 s against 1.7 at 200).
+        expand: ratio of inner to outer channels.
+        conv: number of positions that the convolution before the state space mixes.
+        eigenvalues: the range of the decays: ``positive``, from 0 to 1, or ``signed``, from -1 to 1.
+        kernel: ``recurrent`` is the equation, ``parallel`` scores all pairs, ``chunked`` combines both; ``mamba_ssm``
+            is the authors' kernel, for positive decays. ``auto`` takes ``mamba_ssm`` on a GPU if it is installed, and
+            ``chunked`` elsewhere (on one core, a training step of two layers at batch 64: 30 ms against 118 for
+            ``recurrent`` at length 20, 0.7 s against 1.7 at 200).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward=None)
@@ -81,9 +81,9 @@ class Mamba2(Mixer):
         inner, shared = expand * width, groups * state
         head_width(inner, heads)
         if heads % groups:
-            raise ValueError(f"heads={heads} must be a multiple of groups={groups}; groups=1 always serves")
+            raise ValueError(f"heads={heads} must be a multiple of groups={groups}; groups=1 is always valid")
         self.signed, self.heads, self.groups = eigenvalues == "signed", heads, groups
-        cannot = "has positive eigenvalues alone" if self.signed else ""
+        cannot = "supports positive eigenvalues only" if self.signed else ""
         self.choice = choose(kernel, mamba_ssm.KERNEL, cpu="chunked", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.parts, self.branches = [inner, shared, shared], [inner, inner + 2 * shared, heads]
@@ -98,37 +98,36 @@ class Mamba2(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         form = form_for(self, x)
-        gate, x, delta = self._enter(x)
+        gate, x, delta = self._project(x)
         x, B, C = self._split(self.convolution(x))
         if form == "mamba_ssm":
             y = mamba_ssm.chunk_scan(x, delta, -torch.exp(self.A_log), B, C)
         else:
             y = self._attend(FORMS[form], x, delta, B, C)
-        return self._leave(y, x, gate)
+        return self._output(y, x, gate)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros: the window of the convolution and the state."""
+        """Return zeros: the window of the convolution and the state."""
         heads = (rows, self.groups, self.heads // self.groups)
-        return self.convolution.start(rows, like), like.new_zeros(
-            *heads, self.parts[1] // self.groups, self.parts[0] // self.heads
-        )
+        head_state = (self.parts[1] // self.groups, self.parts[0] // self.heads)  # (N, P)
+        return self.convolution.start(rows, like), like.new_zeros(*heads, *head_state)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply the equation to one position."""
         window, h = state
-        gate, x, delta = self._enter(x[:, None])
+        gate, x, delta = self._project(x[:, None])
         x, window = self.convolution.step(x[:, 0], window)
         x, B, C = self._split(x[:, None])
-        q, k, v, log_decay = (each[..., 0, :] for each in self._duals(x, delta, B, C))
+        q, k, v, log_decay = (z[..., 0, :] for z in self._attention_inputs(x, delta, B, C))
         if self.signed:
-            sign, log_decay = decay.sign_and_log(self._mirror(log_decay))
+            sign, log_decay = decay.sign_and_log(self._signed_decay(log_decay))
             h = sign[..., None] * h
         h = decay.update(h, k, v, log_decay)
         y = decay.read(h, q).flatten(1, 2)[:, None]
-        return self._leave(y, x, gate)[:, 0], (window, h)
+        return self._output(y, x, gate)[:, 0], (window, h)
 
-    def _enter(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return gate, what the convolution sees, and step sizes."""
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gate, the input of the convolution, and step sizes."""
         gate, x, delta = self.into(x).split(self.branches, dim=-1)
         return gate, x, F.softplus(delta + self.step_size)
 
@@ -139,23 +138,25 @@ class Mamba2(Mixer):
 
     def _attend(self, form: decay.Form, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> Tensor:
         """Return ``y`` ``[B, L, H, P]`` without the skip."""
-        q, k, v, log_decay = self._duals(x, delta, B, C)
-        y = decay.signed(form, q, k, v, self._mirror(log_decay)) if self.signed else form(q, k, v, log_decay)
+        q, k, v, log_decay = self._attention_inputs(x, delta, B, C)
+        y = decay.signed(form, q, k, v, self._signed_decay(log_decay)) if self.signed else form(q, k, v, log_decay)
         return y.flatten(1, 2).transpose(1, 2)
 
-    def _duals(self, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _attention_inputs(
+        self, x: Tensor, delta: Tensor, B: Tensor, C: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return queries and keys ``[B, G, 1, L, N]``, values ``[B, G, H / G, L, P]`` and ``log_decay``."""
-        q, k = (each.transpose(1, 2)[:, :, None] for each in (C, B))
+        q, k = (z.transpose(1, 2)[:, :, None] for z in (C, B))
         by_head = (delta[..., None] * x, -(delta * self.A_log.exp())[..., None])
-        v, log_decay = (each.transpose(1, 2).unflatten(1, (self.groups, -1)) for each in by_head)
+        v, log_decay = (z.transpose(1, 2).unflatten(1, (self.groups, -1)) for z in by_head)
         return q, k, v, log_decay
 
-    def _mirror(self, log_decay: Tensor) -> Tensor:
-        """Stretch decays from (0, 1) to (-1, 1)."""
+    def _signed_decay(self, log_decay: Tensor) -> Tensor:
+        """Map decays from (0, 1) to (-1, 1)."""
         return 2 * log_decay.exp() - 1
 
-    def _leave(self, y: Tensor, x: Tensor, gate: Tensor) -> Tensor:
-        """Skip, gate, RMSNorm of each group, output projection."""
+    def _output(self, y: Tensor, x: Tensor, gate: Tensor) -> Tensor:
+        """Apply skip, gate, RMSNorm of each group and output projection."""
         gated = (y + self.D[:, None] * x).flatten(-2) * F.silu(gate)
         gated = gated.unflatten(-1, (self.groups, -1))
         return self.out(self.scale * F.rms_norm(gated, gated.shape[-1:], eps=1e-5).flatten(-2))

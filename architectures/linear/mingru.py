@@ -1,23 +1,23 @@
-"""minGRU: a GRU whose gate and candidate no longer see the hidden state, which makes it a gated moving average.
+"""minGRU: a GRU whose gate and candidate depend on the input only, so that it is a gated moving average.
 
 Feng et al. 2024, "Were RNNs All We Needed?", section 3.1.
 
-Glossary (paper <-> code, the rest is in ``parts/gated_average.py``):
+Glossary (paper <-> code, the rest is in ``parts/min_rnn.py``):
     z_t    update gate, sigmoid(Linear(x_t))   <-> sigmoid of ``logit``    [B, L, E]    E = expand * D channels
     h~_t   candidate, Linear(x_t)              <-> candidate
     h_t    hidden state                        <-> h                       [B, E]
 
     h_t = (1 - z_t) * h_{t-1} + z_t * h~_t
 
-Differs from the paper: its blocks change from experiment to experiment; this one, a convolution over four positions,
-the recurrence and an MLP, comes closest to that of its language models. The state starts from zero.
+Differs from the paper: its blocks differ between experiments. The block here, a convolution over four positions, the
+recurrence and an MLP, is closest to that of its language models. The state starts from zero.
 """
 
 from typing import ClassVar
 
 from torch import Tensor
 
-from architectures.parts.gated_average import GatedAverage
+from architectures.parts.min_rnn import GatedAverage
 
 
 class MinGRU(GatedAverage):
@@ -26,5 +26,5 @@ class MinGRU(GatedAverage):
     gates: ClassVar[int] = 1
 
     def logit(self, *gates: Tensor) -> Tensor:
-        """The gate is its own."""
+        """Return the only gate's linear map."""
         return gates[0]

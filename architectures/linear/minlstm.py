@@ -1,8 +1,8 @@
-"""minLSTM: an LSTM whose gates no longer see the hidden state and share one budget between keeping and taking in.
+"""minLSTM: an LSTM whose gates depend on the input only and are normalised to sum to one.
 
 Feng et al. 2024, "Were RNNs All We Needed?", section 3.2.
 
-Glossary (paper <-> code, the rest is in ``parts/gated_average.py``):
+Glossary (paper <-> code, the rest is in ``parts/min_rnn.py``):
     f_t, i_t     forget and input gate, sigmoid(Linear(x_t))      <-> sigmoid of ``forget``, ``take``    [B, L, E]
     f'_t, i'_t   the same, divided by their sum                   <-> 1 - z, z
     h~_t         candidate, Linear(x_t)                           <-> candidate
@@ -13,7 +13,7 @@ Glossary (paper <-> code, the rest is in ``parts/gated_average.py``):
 Since ``f' + i' = 1``, this is minGRU's moving average with another gate: ``i' = sigmoid(log(i / f))``, and
 ``log(i / f) = softplus(-forget) - softplus(-take)``, as in the paper's appendix B.
 
-Differs from the paper as ``mingru.py`` does.
+Differs from the paper in the same way as ``mingru.py``.
 """
 
 from typing import ClassVar
@@ -21,7 +21,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from architectures.parts.gated_average import GatedAverage
+from architectures.parts.min_rnn import GatedAverage
 
 
 class MinLSTM(GatedAverage):

@@ -1,7 +1,8 @@
-"""RetNet: attention without the softmax, whose weights decay with distance, at another rate in every head.
+"""RetNet: attention without softmax, whose weights decay with distance at a different rate in each head.
 
-Sun et al. 2023, "Retentive Network: A Successor to Transformer for Large Language Models", section 2. Because nothing
-is normalised over positions, the same function is attention (equation 5), a recurrence (6), or both in chunks (7).
+Sun et al. 2023, "Retentive Network: A Successor to Transformer for Large Language Models", section 2. There is no
+normalisation over positions. The same function can therefore be computed as attention (equation 5), as a recurrence
+(equation 6), or as both in chunks (equation 7).
 
 Glossary (paper <-> code):
     Q, K, V      queries, keys, values    <-> q, k [B, H, L, E], v [B, H, L, V]     E = D / H, V = expand * E
@@ -12,9 +13,9 @@ Glossary (paper <-> code):
     W_G, W_O     gate and output          <-> gate, out
 
 Differs from the paper: 4 heads instead of heads of 256 channels (width / 256 would be less than one here). The rotation
-has RoPE's frequencies; the paper's code spaces as many between 1 and 1/10000, both ends included. Keys are scaled by
-``E^(-1/2)``; the other two normalisations of section 2.2 are left out, because the norm of each head undoes them but
-for its epsilon.
+has the frequencies of RoPE; the paper's code spaces the same number of frequencies from 1 to 1/10000, both included.
+Keys are scaled by ``E^(-1/2)``. The other two normalisations of section 2.2 are left out, because the norm of each head
+cancels them, except for its epsilon.
 """
 
 from typing import ClassVar, Literal
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.positions.rope import rotate
 from architectures.parts.scans import decay
@@ -38,17 +39,17 @@ class RetNet(Mixer):
 
     Args:
         width: channels ``D``.
-        heads: number of heads ``H``; each must get an even number of channels.
-        expand: value channels for each channel of a query.
+        heads: number of heads ``H``; each must have an even number of channels.
+        expand: ratio of value channels to query channels.
         kernel: ``recurrent``, ``parallel`` and ``chunked`` are equations 6, 5 and 7; ``fla`` is the Triton kernel of
-            flash-linear-attention. ``auto`` takes the latter on a GPU that has it, and ``chunked`` elsewhere: it is
+            flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, and ``chunked`` elsewhere: it is
             ``parallel`` up to one chunk and linear in the length beyond (on one core, a training step of two layers at
             batch 64: 21 ms against 46 for ``recurrent`` at length 20, 0.6 s against 1.6 for ``parallel`` at 400).
     """
 
     native: ClassVar[Block] = Block(norm="layer", feed_forward="gelu", expand=2.0)
     reference: ClassVar[str] = "recurrent"
-    reads_places = True
+    reads_positions = True
 
     def __init__(
         self,
@@ -68,8 +69,8 @@ class RetNet(Mixer):
         self.value = nn.Linear(width, self.inner, bias=False)
         self.gate = nn.Linear(width, self.inner, bias=False)
         self.out = nn.Linear(self.inner, width, bias=False)
-        for each in (self.query, self.key, self.value, self.gate):
-            nn.init.xavier_uniform_(each.weight, gain=2**-2.5)  # as in the authors' code
+        for linear in (self.query, self.key, self.value, self.gate):
+            nn.init.xavier_uniform_(linear.weight, gain=2**-2.5)  # as in the authors' code
         nn.init.xavier_uniform_(self.out.weight)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
@@ -77,10 +78,10 @@ class RetNet(Mixer):
         q, k, v = self._project(x, context.positions)
         form = form_for(self, x)
         retained = fla.retention(q, k, v) if form == "fla" else FORMS[form](q, k, v, self._log_decay(v))
-        return self._leave(retained, x)
+        return self._output(retained, x)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros ``[B, H, E, V]``."""
+        """Return zeros ``[B, H, E, V]``."""
         return like.new_zeros(rows, self.heads, self.query.out_features // self.heads, self.inner // self.heads)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
@@ -88,21 +89,21 @@ class RetNet(Mixer):
         q, k, v = self._project(x[:, None], context.positions)
         state = decay.update(state, k[..., 0, :], v[..., 0, :], self._log_decay(v)[..., 0, :])
         retained = decay.read(state, q[..., 0, :])[..., None, :]
-        return self._leave(retained, x[:, None])[:, 0], state
+        return self._output(retained, x[:, None])[:, 0], state
 
     def _project(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value)
-        q, k, v = (split_heads(each(x), self.heads) for each in maps)  # [B, H, L, ...]
+        q, k, v = (split_heads(linear(x), self.heads) for linear in maps)  # [B, H, L, ...]
         k = k * k.shape[-1] ** -0.5
         return rotate(q, positions), rotate(k, positions), v
 
     def _log_decay(self, v: Tensor) -> Tensor:
         """Return ``log(gamma)`` of every head, ``[H, L, 1]``."""
         head = torch.arange(self.heads, dtype=torch.float64, device=v.device)
-        each = torch.log1p(-torch.exp2(-5 - head)).to(v.dtype)
-        return each[:, None, None].expand(-1, v.shape[-2], -1)
+        log_decay = torch.log1p(-torch.exp2(-5 - head)).to(v.dtype)
+        return log_decay[:, None, None].expand(-1, v.shape[-2], -1)
 
-    def _leave(self, retained: Tensor, x: Tensor) -> Tensor:
-        """Norm of each head, gate and output projection (equation 8)."""
+    def _output(self, retained: Tensor, x: Tensor) -> Tensor:
+        """Apply the norm of each head, gate and output projection (equation 8)."""
         normed = merge_heads(F.layer_norm(retained, retained.shape[-1:]))
         return self.out(F.silu(self.gate(x)) * normed)

@@ -1,24 +1,24 @@
-"""RWKV-4: a weighted mean of all values so far, whose weights decay at one rate a channel, gated by the present token.
+"""RWKV-4: a gated weighted mean of all previous values, whose weights decay at one rate for each channel.
 
 Peng et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era", section 3.1; the stable recurrence and the
 initial values are from its appendices.
 
 Glossary (paper <-> code):
-    mu            share of the present token     <-> mix_key, mix_value, mix_receptance  [D]
+    mu            share of the current token     <-> mix_key, mix_value, mix_receptance  [D]
     r, k, v       receptance, keys, values       <-> r, k, v   [B, L, D]
     w             decay rate, exp(decay)         <-> w         [D]
-    u             bonus of the present token     <-> u         [D]
+    u             bonus of the current token     <-> u         [D]
     a', b', p     numerator, denominator, and    <-> numerator, denominator, peak  [B, D]
-                  the exponent they are scaled by
+                  the exponent that scales them
     W_r, W_k, W_v, W_o                           <-> receptance, key, value, out
 
     wkv_t = (sum_{i<t} e^(-(t-1-i)w + k_i) v_i + e^(u+k_t) v_t) / (the same without v)
     o_t = W_o (sigmoid(r_t) * wkv_t)
 
-Keys are exponents, so that sums are kept divided by the exponential of a *peak* near the largest of them.
+Keys are exponents. To avoid overflow, sums are stored divided by ``exp(peak)``, where the *peak* is near the largest
+exponent.
 
-Differs from the paper: the norm after the embedding is left out; linear maps
-start as torch's, not at zero.
+Differs from the paper: the norm after the embedding is left out; linear maps start as in torch, not at zero.
 """
 
 import math
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from architectures.base import Context, State
 from architectures.parts import rwkv
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import diagonal
 
@@ -40,19 +40,19 @@ from architectures.parts.scans import diagonal
 def recurrent(k: Tensor, v: Tensor, w: Tensor, u: Tensor) -> Tensor:
     """Run the recurrence of the paper's appendix step by step: ``[B, L, D]``."""
     state, out = start(k[:, 0]), []
-    for each_k, each_v in zip(k.unbind(1), v.unbind(1), strict=True):
-        out.append(read(state, each_k, each_v, u))
-        state = update(state, each_k, each_v, w)
+    for k_t, v_t in zip(k.unbind(1), v.unbind(1), strict=True):
+        out.append(read(state, k_t, v_t, u))
+        state = update(state, k_t, v_t, w)
     return torch.stack(out, dim=1)
 
 
 def start(like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the empty state: nothing has been summed, at a peak below all others."""
+    """Return the empty state: sums of zero and a peak of minus infinity."""
     return torch.zeros_like(like), torch.zeros_like(like), torch.full_like(like, -torch.inf)
 
 
 def read(state: tuple[Tensor, Tensor, Tensor], k: Tensor, v: Tensor, u: Tensor) -> Tensor:
-    """Return the weighted mean of the values before and the present one."""
+    """Return the weighted mean of the previous values and the current one."""
     numerator, denominator, peak = state
     top = torch.maximum(peak, u + k).detach()  # any number would do: it cancels
     past, present = torch.exp(peak - top), torch.exp(u + k - top)
@@ -60,7 +60,7 @@ def read(state: tuple[Tensor, Tensor, Tensor], k: Tensor, v: Tensor, u: Tensor) 
 
 
 def update(state: tuple[Tensor, Tensor, Tensor], k: Tensor, v: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Let the past decay and take in one position."""
+    """Decay the sums and add one position."""
     numerator, denominator, peak = state
     top = torch.maximum(peak - w, k).detach()
     past, present = torch.exp(peak - w - top), torch.exp(k - top)
@@ -68,28 +68,29 @@ def update(state: tuple[Tensor, Tensor, Tensor], k: Tensor, v: Tensor, w: Tensor
 
 
 def scan(k: Tensor, v: Tensor, w: Tensor, u: Tensor, form: str = "scan") -> Tensor:
-    """Find all peaks first; what is left are two recurrences with decays that depend on the token.
+    """Compute all peaks first; numerator and denominator are then recurrences with token-dependent decays.
 
-    The largest exponent at ``t`` is ``max_i (k_i + i w) - t w``. Rounded, peaks are exact, whatever ``t w`` loses.
+    The largest exponent at ``t`` is ``max_i (k_i + i w) - t w``. Peaks are rounded to integers, so that they are exact
+    although ``t w`` is rounded.
     """
     time = torch.arange(k.shape[1], dtype=k.dtype, device=k.device)[:, None] * w
     peak = ((k + time).cummax(1).values - time).round().detach()
     previous = torch.cat((peak[:, :1], peak[:, :-1]), dim=1)
     weight = torch.exp(k - peak)
-    drive = torch.stack((weight * v, weight), dim=2)  # [B, L, 2, D]
-    states = SCANS[form]((previous - peak - w)[:, :, None], drive)
+    inputs = torch.stack((weight * v, weight), dim=2)  # [B, L, 2, D]
+    states = SCANS[form]((previous - peak - w)[:, :, None], inputs)
     numerator, denominator = F.pad(states[:, :-1], (0, 0, 0, 0, 1, 0)).unbind(2)
     return read((numerator, denominator, previous), k, v, u)
 
 
-def fla_scan(log_decay: Tensor, drive: Tensor) -> Tensor:
-    """Leave the scan to the package, which knows channels alone."""
-    return fla.diagonal(log_decay.expand_as(drive).flatten(2), drive.flatten(2)).unflatten(2, drive.shape[2:])
+def fla_scan(log_decay: Tensor, inputs: Tensor) -> Tensor:
+    """Run the scan with the package, which takes one axis of channels."""
+    return fla.diagonal(log_decay.expand_as(inputs).flatten(2), inputs.flatten(2)).unflatten(2, inputs.shape[2:])
 
 
 SCANS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "scan": lambda log_decay, drive: diagonal.loop(log_decay.exp(), drive),
-    "chunked": lambda log_decay, drive: diagonal.chunked(log_decay.exp(), drive),
+    "scan": lambda log_decay, inputs: diagonal.loop(log_decay.exp(), inputs),
+    "chunked": lambda log_decay, inputs: diagonal.chunked(log_decay.exp(), inputs),
     "fla": fla_scan,
 }
 
@@ -97,20 +98,21 @@ FORMS = {"recurrent": recurrent} | {form: partial(scan, form=form) for form in S
 
 
 STRONGEST = 8.0
-"""The largest logarithm of a decay rate: of a token before, ``exp(-exp(8))`` is left, zero in any precision."""
+"""The maximum logarithm of a decay rate: the decay of one step is then ``exp(-exp(8))``, zero in any precision."""
 
 
 class RWKV4(rwkv.RWKV):
-    """Time mixing and channel mixing, which is RWKV's block, norms included.
+    """Time mixing and channel mixing, including the norms of RWKV's block.
 
     Args:
         width: channels ``D``.
-        channel_mixing: whether time mixing is followed by channel mixing; for ``block=shared``, which has a
-            feed-forward of its own, say no.
-        kernel: ``recurrent`` is the recurrence of the appendix; ``scan`` finds all peaks first; ``chunked`` then scans
-            chunks of time together; ``fla`` leaves that to a Triton kernel of flash-linear-attention. ``auto`` takes
-            the latter on a GPU that has it, ``chunked`` on one that has not, and ``scan`` on a CPU (on one core, a
-            training step of two layers at batch 64 and length 20: 26 ms against 30 for ``recurrent``).
+        channel_mixing: whether channel mixing follows time mixing; false for ``block=shared``, which has a
+            feed-forward.
+        kernel: ``recurrent`` is the recurrence of the appendix; ``scan`` computes all peaks first; ``chunked`` does
+            too, and scans chunks in parallel; ``fla`` does too, and scans with a Triton kernel of
+            flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, ``chunked`` on other GPUs, and
+            ``scan`` on a CPU (on one core, a training step of two layers at batch 64 and length 20: 26 ms against 30
+            for ``recurrent``).
     """
 
     reference: ClassVar[str] = "recurrent"
@@ -132,7 +134,7 @@ class RWKV4(rwkv.RWKV):
 
     @torch.no_grad()
     def initialize(self, layer: int, depth: int) -> None:
-        """Spread decays, bonuses and shares over the channels (appendix); deeper layers look back less evenly."""
+        """Initialise decays, bonuses and shares along the channels (appendix), depending on the layer."""
         deep, shallow = layer / max(depth - 1, 1), 1 - layer / depth
         width = self.decay.shape[0]
         share = rwkv.share(width)
@@ -144,21 +146,21 @@ class RWKV4(rwkv.RWKV):
         self.initialize_channel_mixing(share**shallow)
 
     def rate(self) -> Tensor:
-        """Return ``w`` ``[D]``, no larger than where nothing is left and ``t w`` still has the digits of a key."""
+        """Return ``w`` ``[D]``, limited so that ``t w`` does not lose the digits of a key."""
         return self.decay.clamp(max=STRONGEST).exp()
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
-        """Time mixing of all positions."""
+        """Apply time mixing to all positions."""
         r, k, v = self._project(x, previous)
         mean = FORMS[form_for(self, x)](k, v, self.rate(), self.bonus)
         return self.out(r * mean.to(r.dtype))
 
     def mix_start(self, rows: int, like: Tensor) -> State:
-        """(numerator, denominator, peak)."""
+        """Return the empty (numerator, denominator, peak)."""
         return start(like.new_zeros(rows, self.decay.shape[0], dtype=wide(like)))
 
     def mix_step(self, x: Tensor, previous: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Time mixing of one position."""
+        """Apply time mixing to one position."""
         r, k, v = self._project(x, previous)
         mean = read(state, k, v, self.bonus)
         return self.out(r * mean.to(r.dtype)), update(state, k, v, self.rate())
@@ -170,5 +172,5 @@ class RWKV4(rwkv.RWKV):
 
 
 def wide(x: Tensor) -> torch.dtype:
-    """At least float32, as in the authors' kernel: bfloat16 has too few digits for an exponent."""
+    """Return at least float32, as in the authors' kernel, because bfloat16 has too few digits for an exponent."""
     return torch.promote_types(x.dtype, torch.float32)

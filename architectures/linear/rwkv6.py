@@ -1,16 +1,16 @@
-"""RWKV-6 (Finch): a matrix of memory in every head, whose rows decay at rates that depend on the token.
+"""RWKV-6 (Finch): a state matrix in every head, whose rows decay at rates that depend on the token.
 
 Peng et al. 2024, "Eagle and Finch: RWKV with Matrix-Valued States and Dynamic Recurrence", sections 4.1 and 4.2.
 
 Glossary (paper <-> code):
-    x_{t-1}             the token before             <-> previous
-    mu_x                share in what chooses shares <-> mix_first     [D]
-    lambda              shares of the token before   <-> mix_all       [5, D], in the order of PARTS
+    x_{t-1}             the previous token           <-> previous
+    mu_x                share for the low-rank maps  <-> mix_first     [D]
+    lambda              shares of the previous token <-> mix_all       [5, D], in the order of PARTS
     A, B                low-rank maps of the shares  <-> mix_down [D, 5 * rank], mix_up [5, rank, D]
     lambda_d, A_d, B_d  those of the decay           <-> decay [D], decay_down [D, 2 * rank], decay_up [2 * rank, D]
     r, k, v, g          receptance, key, value, gate <-> r, k, v  [B, H, L, E], gate [B, L, D]        E = D / H
     w_t                 decay                        <-> log_decay  [B, H, L, E], its logarithm
-    u                   bonus of the present token   <-> bonus      [H, 1, E]
+    u                   bonus of the current token   <-> bonus      [H, 1, E]
     s                   state                        <-> state      [B, H, E, E]
 
     lora(x) = lambda + tanh(x A) B
@@ -21,7 +21,7 @@ Glossary (paper <-> code):
 
 Differs from the paper: 4 heads instead of heads of 64 channels and low-rank maps of 16 and 32 channels instead of 32
 and 64, for small widths. The norm after the embedding is left out.
-Initialisation of decays, bonuses and shares is that of the authors' code; linear maps start as torch's.
+Initialisation of decays, bonuses and shares is that of the authors' code; linear maps start as in torch.
 """
 
 import math
@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from architectures.base import Context, Positive, State
 from architectures.parts import rwkv
 from architectures.parts.attention import head_width, split_heads
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import decay
 
@@ -46,9 +46,10 @@ FORMS: dict[str, decay.Form] = {
 }
 
 PARTS = ("decay", "key", "value", "receptance", "gate")
+"""The vectors that are computed from a mixture of the current and the previous token."""
 
 STRONGEST = 20.0
-"""Above this ``d_t``, where nothing is left anyway, gradients would be zero times infinity."""
+"""The maximum ``d_t``: above it the decay is zero, and gradients would be zero times infinity."""
 
 
 def low_rank(width: int, rank: int, parts: tuple[int, ...] = ()) -> tuple[nn.Parameter, nn.Parameter]:
@@ -58,18 +59,18 @@ def low_rank(width: int, rank: int, parts: tuple[int, ...] = ()) -> tuple[nn.Par
 
 
 class RWKV6(rwkv.RWKV):
-    """Time mixing and channel mixing, which is RWKV's block, norms included.
+    """Time mixing and channel mixing, including the norms of RWKV's block.
 
     Args:
         width: channels ``D``, a multiple of the heads.
         heads: number of heads ``H``.
-        rank: inner channels of the low-rank maps that choose shares; that of the decay has twice as many.
-        channel_mixing: whether time mixing is followed by channel mixing; for ``block=shared``, which has a
-            feed-forward of its own, say no.
-        kernel: ``recurrent`` is the equation, ``parallel`` weighs all pairs, ``chunked`` does both; ``fla`` is a Triton
-            kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, and ``chunked``
-            elsewhere (on one core, a training step of two layers at batch 64: 57 ms against 64 for ``recurrent`` at
-            length 20, 0.50 s against 0.67 at 200).
+        rank: inner channels of the low-rank maps of the shares; the low-rank map of the decay has twice as many.
+        channel_mixing: whether channel mixing follows time mixing; false for ``block=shared``, which has a
+            feed-forward.
+        kernel: ``recurrent`` is the equation, ``parallel`` scores all pairs, ``chunked`` combines both; ``fla`` is a
+            Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, and
+            ``chunked`` elsewhere (on one core, a training step of two layers at batch 64: 57 ms against 64 for
+            ``recurrent`` at length 20, 0.50 s against 0.67 at 200).
     """
 
     reference: ClassVar[str] = "recurrent"
@@ -84,12 +85,12 @@ class RWKV6(rwkv.RWKV):
         kernel: Literal["auto", "recurrent", "parallel", "chunked", "fla"] = "auto",
     ) -> None:
         super().__init__(width, expand=3.5, channel_mixing=channel_mixing)
-        self.heads, each = heads, head_width(width, heads)
+        self.heads, head_channels = heads, head_width(width, heads)
         self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.mix_first, self.mix_all = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(len(PARTS), width))
         self.mix_down, self.mix_up = low_rank(width, rank, (len(PARTS),))
-        self.decay, self.bonus = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(heads, 1, each))
+        self.decay, self.bonus = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(heads, 1, head_channels))
         self.decay_down, self.decay_up = low_rank(width, 2 * rank)
         self.key, self.value, self.receptance, self.gate, self.out = (
             nn.Linear(width, width, bias=False) for _ in range(5)
@@ -99,7 +100,7 @@ class RWKV6(rwkv.RWKV):
 
     @torch.no_grad()
     def initialize(self, layer: int, depth: int) -> None:
-        """Spread decays, bonuses and shares over the channels; deeper layers look back less evenly."""
+        """Initialise decays, bonuses and shares along the channels, depending on the layer."""
         deep, shallow = layer / max(depth - 1, 1), 1 - layer / depth
         width = self.decay.shape[0]
         share, spread = rwkv.share(width), rwkv.spread(width)
@@ -111,36 +112,36 @@ class RWKV6(rwkv.RWKV):
         self.initialize_channel_mixing(even)
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
-        """Time mixing of all positions."""
+        """Apply time mixing to all positions."""
         r, k, v, log_decay, gate = self._project(x, previous)
-        return self._leave(decay.with_bonus(FORMS[form_for(self, x)], r, k, v, log_decay, self.bonus), gate)
+        return self._output(decay.with_bonus(FORMS[form_for(self, x)], r, k, v, log_decay, self.bonus), gate)
 
     def mix_start(self, rows: int, like: Tensor) -> State:
-        """Zeros ``[B, H, E, E]``."""
-        each = self.bonus.shape[-1]
-        return like.new_zeros(rows, self.heads, each, each)
+        """Return zeros ``[B, H, E, E]``."""
+        head_channels = self.bonus.shape[-1]
+        return like.new_zeros(rows, self.heads, head_channels, head_channels)
 
     def mix_step(self, x: Tensor, previous: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Time mixing of one position."""
+        """Apply time mixing to one position."""
         *heads, gate = self._project(x[:, None], previous[:, None])
-        r, k, v, log_decay = (each[..., 0, :] for each in heads)
-        seen = decay.read(state, r) + decay.present(r, k, v, self.bonus[:, 0])
-        return self._leave(seen[..., None, :], gate)[:, 0], decay.update(state, k, v, log_decay)
+        r, k, v, log_decay = (z[..., 0, :] for z in heads)
+        read_values = decay.read(state, r) + decay.present(r, k, v, self.bonus[:, 0])
+        return self._output(read_values[..., None, :], gate)[:, 0], decay.update(state, k, v, log_decay)
 
     def _project(self, x: Tensor, previous: Tensor) -> tuple[Tensor, ...]:
         """Return (r, k, v, log_decay) ``[B, H, L, E]`` and the gate ``[B, L, D]``."""
         for_decay, for_k, for_v, for_r, for_gate = self._shift(x, previous)
         d = self.decay + torch.tanh(for_decay @ self.decay_down) @ self.decay_up
         flat = (self.receptance(for_r), self.key(for_k), self.value(for_v), -torch.exp(d.clamp(max=STRONGEST)))
-        return *(split_heads(each, self.heads) for each in flat), F.silu(self.gate(for_gate))
+        return *(split_heads(z, self.heads) for z in flat), F.silu(self.gate(for_gate))
 
     def _shift(self, x: Tensor, previous: Tensor) -> tuple[Tensor, ...]:
-        """Mix every position with the one before, in another way for each of PARTS: ``[B, L, D]`` each."""
-        back = previous - x
-        low = torch.tanh((x + back * self.mix_first) @ self.mix_down).unflatten(-1, (len(PARTS), -1))
+        """Mix every position with the previous one, with different shares for each of PARTS: ``[B, L, D]`` each."""
+        difference = previous - x
+        low = torch.tanh((x + difference * self.mix_first) @ self.mix_down).unflatten(-1, (len(PARTS), -1))
         share = self.mix_all + torch.einsum("...pr,prd->...pd", low, self.mix_up)  # [B, L, 5, D]
-        return (x[..., None, :] + back[..., None, :] * share).unbind(-2)
+        return (x[..., None, :] + difference[..., None, :] * share).unbind(-2)
 
-    def _leave(self, seen: Tensor, gate: Tensor) -> Tensor:
-        """Norm of each head, gate and output projection."""
-        return self.out(self.norm(seen) * gate)
+    def _output(self, read_values: Tensor, gate: Tensor) -> Tensor:
+        """Apply the norm of each head, gate and output projection."""
+        return self.out(self.norm(read_values) * gate)

@@ -1,15 +1,15 @@
-"""RWKV-7 (Goose): a state that every token decays, corrects and adds to, channel by channel, each at a rate of its own.
+"""RWKV-7 (Goose): a state matrix that every token decays, corrects and adds to, with separate rates for each channel.
 
 Peng et al. 2025, "RWKV-7 'Goose' with Expressive Dynamic State Evolution", section 4.
 
 Glossary (paper <-> code):
-    mu               share of the token before      <-> mix         [6, D], in the order of PARTS
+    mu               share of the previous token    <-> mix_all     [6, D], in the order of PARTS
     loramlp          low-rank map                   <-> LowRank     two factors through ``rank`` channels, and a bias
     r, k, v, g       receptance, key, value, gate   <-> r, k, v     [B, H, L, E], gate [B, L, D]       E = D / H
     w_t              decay                          <-> log_decay   [B, H, L, E], its logarithm
     a_t              in-context learning rate       <-> rate        [B, H, L, E]
-    kappa, xi        removal key, its multiplier    <-> removal     [B, H, L, E], of length one; removal_scale [D]
-    k~, alpha        replacement key, its booster   <-> k after it is scaled; key_boost [D]
+    kappa, xi        removal key, its multiplier    <-> removal     [B, H, L, E], of norm one; removal_scale [D]
+    k~, alpha        replacement key, its booster   <-> k after scaling; key_boost [D]
     nu_t             value residual gate            <-> residual
     rho              weight of the bonus            <-> bonus       [H, 1, E]
     wkv_t            state, transposed              <-> state       [B, H, E, E]
@@ -23,8 +23,8 @@ Channel mixing (``parts/rwkv.py``) has no gate.
 
 Differs from the paper: 4 heads instead of heads of 64 channels, and low-rank maps of 16 and 32 channels, for small
 widths. The norm after the embedding is left out. ``nu`` is the share of the first layer, as in the authors' code; in
-the paper it is that of the layer itself. Initialisation is that of the authors' code, but that the two maps back into
-the stream start as torch's linear maps do, not at zero.
+the paper it is the share of the layer itself. Initialisation is that of the authors' code, except that the two maps
+back to the residual stream start like torch's linear maps, not at zero.
 """
 
 import math
@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from architectures.base import Context, Positive, State
 from architectures.parts import rwkv
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import dplr
 
@@ -49,13 +49,13 @@ FORMS: dict[str, Callable[..., Tensor]] = {
 }
 
 PARTS = {"receptance": 0.2, "decay": 0.9, "key": 0.7, "value": 0.7, "rate": 0.9, "gate": 0.2}
-"""What a token is mixed with the one before for, and how steeply the initial share falls along the channels."""
+"""The vectors computed from token mixtures, and the exponent of the initial share along the channels."""
 
 FIRST_VALUE = "value of the first RWKV-7 layer"
 
 
 class LowRank(nn.Module):
-    """``f(x A) B``; ``A`` starts at zero and ``B`` orthogonal, so that the map starts constant."""
+    """The map ``f(x A) B``; ``A`` starts at zero and ``B`` orthogonal, so that the map starts constant."""
 
     def __init__(self, width: int, rank: int, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class LowRank(nn.Module):
 
 
 class Biased(LowRank):
-    """``bias + f(x A) B``."""
+    """The map ``bias + f(x A) B``."""
 
     def __init__(self, width: int, rank: int, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__(width, rank, function)
@@ -80,24 +80,25 @@ class Biased(LowRank):
         return self.bias + super().forward(x)
 
 
-def linear(x: Tensor) -> Tensor:
-    """Leave ``x`` as it is."""
+def identity(x: Tensor) -> Tensor:
+    """Return ``x`` unchanged."""
     return x
 
 
 class RWKV7(rwkv.RWKV):
-    """Time mixing and channel mixing, which is RWKV's block, norms included.
+    """Time mixing and channel mixing, including the norms of RWKV's block.
 
     Args:
         width: channels ``D``, a multiple of the heads.
         heads: number of heads ``H``.
-        rank: inner channels of the low-rank maps; that of the gate has twice as many.
-        channel_mixing: whether time mixing is followed by channel mixing; for ``block=shared``, which has a
-            feed-forward of its own, say no.
+        rank: inner channels of the low-rank maps; the map of the gate has twice as many.
+        channel_mixing: whether channel mixing follows time mixing; false for ``block=shared``, which has a
+            feed-forward.
         kernel: ``recurrent`` is the equation, step by step; ``chunked`` solves a triangular system in each chunk of 16
             positions; ``fla`` is the Triton kernel of flash-linear-attention, for float16 and bfloat16. ``auto`` takes
-            the latter on a GPU that has it where it can, ``chunked`` on other GPUs, and ``recurrent`` on a CPU (a
-            training step of two layers, batch 64, one core: 88 ms against 118 at length 20, 0.93 s both at 200).
+            ``fla`` on a GPU if it is installed and supports the dtype, ``chunked`` on a GPU otherwise, and
+            ``recurrent`` on a CPU (a training step of two layers, batch 64, one core: 88 ms against 118 at length 20,
+            0.93 s both at 200).
     """
 
     reference: ClassVar[str] = "recurrent"
@@ -112,64 +113,64 @@ class RWKV7(rwkv.RWKV):
         kernel: Literal["auto", "recurrent", "chunked", "fla"] = "auto",
     ) -> None:
         super().__init__(width, expand=4.0, channel_mixing=channel_mixing, gated=False)
-        self.heads, self.rank, each = heads, rank, head_width(width, heads)
+        self.heads, self.rank, head_channels = heads, rank, head_width(width, heads)
         self.kernel, self.choice = kernel, choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.mix_all = nn.Parameter(torch.empty(len(PARTS), width))
         self.receptance, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
-        self.decay, self.rate = Biased(width, rank, torch.tanh), Biased(width, rank, linear)
+        self.decay, self.rate = Biased(width, rank, torch.tanh), Biased(width, rank, identity)
         self.gate = LowRank(width, 2 * rank, torch.sigmoid)
         self.residual: Biased | None = None
         self.removal_scale, self.key_boost = (nn.Parameter(torch.empty(width)) for _ in range(2))
-        self.bonus = nn.Parameter(torch.empty(heads, 1, each))
+        self.bonus = nn.Parameter(torch.empty(heads, 1, head_channels))
         self.norm = rwkv.HeadNorm(heads, width)
         self.initialize(0, 1)
 
     @torch.no_grad()
     def initialize(self, layer: int, depth: int) -> None:
-        """Spread decays, rates and shares over the channels; all layers but the first get a value residual."""
+        """Initialise decays, rates and shares along the channels; all layers but the first get a value residual."""
         deep, shallow = layer / max(depth - 1, 1), 1 - layer / depth
-        width, each = self.key_boost.shape[0], self.bonus.shape[-1]
-        share, spread, zigzag = rwkv.share(width), rwkv.spread(width), bend(each).repeat(self.heads)
+        width, head_channels = self.key_boost.shape[0], self.bonus.shape[-1]
+        share, spread, zigzag = rwkv.share(width), rwkv.spread(width), signed_square(head_channels).repeat(self.heads)
         self.mix_all.copy_(torch.stack([1 - share ** (steepness * shallow) for steepness in PARTS.values()]))
         self.decay.bias.copy_(-5.5 + 6 * spread ** (1 + deep**0.3) + 2.5 * zigzag)
         self.rate.bias.copy_(-0.19 + 0.3 * zigzag + 0.4 * (spread - 0.5))
         self.removal_scale.copy_(0.71 - 0.1 * (spread - 0.5))
         self.key_boost.fill_(1.02)
         self.bonus.fill_(-0.04)
-        for part, bound in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
-            nn.init.uniform_(part.weight, -bound * width**-0.5, bound * width**-0.5)
+        for linear, bound in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
+            nn.init.uniform_(linear.weight, -bound * width**-0.5, bound * width**-0.5)
         if layer:
-            self.residual = Biased(width, self.rank, linear)
+            self.residual = Biased(width, self.rank, identity)
             self.residual.bias.copy_(0.73 - 0.4 * (spread - 0.5))
         self.initialize_channel_mixing(share ** (shallow**4))
         if self.channel is not None:
             nn.init.uniform_(self.channel.key.weight, -0.5 * width**-0.5, 0.5 * width**-0.5)
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
-        """Time mixing of all positions."""
+        """Apply time mixing to all positions."""
         *heads, gate = self._project(x, previous, context)
-        return self._leave(FORMS[self._form(heads[0])](*heads), *heads, gate)
+        return self._output(FORMS[self._form(heads[0])](*heads), *heads, gate)
 
     def mix_start(self, rows: int, like: Tensor) -> State:
-        """Zeros ``[B, H, E, E]``."""
-        each = self.bonus.shape[-1]
-        return like.new_zeros(rows, self.heads, each, each)
+        """Return zeros ``[B, H, E, E]``."""
+        head_channels = self.bonus.shape[-1]
+        return like.new_zeros(rows, self.heads, head_channels, head_channels)
 
     def mix_step(self, x: Tensor, previous: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Time mixing of one position."""
+        """Apply time mixing to one position."""
         *heads, gate = self._project(x[:, None], previous[:, None], context)
-        r, *written = (each[..., 0, :] for each in heads)
-        state = dplr.update(state, *written)
-        return self._leave(dplr.read(state, r)[..., None, :], *heads, gate)[:, 0], state
+        r, *update = (z[..., 0, :] for z in heads)
+        state = dplr.update(state, *update)
+        return self._output(dplr.read(state, r)[..., None, :], *heads, gate)[:, 0], state
 
     def _form(self, r: Tensor) -> str:
-        """Return the form that serves; ``ValueError`` where the one named cannot."""
-        form, why = form_for(self, r), fla.dplr_cannot(r)
-        if form != "fla" or why is None:
+        """Return the form to use for these arguments; ``ValueError`` if a named form does not support them."""
+        form, reason = form_for(self, r), fla.dplr_cannot(r)
+        if form != "fla" or reason is None:
             return form
         if self.kernel == "fla":
-            raise ValueError(f"kernel=fla {why}; use auto or chunked")
+            raise ValueError(f"kernel=fla {reason}; use auto or chunked")
         self.kernel_in_use = "chunked"
         return self.kernel_in_use
 
@@ -186,18 +187,18 @@ class RWKV7(rwkv.RWKV):
         return r, k, v, -removal, rate * removal, log_decay, self.gate(for_gate)
 
     def _with_first(self, v: Tensor, x: Tensor, context: Context) -> Tensor:
-        """Draw values towards those of the first layer, which leaves its own for the others."""
+        """Interpolate values towards those of the first layer, which stores its values in the context."""
         first = context.shared.setdefault(FIRST_VALUE, v)
         return v if self.residual is None else torch.lerp(v, first, torch.sigmoid(self.residual(x)).to(v.dtype))
 
-    def _leave(self, found: Tensor, *rest: Tensor) -> Tensor:
-        """Norm of each head, bonus of the present token, gate and output projection."""
-        r, k, v, *_, gate = rest
+    def _output(self, read_values: Tensor, *projections: Tensor) -> Tensor:
+        """Apply the norm of each head, bonus of the current token, gate and output projection."""
+        r, k, v, *_, gate = projections
         present = (r * self.bonus * k).sum(-1, keepdim=True) * v
-        return self.out((self.norm(found) + merge_heads(present)) * gate)
+        return self.out((self.norm(read_values) + merge_heads(present)) * gate)
 
 
-def bend(width: int) -> Tensor:
-    """Return ``-1 .. 1`` along the channels of a head, flat around 0: a spread that every head has by itself."""
+def signed_square(width: int) -> Tensor:
+    """Return ``x |x|`` for ``x`` from -1 to 1 along the channels of a head."""
     line = torch.linspace(-1, 1, width)
     return line * line.abs()

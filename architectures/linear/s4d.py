@@ -1,17 +1,17 @@
-"""S4D: a bank of small linear systems with fixed diagonal transitions, which is a recurrence and a convolution at once.
+"""S4D: linear systems with constant diagonal transitions, computed as a recurrence or as a convolution.
 
-Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State Space Models". Every channel has a
-system of its own.
+Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State Space Models". Every channel has its own
+system.
 
 Glossary (paper <-> code):
     A          transition, negative real part  <-> A          [D, M], from ``decay_log`` and ``frequency``
-    B          into the state, all ones        <-> left out: only B * C counts
-    C          out of the state                <-> C          [D, M]
+    B          input matrix, all ones          <-> left out, because only B * C matters
+    C          output matrix                   <-> C          [D, M]
     Delta      step size                       <-> delta      [D, 1]
     A_, B_     the same, discretised           <-> a, b       [D, M]
     K_         kernel of the convolution       <-> filters    [L, D]
     D          skip                            <-> D          [D]
-    N          states of a channel             <-> state      complex ones come in pairs, of which M = N / 2 are kept
+    N          states of a channel             <-> state      complex ones come in pairs; M = N / 2 are stored
 
     x'(t) = A x(t) + B u(t),  y(t) = 2 Re(C x(t)) + D u(t)
     zoh:       A_ = exp(Delta A),                        B_ = A^-1 (exp(Delta A) - 1)
@@ -22,7 +22,7 @@ Initialisation (step sizes log-uniform in [0.001, 0.1], C normal):
     lin:   A_n = -1/2 + i pi n           inv:  A_n = -1/2 + i (N / pi) (N / (2n + 1) - 1)      real:  A_n = -(n + 1)
 
 The output map is GELU, then a gated linear unit, as in the authors' code. All parameters are real, so that the model
-can change its precision; ``real`` keeps N real states.
+can change its precision; ``real`` has N real states.
 """
 
 import math
@@ -34,24 +34,24 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts import long_convolution
-from architectures.parts.backends import choose, form_for
-from architectures.parts.step_sizes import log_uniform
+from architectures.parts.kernel_choice import choose, form_for
+from architectures.parts.ssm_init import log_uniform
 
 BLOCK = 1024
-"""Positions whose powers of all states are held at once."""
+"""The number of positions whose powers of ``A_`` are in memory at once."""
 
 
 class S4D(Mixer):
-    """Diagonal state spaces, GELU and GLU. The block of the paper has no feed-forward beside that.
+    """Diagonal state spaces, GELU and GLU. The block of the paper has no further feed-forward.
 
     Args:
         width: channels ``D``.
         state: states ``N`` of every channel, even.
         init: the initial transition, S4D-Lin, S4D-Inv or S4D-Real.
         discretization: zero-order hold or the bilinear rule.
-        kernel: ``recurrent`` goes step by step; ``convolution`` computes the kernel as a product with a Vandermonde
-            matrix and convolves by FFT. ``auto`` takes the latter (on one busy core, a training step of two layers at
-            batch 64: 41 ms against 184 at length 20, 0.3 s against 2.3 at 200).
+        kernel: ``recurrent`` runs step by step; ``convolution`` computes the convolution kernel as a product with a
+            Vandermonde matrix and convolves by FFT. ``auto`` takes ``convolution`` (on one busy core, a training step
+            of two layers at batch 64: 41 ms against 184 at length 20, 0.3 s against 2.3 at 200).
     """
 
     native: ClassVar[Block] = Block(norm="layer", feed_forward=None)
@@ -68,7 +68,7 @@ class S4D(Mixer):
     ) -> None:
         super().__init__()
         if state % 2:
-            raise ValueError(f"state={state} must be even, for states come in pairs: {state + 1}")
+            raise ValueError(f"state={state} must be even, because states come in pairs; use {state + 1}")
         self.choice = choose(kernel, cpu="convolution", cuda="convolution")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.discretize = DISCRETIZATIONS[discretization]
@@ -84,8 +84,8 @@ class S4D(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         form = form_for(self, x)
-        y = long_convolution.fft(x, self.filters(x.shape[1])) if form == "convolution" else self._recur(x)
-        return self._leave(y, x)
+        y = long_convolution.fft(x, self.filters(x.shape[1])) if form == "convolution" else self._run_recurrence(x)
+        return self._output(y, x)
 
     def transition(self) -> Tensor:
         """Return ``A`` ``[D, M]``."""
@@ -97,7 +97,7 @@ class S4D(Mixer):
         return self.discretize(self.transition(), self.delta_log.exp())
 
     def filters(self, length: int) -> Tensor:
-        """Return the kernel ``K_`` ``[L, D]``; the powers that it reads are made for a block of positions at a time."""
+        """Return the convolution kernel ``K_`` ``[L, D]``, computed for one block of positions at a time."""
         (a, b), blocks = self.system(), []
         first = powers(a, min(length, BLOCK))
         for _ in range(0, length, BLOCK):
@@ -106,31 +106,31 @@ class S4D(Mixer):
         return torch.cat(blocks)[:length]
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros, real and imaginary ``[B, 2, D, M]``, or ``[B, 1, D, N]`` for real states."""
+        """Return zeros, real and imaginary ``[B, 2, D, M]``, or ``[B, 1, D, N]`` for real states."""
         return like.new_zeros(rows, *self.C.shape)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply the recurrence to one position."""
         a, b = self.system()
-        h = a * joined(state.unbind(1)) + b * x[..., None]
-        after = torch.stack((h.real, h.imag) if h.is_complex() else (h,), dim=1)
-        return self._leave(self._read(h), x), after
+        h = a * join_parts(state.unbind(1)) + b * x[..., None]
+        new_state = torch.stack((h.real, h.imag) if h.is_complex() else (h,), dim=1)
+        return self._output(self._read(h), x), new_state
 
-    def _recur(self, x: Tensor) -> Tensor:
+    def _run_recurrence(self, x: Tensor) -> Tensor:
         a, b = self.system()
         h, out = torch.zeros_like(a), []
-        for each in x.unbind(1):
-            h = a * h + b * each[..., None]  # [B, D, M]
+        for x_t in x.unbind(1):
+            h = a * h + b * x_t[..., None]  # [B, D, M]
             out.append(self._read(h))
         return torch.stack(out, dim=1)
 
     def _read(self, h: Tensor) -> Tensor:
-        """Return ``2 Re(C h)``, ``[..., D]``; without the two where no state stands for a pair."""
+        """Return ``2 Re(C h)``, ``[..., D]``, or ``C h`` for real states, which do not represent pairs."""
         if not h.is_complex():
             return (self.C[0] * h).sum(-1)
         return 2 * (self.C[0] * h.real - self.C[1] * h.imag).sum(-1)
 
-    def _leave(self, y: Tensor, x: Tensor) -> Tensor:
+    def _output(self, y: Tensor, x: Tensor) -> Tensor:
         return F.glu(self.glu(F.gelu(y + self.D * x)), dim=-1)
 
 
@@ -167,13 +167,13 @@ DISCRETIZATIONS = {"zoh": zoh, "bilinear": bilinear}
 
 
 def powers(a: Tensor, length: int) -> Tensor:
-    """Return ``a^0 .. a^(L-1)``, ``[L, ...]``, the columns of a Vandermonde matrix, by doubling their number."""
+    """Return ``a^0 .. a^(L-1)``, ``[L, ...]``, a Vandermonde matrix, by repeatedly doubling the number of powers."""
     out = torch.ones_like(a)[None]
     while len(out) < length:
         out, a = torch.cat((out, a * out)), a * a
     return out[:length]
 
 
-def joined(parts: tuple[Tensor, ...]) -> Tensor:
-    """Return a complex tensor of its two parts, or the only part as it is."""
+def join_parts(parts: tuple[Tensor, ...]) -> Tensor:
+    """Return the complex tensor of a real and an imaginary part, or the only part unchanged."""
     return torch.complex(*parts) if len(parts) == 2 else parts[0]

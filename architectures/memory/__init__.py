@@ -1,1 +1,1 @@
-"""Networks with a memory beside their hidden state: matrices, stacks, tapes."""
+"""Recurrent networks with a memory in addition to their hidden state: matrices, stacks, tapes."""

@@ -1,4 +1,4 @@
-"""Tape-RNN: a recurrent network with the tape of a Turing machine, whose head moves a little in each direction.
+"""Tape-RNN: a recurrent network with a differentiable tape; each step mixes all moves of its head.
 
 Deletang et al. 2023, "Neural Networks and the Chomsky Hierarchy", section 4 and the authors' code.
 
@@ -14,9 +14,9 @@ Glossary (paper <-> code):
 In the text of the paper jumps do not write; in its code, as here, every action does.
 
 Differs from the authors' code: there the tape is a ring of a fixed size (256 cells in training, more in tests). Here it
-is a line that is ``jump + t`` cells long on either side of the head after ``t`` steps. Single moves can never leave
-that, nor can jumps there and back; only what two jumps in one direction have left farther behind is forgotten. The
-Elman core has tanh for ReLU, no ReLU comes before the head, and the MLP is as wide as the model (64 there).
+is a line with ``jump + t`` cells on either side of the head after ``t`` steps. Single moves stay within these cells,
+and so do a jump and the jump back. Cells that are further away after two jumps in one direction are dropped. The Elman
+core has tanh instead of ReLU, there is no ReLU before the head, and the MLP is as wide as the model (64 there).
 """
 
 import torch
@@ -28,7 +28,7 @@ from architectures.parts.external_memory import CoreName, ExternalMemory, superp
 
 
 class TapeRNN(ExternalMemory):
-    """One recurrent layer with tapes; stacked bare, without norms, residuals or feed-forward.
+    """One recurrent layer with tapes; its native block has no norms, residuals or feed-forward.
 
     Args:
         width: channels ``D`` of input and hidden state.
@@ -43,15 +43,15 @@ class TapeRNN(ExternalMemory):
         super().__init__(width, core, cell, tapes, actions=5, value=value)
 
     def read(self, memory: Tensor) -> Tensor:
-        """Return the cell under the head."""
+        """Return the cell under each head."""
         return memory[..., memory.shape[-2] // 2, :]
 
     def write(self, memory: Tensor, actions: Tensor, value: Tensor, jump: int) -> Tensor:
-        """Write, then move. The tape gets one cell longer on either side, and ``jump`` more at the first step."""
+        """Write, then move. The tape grows by one cell on either side, and by ``jump`` more at the first step."""
         side = memory.shape[-2] // 2
-        after = max(side, jump) + 1
-        margin = after + jump - side
+        new_side = max(side, jump) + 1
+        margin = new_side + jump - side
         sides = F.pad(memory[..., :side, :], (0, 0, margin, 0)), F.pad(memory[..., side + 1 :, :], (0, 0, 0, margin))
         written = torch.cat((sides[0], value[..., None, :], sides[1]), dim=-2)
         starts = [jump + move for move in (0, -1, 1, -jump, jump)]
-        return superpose(written, actions, starts, cells=2 * after + 1)
+        return superpose(written, actions, starts, cells=2 * new_side + 1)

@@ -1,1 +1,1 @@
-"""What belongs to no other family: models that count, mixtures of mixers."""
+"""Architectures of no other family: n-gram counts and hybrids of several mixers."""

@@ -1,1 +1,1 @@
-"""What architectures share: scans, attention, feed-forward, positions and kernels."""
+"""Pieces that several architectures share: scans, attention, feed-forward, positions and kernels."""

@@ -1,4 +1,4 @@
-"""Scores: how well a state of the decoder and a state of the encoder match.
+"""Alignment scores between decoder states and encoder states.
 
 Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", section 3.1::
 
@@ -6,9 +6,9 @@ Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Mach
     general:  h_t . W_a h-_s
     concat:   v_a . tanh(W_a [h_t; h-_s])
 
-In ``general``, ``query`` is the transpose of ``W_a``: it maps ``h_t``, so that the encoder's states serve as they are.
-In ``concat``, ``W_a`` is two matrices, ``query`` for ``h_t`` and ``key`` for ``h-_s``; the latter half is computed once
-for each source.
+In ``general``, ``query`` is the transpose of ``W_a``: it maps ``h_t``, so that the encoder states need no map.
+In ``concat``, ``W_a`` is two matrices, ``query`` for ``h_t`` and ``key`` for ``h-_s``. The product with ``key`` is
+computed once for each source.
 """
 
 from typing import Literal
@@ -21,13 +21,13 @@ ScoreName = Literal["dot", "general", "concat"]
 
 
 class Dot(nn.Module):
-    """Inner products."""
+    """The inner product of both states."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
 
     def keys(self, annotations: Tensor) -> State:
-        """Return what is computed once a source ``[B, S, D]`` and kept beside it: nothing."""
+        """Return values that are computed once for a source ``[B, S, D]``: none."""
         return ()
 
     def forward(self, hidden: Tensor, annotations: Tensor, keys: State) -> Tensor:
@@ -36,7 +36,7 @@ class Dot(nn.Module):
 
 
 class General(Dot):
-    """Inner products after a linear map."""
+    """The inner product after a linear map."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
@@ -56,7 +56,7 @@ class Concat(General):
         self.score = nn.Linear(width, 1, bias=False)
 
     def keys(self, annotations: Tensor) -> State:
-        """Return the encoder's half, ``[B, S, D]``."""
+        """Return the encoder's part of the hidden layer, ``[B, S, D]``."""
         return self.key(annotations)
 
     def forward(self, hidden: Tensor, annotations: Tensor, keys: State) -> Tensor:

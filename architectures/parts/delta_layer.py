@@ -1,13 +1,13 @@
-"""The layer around the delta rule: what DeltaNet, Gated DeltaNet and DeltaProduct share.
+"""The layer around the delta rule, shared by DeltaNet, Gated DeltaNet and DeltaProduct.
 
-Queries, keys and values are linear in the input, mixed with their last few positions, put through SiLU; queries and
-keys then get length one. The rate ``beta`` comes from the present input alone. What the queries find is normed in every
-head, gated where there is a gate, and projected (Yang et al. 2024, "Parallelizing Linear Transformers with the Delta
-Rule over Sequence Length"; Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks", figure 1).
+Queries, keys and values are linear maps of the input, followed by a short convolution and SiLU. Queries and keys are
+then normalised to norm one. The rate ``beta`` depends on the current input only. The values that the queries read are
+normed in each head, optionally gated, and projected (Yang et al. 2024, "Parallelizing Linear Transformers with the
+Delta Rule over Sequence Length"; Yang, Kautz & Hatamizadeh 2024, "Gated Delta Networks", figure 1).
 
 The eigenvalues of one transition are 1 and ``1 - beta``. With ``beta = sigmoid`` they are positive, and in finite
-precision no number of layers tells odd from even at every length; with ``beta = 2 sigmoid`` they reach -1 (Grazzi et
-al. 2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", theorem 1).
+precision no number of layers computes parity at every length. With ``beta = 2 sigmoid`` they reach -1 (Grazzi et al.
+2024, "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", theorem 1).
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import delta
 from architectures.parts.short_convolution import ShortConvolution
-from architectures.parts.step_sizes import inverse_softplus, log_uniform
+from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
 DeltaKernel = Literal["auto", "recurrent", "chunked", "fla"]
 
@@ -34,6 +34,7 @@ FORMS: dict[str, Callable[..., Tensor]] = {
 }
 
 LARGEST_RATE = {"positive": 1.0, "signed": 2.0}
+"""The upper limit of ``beta`` for each range of eigenvalues."""
 
 
 class DeltaLayer(Mixer):
@@ -42,12 +43,12 @@ class DeltaLayer(Mixer):
     Args:
         width: channels ``D``.
         heads: number of heads ``H``; queries and keys have ``E = D / H`` channels each.
-        expand: value channels for each channel of a query, ``V = expand * E``.
-        conv: positions that the convolutions mix.
+        expand: ratio of value channels to query channels, ``V = expand * E``.
+        conv: number of positions that the convolutions mix.
         eigenvalues: ``positive``, in [0, 1], or ``signed``, in [-1, 1].
-        kernel: ``recurrent``, ``chunked`` or, on a GPU that has it, ``fla``.
-        corrections: how often a token corrects the state, ``n``.
-        decays: whether the state decays before the first of them.
+        kernel: ``recurrent``, ``chunked`` or, on a GPU with the package, ``fla``.
+        corrections: number of times that a token corrects the state, ``n``.
+        decays: whether the state decays before the first correction of a token.
         gated: whether the output is gated.
     """
 
@@ -84,54 +85,54 @@ class DeltaLayer(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        q, *written = self._project(self.convolution(self.into(x)), x)
+        q, *updates = self._project(self.convolution(self.into(x)), x)
         q = q.repeat_interleave(self.corrections, dim=-2)
-        found = FORMS[form_for(self, x)](q, *written)
-        return self._leave(found[..., self.corrections - 1 :: self.corrections, :], x)
+        read_values = FORMS[form_for(self, x)](q, *updates)
+        return self._output(read_values[..., self.corrections - 1 :: self.corrections, :], x)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros: the window of the convolutions and the state ``[B, H, E, V]``."""
+        """Return zeros: the window of the convolutions and the state ``[B, H, E, V]``."""
         return self.convolution.start(rows, like), like.new_zeros(rows, self.heads, *self.shape)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply the equation to one position."""
         window, memory = state
         mixed, window = self.convolution.step(self.into(x), window)
-        q, *written = self._project(mixed[:, None], x[:, None])
-        for each in zip(*(z.unbind(-2) for z in written), strict=True):
-            memory = delta.update(memory, *each)
-        found = delta.read(memory, q[..., 0, :])[..., None, :]
-        return self._leave(found, x[:, None])[:, 0], (window, memory)
+        q, *updates = self._project(mixed[:, None], x[:, None])
+        for correction in zip(*(z.unbind(-2) for z in updates), strict=True):
+            memory = delta.update(memory, *correction)
+        read_values = delta.read(memory, q[..., 0, :])[..., None, :]
+        return self._output(read_values, x[:, None])[:, 0], (window, memory)
 
     def _project(self, mixed: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return ``q`` ``[B, H, L, E]``, and ``k``, ``v``, ``beta``, ``log_decay`` ``[B, H, n L, ...]``."""
         q, k, v = F.silu(mixed).split(self.parts, dim=-1)
         beta = self.largest_rate * torch.sigmoid(self.rate(x))
-        k, v, beta = (split_heads(self._in_a_row(z), self.heads) for z in (k, v, beta))
+        k, v, beta = (split_heads(self._interleave(z), self.heads) for z in (k, v, beta))
         q = unit(split_heads(q, self.heads)) * self.shape[0] ** -0.5
         return q, unit(k), v, beta, self._log_decay(x)
 
-    def _in_a_row(self, x: Tensor) -> Tensor:
-        """Put the corrections of a token one after another: ``[B, L, n C]`` to ``[B, n L, C]``."""
+    def _interleave(self, x: Tensor) -> Tensor:
+        """Turn the corrections of a token into consecutive positions: ``[B, L, n C]`` to ``[B, n L, C]``."""
         return x.unflatten(-1, (self.corrections, -1)).flatten(1, 2)
 
     def _log_decay(self, x: Tensor) -> Tensor:
-        """Return the decay before each correction, ``[B, H, n L, 1]``: only the first of a token has one."""
+        """Return the decay before each correction, ``[B, H, n L, 1]``; only a token's first correction has one."""
         if self.decay is None:
             return x.new_zeros(self.corrections * x.shape[1], 1)
         first = split_heads(self.decay(x), self.heads)  # [B, H, L, 1]
         return F.pad(first, (0, self.corrections - 1)).flatten(-2)[..., None]
 
-    def _leave(self, found: Tensor, x: Tensor) -> Tensor:
-        normed = merge_heads(self.norm(found))
+    def _output(self, read_values: Tensor, x: Tensor) -> Tensor:
+        normed = merge_heads(self.norm(read_values))
         return self.out(normed if self.gate is None else normed * F.silu(self.gate(x)))
 
 
 class Decay(nn.Module):
     """The decay of each head as a logarithm, ``-exp(A_log) softplus(W x + b)``: ``[B, L, D]`` to ``[B, L, H]``.
 
-    Dao & Gu 2024, "Transformers are SSMs", section 7. Step sizes ``softplus(b)`` start log-uniform in [0.001, 0.1], as
-    there; ``A`` uniform in (0, 16), as in the authors' code of the delta rules, not in [1, 16].
+    Dao & Gu 2024, "Transformers are SSMs", section 7. As there, step sizes ``softplus(b)`` start log-uniform in
+    [0.001, 0.1]. ``A`` starts uniform in (0, 16), as in the authors' code of the delta rules, not in [1, 16].
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -141,10 +142,10 @@ class Decay(nn.Module):
         self.step_size.bias.data.copy_(inverse_softplus(log_uniform(heads)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the state of each head is multiplied with, as a logarithm."""
+        """Return the logarithm of the factor by which each head's state decays."""
         return -self.A_log.exp() * F.softplus(self.step_size(x))
 
 
 def unit(x: Tensor, floor: float = 1e-6) -> Tensor:
-    """Scale vectors ``[..., E]`` to length one; those near zero stay there, so that gradients are finite."""
+    """Scale vectors ``[..., E]`` to norm one; vectors near zero stay small, so that gradients are finite."""
     return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + floor)

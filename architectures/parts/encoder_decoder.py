@@ -1,7 +1,7 @@
-"""Encoder-decoders: read the whole source into a state, then decode from it, token by token.
+"""Base class of encoder-decoders: encode the whole source into a state, then decode token by token.
 
-A model of this kind writes two functions: ``start`` encodes the source and ``decode`` feeds prefix tokens to the
-decoder, any number of them. The rest of the contract of a :class:`SequenceModel` follows.
+A subclass defines two methods: ``start`` encodes the source, and ``decode`` feeds any number of prefix tokens to the
+decoder. The rest of the contract of a :class:`SequenceModel` follows from them.
 """
 
 import torch
@@ -11,15 +11,15 @@ from architectures.base import SequenceModel, State
 
 
 class EncoderDecoder(SequenceModel):
-    """Causal in the prefix; never online, because the whole source is read before the first output.
+    """A model that is causal in the prefix but not online, because it reads the whole source before the first output.
 
-    Without a prefix as many blanks are fed as the source is long: ``<blank>``, or the last symbol of an alphabet
-    that has none.
+    Without a prefix (in tagging) it feeds one blank for each source token. The blank is the symbol ``<blank>``, or the
+    last symbol of an alphabet without ``<blank>``.
     """
 
     causal = True
     online = False
-    steps = True
+    can_step = True
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         super().__init__(symbols)
@@ -29,13 +29,13 @@ class EncoderDecoder(SequenceModel):
         """Feed prefix tokens ``[B, T]``; return their logits ``[B, T, V]`` and the state after them."""
         raise NotImplementedError
 
-    def fed(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        """Return the prefix, or blanks for one that is ``None``."""
+    def decoder_input(self, source: Tensor, prefix: Tensor | None) -> Tensor:
+        """Return the prefix, or blanks ``[B, S]`` if it is ``None``."""
         return torch.full_like(source, self.blank) if prefix is None else prefix
 
     def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:
         """Encode the source and decode the whole prefix."""
-        return self.decode(self.fed(source, prefix), self.start(source))[0]
+        return self.decode(self.decoder_input(source, prefix), self.start(source))[0]
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Decode one token ``[B]``."""

@@ -1,7 +1,8 @@
 """The position-wise feed-forward network: two linear maps with a nonlinearity between them.
 
-``relu`` is Vaswani et al. 2017 (section 3.3), ``gelu`` the usual choice since GPT, ``swiglu`` Shazeer 2020
-("GLU Variants Improve Transformer"), whose inner width is taken at two thirds so that the parameters match.
+``relu`` is from Vaswani et al. 2017 (section 3.3), ``gelu`` is common since GPT, and ``swiglu`` is from Shazeer 2020
+("GLU Variants Improve Transformer"). The inner width of ``swiglu`` is two thirds of the others', so that all have the
+same number of parameters.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class FeedForward(nn.Module):
         self.activation = ACTIVATIONS[kind]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the network at every position by itself."""
+        """Apply the network at every position independently."""
         if self.gated:
             gate, value = self.up(x).chunk(2, dim=-1)
             return self.down(self.activation(gate) * value)

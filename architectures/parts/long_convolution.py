@@ -1,8 +1,8 @@
-"""Long causal convolutions: every channel with a filter as long as the sequence, ``y_t = sum_{s <= t} h_s x_{t-s}``.
+"""Long causal convolutions: filters as long as the sequence, ``y_t = sum_{s <= t} h_s x_{t-s}`` in every channel.
 
-``direct`` is that sum, as a product with a matrix that is constant along its diagonals, quadratic in the length;
-``fft`` multiplies spectra, with zeros enough behind both sequences that nothing comes round to the start (Poli et al.
-2023, section 2.1).
+``direct`` computes this sum as a product with a Toeplitz matrix, quadratic in the length. ``fft`` multiplies spectra;
+both sequences are padded with zeros, so that the circular convolution does not wrap around (Poli et al. 2023, section
+2.1).
 """
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 def direct(x: Tensor, filters: Tensor) -> Tensor:
     """Convolve sequences ``[B, L, D]`` with filters ``[L, D]``."""
-    place = torch.arange(x.shape[1], device=x.device)
-    delay = place[:, None] - place
+    position = torch.arange(x.shape[1], device=x.device)
+    delay = position[:, None] - position
     matrix = filters.T[:, delay.clamp(min=0)] * (delay >= 0)  # [D, L, L]
     return (matrix @ x.permute(2, 1, 0)).permute(2, 1, 0)
 

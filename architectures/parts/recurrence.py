@@ -1,4 +1,4 @@
-"""Recurrences: one layer, read in one direction, as equations and as torch's fused operator on the same weights.
+"""Recurrent layers in one direction, as equations and as torch's fused operator with the same weights.
 
 Simple recurrence (Elman 1990)::
 
@@ -16,7 +16,7 @@ product; in the paper it acts before it, and ``z`` and ``1 - z`` are swapped::
     h_t = (1 - z) * n + z * h_{t-1}
 
 A *state* is a tuple of tensors ``[B, D]``, the hidden state first. The input products ``W x + b`` of a whole sequence
-are computed at once (``drive``); only ``update`` runs step by step.
+are computed at once (``input_projection``); only ``update`` runs step by step.
 """
 
 from typing import ClassVar, Literal
@@ -40,7 +40,7 @@ class Recurrence(nn.Module):
         inputs: channels ``I`` of the input.
         width: channels ``D`` of the state.
         kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused one except in a population, where torch cannot batch it.
+            fused operator except in a population, because torch cannot batch it over models.
         reverse: read the sequence from its end.
     """
 
@@ -54,40 +54,40 @@ class Recurrence(nn.Module):
         self.cell = self.fused(inputs, width, batch_first=True)
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Map ``[B, L, I]`` to the hidden states ``[B, L, D]`` and the state after the last one read.
+        """Map ``[B, L, I]`` to the hidden states ``[B, L, D]`` and the final state.
 
-        Hidden states stand at the positions of their inputs, in either direction. No state means zeros.
+        In both directions a hidden state is at the position of its input. If the state is ``None``, it is zeros.
         """
         x = x.flip(1) if self.reverse else x
-        before = self.start(x.shape[0], x) if state is None else state
+        state = self.start(x.shape[0], x) if state is None else state
         fused = self.kernel == "torch" or (self.kernel == "auto" and not replicas())
         self.kernel_in_use = FUSED if fused else "loop"
-        hidden, after = self._fused(x, before) if fused else self._loop(x, before)
-        return hidden.flip(1) if self.reverse else hidden, after
+        hidden, state = self._fused(x, state) if fused else self._loop(x, state)
+        return hidden.flip(1) if self.reverse else hidden, state
 
     def start(self, rows: int, like: Tensor) -> tuple[Tensor, ...]:
-        """Zeros."""
+        """Return zeros ``[B, D]`` for each part of the state."""
         return (like.new_zeros(rows, self.cell.hidden_size),) * self.state_parts
 
-    def drive(self, x: Tensor) -> Tensor:
+    def input_projection(self, x: Tensor) -> Tensor:
         """Return the input products of all gates, ``[..., I]`` to ``[..., gates * D]``."""
         return self._product("ih", x)
 
-    def recur(self, hidden: Tensor) -> Tensor:
+    def recurrent_projection(self, hidden: Tensor) -> Tensor:
         """Return the recurrent products of all gates, ``[B, D]`` to ``[B, gates * D]``."""
         return self._product("hh", hidden)
 
-    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the next state from the input products ``[B, gates * D]`` and the state."""
         raise NotImplementedError
 
-    def _product(self, way: Literal["ih", "hh"], x: Tensor) -> Tensor:
-        return F.linear(x, getattr(self.cell, f"weight_{way}_l0"), getattr(self.cell, f"bias_{way}_l0"))
+    def _product(self, weights: Literal["ih", "hh"], x: Tensor) -> Tensor:
+        return F.linear(x, getattr(self.cell, f"weight_{weights}_l0"), getattr(self.cell, f"bias_{weights}_l0"))
 
     def _loop(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         hidden = []
-        for driven in self.drive(x).unbind(1):
-            state = self.update(driven, state)
+        for projected in self.input_projection(x).unbind(1):
+            state = self.update(projected, state)
             hidden.append(state[0])
         return torch.stack(hidden, dim=1), state
 
@@ -96,15 +96,15 @@ class Recurrence(nn.Module):
 
 
 class RNNLayer(Recurrence):
-    """The state is (hidden,); there is one "gate", the state itself."""
+    """A simple recurrence. The state is (hidden,), and the number of gates is one."""
 
     fused = nn.RNN
     state_parts = 1
 
-    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equation to one position."""
         (hidden,) = state
-        return ((driven + self.recur(hidden)).tanh(),)
+        return ((projected + self.recurrent_projection(hidden)).tanh(),)
 
     def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         out, last = self.cell(x, state[0][None])
@@ -112,15 +112,15 @@ class RNNLayer(Recurrence):
 
 
 class LSTMLayer(Recurrence):
-    """The state is (hidden, cell)."""
+    """An LSTM layer. The state is (hidden, cell)."""
 
     fused = nn.LSTM
     state_parts = 2
 
-    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equations to one position."""
         hidden, cell = state
-        i, f, g, o = (driven + self.recur(hidden)).chunk(4, dim=-1)
+        i, f, g, o = (projected + self.recurrent_projection(hidden)).chunk(4, dim=-1)
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         return o.sigmoid() * cell.tanh(), cell
 
@@ -131,15 +131,15 @@ class LSTMLayer(Recurrence):
 
 
 class GRULayer(Recurrence):
-    """The state is (hidden,)."""
+    """A GRU layer. The state is (hidden,)."""
 
     fused = nn.GRU
     state_parts = 1
 
-    def update(self, driven: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equations to one position."""
         (hidden,) = state
-        (r, z, n), (r_h, z_h, n_h) = driven.chunk(3, dim=-1), self.recur(hidden).chunk(3, dim=-1)
+        (r, z, n), (r_h, z_h, n_h) = projected.chunk(3, dim=-1), self.recurrent_projection(hidden).chunk(3, dim=-1)
         n = (n + (r + r_h).sigmoid() * n_h).tanh()
         return (n + (z + z_h).sigmoid() * (hidden - n),)
 
@@ -150,23 +150,23 @@ class GRULayer(Recurrence):
 
 @torch.no_grad()
 def make_orthogonal(layer: Recurrence) -> None:
-    """Draw the recurrent matrix of each gate as a random orthogonal one (Saxe et al. 2013)."""
+    """Initialise the recurrent matrix of each gate as a random orthogonal matrix (Saxe et al. 2013)."""
     _, recurrent, *_ = layer.cell.all_weights[0]
     for gate in recurrent.split(layer.cell.hidden_size):
         nn.init.orthogonal_(gate)
 
 
-def climb(layers: nn.ModuleList, x: Tensor, states: State, dropout: nn.Module) -> tuple[Tensor, State]:
-    """Run a stack of layers on ``[B, L, I]``, each from its own state, with dropout on what enters a layer."""
-    after = []
-    for layer, before in zip(layers, states, strict=True):
-        x, state = layer(dropout(x), before)
-        after.append(state)
-    return x, after
+def run_layers(layers: nn.ModuleList, x: Tensor, states: State, dropout: nn.Module) -> tuple[Tensor, State]:
+    """Run a stack of layers on ``[B, L, I]``, each from its own state, with dropout on each layer's input."""
+    new_states = []
+    for layer, initial in zip(layers, states, strict=True):
+        x, state = layer(dropout(x), initial)
+        new_states.append(state)
+    return x, new_states
 
 
 class RecurrentMixer(Mixer):
-    """One layer of a recurrence as a mixer; stacked bare, without norms, residuals or feed-forward.
+    """One recurrent layer as a mixer; its native block has no norms, residuals or feed-forward.
 
     Args:
         width: channels ``D`` of input and state.
@@ -186,10 +186,10 @@ class RecurrentMixer(Mixer):
         return self.layer(x)[0]
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros."""
+        """Return zeros."""
         return self.layer.start(rows, like)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply the equations to one position."""
-        state = self.layer.update(self.layer.drive(x), state)
+        state = self.layer.update(self.layer.input_projection(x), state)
         return state[0], state

@@ -1,13 +1,13 @@
-"""The block of RWKV: time mixing, which carries a state, then channel mixing, which looks one token back.
+"""The block of RWKV: time mixing, which has a state, then channel mixing, which reads the previous token.
 
 Peng et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era", section 3.1; Peng et al. 2024, "Eagle and Finch",
-section 4. Both halves see the present token mixed with the one before (*token shift*), channel by channel.
+section 4. Both parts read a mixture of the current and the previous token (*token shift*), channel by channel.
 
-Channel mixing takes the place of a feed-forward network, but a shell's feed-forward sees one position alone. So a mixer
-of this family is the whole block, with both norms inside, and returns what is added to the stream. In a block that has
-a feed-forward of its own the shell asks for time mixing alone: ``channel_mixing=False``, without a norm.
+Channel mixing replaces a feed-forward network, but the feed-forward of the language model reads one position only. A
+mixer of this family is therefore the whole block, including both norms, and returns the sum of both residual branches.
+In a block with a feed-forward the language model sets ``channel_mixing=False``: time mixing only, without a norm.
 
-Before the head stands the shell's final norm; the norm after the embedding is left out.
+The final norm of the language model precedes the head. The norm after the embedding is left out.
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ from architectures.base import Block, Context, Mixer, State
 from architectures.parts.attention import merge_heads
 
 
-def before(x: Tensor) -> Tensor:
-    """Return at every position what stood one position earlier, zero at the first: ``[B, L, D]``."""
+def previous_tokens(x: Tensor) -> Tensor:
+    """Shift ``[B, L, D]`` by one: each position gets the vector of the previous one, the first position zeros."""
     return F.pad(x[:, :-1], (0, 0, 1, 0))
 
 
 def share(width: int) -> Tensor:
-    """Return ``0, 1/D, ..., (D-1)/D``: what the initial share of the present token grows with along the channels."""
+    """Return ``0, 1/D, ..., (D-1)/D``: the ramp along the channels of the initial share of the current token."""
     return torch.arange(width) / width
 
 
 def spread(width: int) -> Tensor:
-    """Return ``0 .. 1``, both ends included: what initial decays grow with along the channels."""
+    """Return ``0 .. 1``, both ends included: the ramp along the channels of the initial decays."""
     return torch.linspace(0, 1, width)
 
 
 def zigzag(width: int) -> Tensor:
-    """Return ``0, 1, -1, 0, 1, -1, ...``: neighbouring channels start with different bonuses."""
+    """Return ``0, 1, -1, 0, 1, -1, ...``: adjacent channels start with different bonuses."""
     return (torch.arange(width) + 1) % 3 - 1.0
 
 
@@ -56,8 +56,8 @@ class HeadNorm(nn.GroupNorm):
 class ChannelMixing(nn.Module):
     """``sigmoid(W_r x_r) * W_v max(W_k x_k, 0)^2`` of two mixtures ``x_r``, ``x_k`` (Peng et al. 2023, section 3.1).
 
-    ``mix_key`` and ``mix_receptance`` are the present token's share in them, ``mu`` of the paper. RWKV-7 has no such
-    gate.
+    ``mix_key`` and ``mix_receptance`` are the shares of the current token in them, ``mu`` of the paper. RWKV-7 has no
+    receptance gate.
     """
 
     def __init__(self, width: int, expand: float, gated: bool = True) -> None:
@@ -71,7 +71,7 @@ class ChannelMixing(nn.Module):
         self.receptance = nn.Linear(width, width, bias=False) if gated else None
 
     def forward(self, x: Tensor, previous: Tensor) -> Tensor:
-        """Mix normed ``x`` with what stood before it, both ``[..., D]``."""
+        """Mix normed ``x`` with the previous token, both ``[..., D]``."""
         out = self.value(F.relu(self.key(torch.lerp(previous, x, self.mix_key))).square())
         if self.receptance is None or self.mix_receptance is None:
             return out
@@ -79,14 +79,14 @@ class ChannelMixing(nn.Module):
 
 
 class RWKV(Mixer):
-    """What the generations of RWKV share; one defines ``mix``, ``mix_start`` and ``mix_step``, its time mixing.
+    """Base class of the RWKV generations; a subclass defines time mixing: ``mix``, ``mix_start`` and ``mix_step``.
 
     Args:
         width: channels ``D``.
-        expand: inner channels of channel mixing for each outer one.
-        channel_mixing: whether time mixing, with a norm before it, is followed by channel mixing, with another;
-            without, the block around it has the norm.
-        gated: whether the latter has a gate.
+        expand: ratio of inner to outer channels in channel mixing.
+        channel_mixing: whether channel mixing follows time mixing, each after a norm of its own; if not, the block
+            around the mixer has the norm.
+        gated: whether channel mixing has a gate.
     """
 
     native: ClassVar[Block] = Block(norm="none", feed_forward=None, final_norm="layer")
@@ -99,14 +99,14 @@ class RWKV(Mixer):
         self.channel = ChannelMixing(width, expand, gated) if channel_mixing else None
 
     def initialize_channel_mixing(self, share: Tensor) -> None:
-        """Set the initial share of the present token, ``[D]``, where there is channel mixing."""
+        """Set the initial share of the current token, ``[D]``, if there is channel mixing."""
         if self.channel is not None:
             self.channel.mix_key.copy_(share)
             if self.channel.mix_receptance is not None:
                 self.channel.mix_receptance.copy_(share)
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
-        """Time mixing of ``[B, L, D]`` and what stood before each position."""
+        """Apply time mixing to ``[B, L, D]`` and the previous token of each position."""
         raise NotImplementedError
 
     def mix_start(self, rows: int, like: Tensor) -> Any:
@@ -114,30 +114,30 @@ class RWKV(Mixer):
         raise NotImplementedError
 
     def mix_step(self, x: Tensor, previous: Tensor, state: Any, context: Context) -> tuple[Tensor, Any]:
-        """Time mixing of one position ``[B, D]``."""
+        """Apply time mixing to one position ``[B, D]``."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """Map the stream ``[B, L, D]`` to what is added to it."""
+        """Map the residual stream ``[B, L, D]`` to the values that are added to it."""
         normed = self.time_norm(x)
-        mixed = self.mix(normed, before(normed), context)
+        mixed = self.mix(normed, previous_tokens(normed), context)
         if self.channel is None:
             return mixed
         normed = self.channel.norm(x + mixed)
-        return mixed + self.channel(normed, before(normed))
+        return mixed + self.channel(normed, previous_tokens(normed))
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros for the inputs of either half at the token before, and the state of time mixing."""
-        nothing = like.new_zeros(rows, self.width)
-        seen = (nothing,) if self.channel is None else (nothing, nothing)
-        return seen, self.mix_start(rows, like)
+        """Return zeros for the previous inputs of both parts, and the state of time mixing."""
+        zeros = like.new_zeros(rows, self.width)
+        previous = (zeros,) if self.channel is None else (zeros, zeros)
+        return previous, self.mix_start(rows, like)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Both halves for one position ``[B, D]``."""
-        seen, inner = state
+        """Apply both parts to one position ``[B, D]``."""
+        previous, inner = state
         normed = self.time_norm(x)
-        mixed, inner = self.mix_step(normed, seen[0], inner, context)
+        mixed, inner = self.mix_step(normed, previous[0], inner, context)
         if self.channel is None:
             return mixed, ((normed,), inner)
-        again = self.channel.norm(x + mixed)
-        return mixed + self.channel(again, seen[1]), ((normed, again), inner)
+        channel_input = self.channel.norm(x + mixed)
+        return mixed + self.channel(channel_input, previous[1]), ((normed, channel_input), inner)

@@ -1,7 +1,7 @@
-"""Score functions: how much a query likes a key, before the softmax.
+"""Score functions: the number for a query and a key that enters the softmax.
 
 ========  =============================================  ==========================================================
-score     of a query ``q`` and a key ``k``, a head       source
+score     of ``q`` and ``k`` in one head                 source
 ========  =============================================  ==========================================================
 dot       ``q . k / sqrt(E)``                            Vaswani et al. 2017, equation 1
 cosine    ``g  q . k / (|q| |k|)``, ``g`` learned        Henry et al. 2020, "Query-Key Normalization for
@@ -11,10 +11,10 @@ additive  ``v . tanh(q + k)``, ``v`` learned             Bahdanau et al. 2014, s
 ========  =============================================  ==========================================================
 
 The cosine's ``g`` starts at ``log2(L^2 - L)``, as in the paper, where ``L`` is the 97.5th percentile of the lengths in
-training. A layer does not know these, so :data:`TYPICAL_LENGTH` stands for it. There is one ``g`` a layer.
+training. A layer does not know these lengths, so :data:`TYPICAL_LENGTH` is used instead. Each layer has one ``g``.
 
-The additive score depends on distances alone only where the positions do: not after ``rope`` has turned its queries and
-keys, which suits products. It keeps ``E`` numbers for every pair of positions; no fast kernel computes it.
+After ``rope`` rotates queries and keys, dot products depend on distances only, but the additive score does not. It
+stores ``E`` numbers for every pair of positions, and no fast kernel computes it.
 """
 
 import math
@@ -30,6 +30,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 """Queries ``[B, H, Lq, E]`` and keys ``[B, H, Lk, E]`` to scores ``[B, H, Lq, Lk]``."""
 
 TYPICAL_LENGTH = 40
+"""The length ``L`` from which the initial ``g`` of the cosine is computed."""
 
 
 def scaled_dot(q: Tensor, k: Tensor) -> Tensor:
@@ -38,43 +39,43 @@ def scaled_dot(q: Tensor, k: Tensor) -> Tensor:
 
 
 class Dot(nn.Module):
-    """The scaled dot product; without parameters. ``function`` scores what ``query`` and ``key`` return."""
+    """The scaled dot product, without parameters. ``function`` scores the results of ``query`` and ``key``."""
 
     def __init__(self, heads: int, head_width: int) -> None:
         super().__init__()
 
     def query(self, q: Tensor) -> Tensor:
-        """Prepare queries ``[B, H, L, E]``, before positions turn them."""
+        """Prepare queries ``[B, H, L, E]``, before the position encoding."""
         return q
 
     def key(self, k: Tensor) -> Tensor:
-        """Prepare keys ``[B, H, L, E]``; a cache keeps what is returned."""
+        """Prepare keys ``[B, H, L, E]``; the cache stores the result."""
         return k
 
     @property
     def function(self) -> Score:
-        """What scores pairs; :func:`scaled_dot` is what fast kernels compute."""
+        """The function that scores pairs; fast kernels compute :func:`scaled_dot` only."""
         return scaled_dot
 
 
 class Cosine(Dot):
-    """A scaled dot product too, of vectors that have been given their length beforehand."""
+    """The scaled dot product of normalised queries and keys, with a learned scale."""
 
     def __init__(self, heads: int, head_width: int) -> None:
         super().__init__(heads, head_width)
         self.scale = nn.Parameter(torch.tensor(math.log2(TYPICAL_LENGTH**2 - TYPICAL_LENGTH)))
 
     def query(self, q: Tensor) -> Tensor:
-        """Give every query the length ``g sqrt(E)``, which the dot product's scale makes ``g``."""
+        """Scale every query to the norm ``g sqrt(E)``; the factor ``1 / sqrt(E)`` of the dot product leaves ``g``."""
         return F.normalize(q, dim=-1) * self.scale * math.sqrt(q.shape[-1])
 
     def key(self, k: Tensor) -> Tensor:
-        """Give every key length 1."""
+        """Scale every key to norm 1."""
         return F.normalize(k, dim=-1)
 
 
 class Additive(Dot):
-    """One hidden layer over query and key, of a head's width; ``v`` starts like any other linear map."""
+    """One hidden layer over query and key, as wide as a head; ``v`` is initialised like other linear maps."""
 
     def __init__(self, heads: int, head_width: int) -> None:
         super().__init__(heads, head_width)
@@ -82,7 +83,7 @@ class Additive(Dot):
 
     @property
     def function(self) -> Score:
-        """Score each pair."""
+        """The function that scores pairs."""
         return self._compare
 
     def _compare(self, q: Tensor, k: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
-"""Self-attention as a mixer: a sequence looks at itself, with positions, a cache, a window and sharing over layers.
+"""Self-attention as a mixer, with position encodings, a cache, a window and keys and values shared over layers.
 
-*Window*: a position sees only the last so many (Beltagy et al. 2020, "Longformer", section 3.1; causal as in Jiang et
-al. 2023, "Mistral 7B", section 2). Higher layers reach further: after ``n`` of them ``n (window - 1)`` positions back.
+*Window*: a position sees itself and the ``window - 1`` positions before it (Beltagy et al. 2020, "Longformer", section
+3.1; causal as in Jiang et al. 2023, "Mistral 7B", section 2). ``n`` layers together see ``n (window - 1)`` positions
+back.
 
-*Sharing*: of every ``share`` neighbouring layers only the first computes keys and values, and the others look at the
-same ones with queries of their own (Brandon et al. 2024, "Reducing Transformer Key-Value Cache Size with Cross-Layer
-Attention"). They pass through ``context.shared``; keys are passed on as turned to their places.
+*Sharing*: in every group of ``share`` consecutive layers only the first computes keys and values. The others attend to
+the same keys and values with their own queries (Brandon et al. 2024, "Reducing Transformer Key-Value Cache Size with
+Cross-Layer Attention"). They are passed in ``context.shared``; keys already include the position encoding.
 
-The cache of a step holds exactly what later steps look at: fewer heads, a window or a shared memory make it smaller.
+The cache of a step holds exactly what later steps read. Fewer heads, a window or shared keys and values make it
+smaller.
 """
 
 from dataclasses import replace
@@ -18,22 +20,22 @@ from annotated_types import Ge
 from torch import Tensor
 
 from architectures.base import Context, Mixer, State
-from architectures.parts.attention import Memory, MultiHead, remember
-from architectures.parts.query_blocks import Bias
+from architectures.parts.attention import Memory, MultiHead, append_memory
+from architectures.parts.blockwise import Bias
 
 Count = Annotated[int, Ge(0)]
 
 MEMORY = "attention memory"
-"""The name in ``context.shared`` of (keys and values, their places)."""
+"""The name in ``context.shared`` of (keys and values, their position ids)."""
 
 
 class SelfAttention(Mixer):
-    """Multi-head self-attention; with ``causal = False``, which a subclass may say, in both directions and stepless.
+    """Multi-head self-attention; a subclass with ``causal = False`` attends in both directions and has no ``step``.
 
     Args:
         attention: the projections.
-        window: how many positions a query sees, its own included; 0 for all. Causal attention alone has one.
-        share: neighbouring layers with one memory.
+        window: how many positions a query sees, its own included; 0 for all. Only causal attention has a window.
+        share: number of consecutive layers that share one memory.
     """
 
     attends = True
@@ -45,47 +47,49 @@ class SelfAttention(Mixer):
         self.window, self.share, self.owns_memory = window, share, True
 
     def initialize(self, layer: int, depth: int) -> None:
-        """Drop the projections to keys and values in a layer that looks at those of an earlier one."""
+        """Delete the projections to keys and values in a layer that reads those of an earlier layer."""
         self.owns_memory = layer % self.share == 0
         if not self.owns_memory:
             del self.attention.memory
 
     @property
-    def steps(self) -> bool:
-        """Only what looks back can be fed one position after another."""
+    def can_step(self) -> bool:
+        """Whether the layer can be fed one position at a time, which requires causal attention."""
         return self.causal
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """Attend from every position of ``[B, L, D]`` to itself and all others it may see."""
-        self._share(x, context)
-        q, memory, bias = self._look(x, context)
+        """Attend from every position of ``[B, L, D]`` to the positions that it sees."""
+        self._store_memory(x, context)
+        q, memory, bias = self._attention_inputs(x, context)
         return self.attention(q, memory, bias=bias, causal=self.causal, window=self.window)
 
     def weights(self, x: Tensor, context: Context) -> Tensor:
         """Return the attention weights ``[B, H, L, L]``."""
-        self._share(x, context)
-        q, (keys, _), bias = self._look(x, context)
+        self._store_memory(x, context)
+        q, (keys, _), bias = self._attention_inputs(x, context)
         return self.attention.weights(q, keys, bias=bias, causal=self.causal, window=self.window)
 
     def start(self, rows: int, like: Tensor) -> State:
-        """An empty cache: (keys and values, their places); nothing where the memory is another layer's."""
+        """Return an empty cache: (keys and values, their position ids), or ``()`` if another layer has the memory."""
         if not self.owns_memory:
             return ()
-        return self.attention.blank(rows, like), torch.zeros(0, dtype=torch.long, device=like.device)
+        return self.attention.empty_memory(rows, like), torch.zeros(0, dtype=torch.long, device=like.device)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
-        """Add one position to the cache, drop what has left the window, and attend to the rest."""
+        """Add one position to the cache, drop the positions outside the window, and attend to the rest."""
         x = x[:, None]
         if self.owns_memory:
-            past, places = state  # with no window, ``-0`` keeps all of them
-            (keys, values), places = remember(past, self._memorize(x, context)), torch.cat((places, context.positions))
-            state = (keys[:, :, -self.window :], values[:, :, -self.window :]), places[-self.window :]
+            past, key_positions = state
+            keys, values = append_memory(past, self._memorize(x, context))
+            key_positions = torch.cat((key_positions, context.positions))
+            # Without a window, the slice ``-0:`` keeps all positions.
+            state = (keys[:, :, -self.window :], values[:, :, -self.window :]), key_positions[-self.window :]
             context.shared[MEMORY] = state
-        q, memory, bias = self._look(x, context)
+        q, memory, bias = self._attention_inputs(x, context)
         return self.attention(q, memory, bias=bias)[:, 0], state
 
-    def _share(self, x: Tensor, context: Context) -> None:
-        """Compute the memory of a whole sequence, in a layer that has one."""
+    def _store_memory(self, x: Tensor, context: Context) -> None:
+        """Compute keys and values of the whole sequence, in a layer that has the projections for them."""
         if self.owns_memory:
             context.shared[MEMORY] = self._memorize(x, context), context.positions
 
@@ -93,13 +97,13 @@ class SelfAttention(Mixer):
         keys, values = self.attention.memorize(x)
         return context.encoding.key(keys, context), values
 
-    def _look(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Bias]:
-        """Return queries, the memory they look at, and the bias of its places."""
-        memory, places = context.shared[MEMORY]
+    def _attention_inputs(self, x: Tensor, context: Context) -> tuple[Tensor, Memory, Bias]:
+        """Return queries, the memory they attend to, and the position bias."""
+        memory, key_positions = context.shared[MEMORY]
         q = context.encoding.query(self.attention.queries(x), context)
 
         def bias(queries: slice, keys: slice) -> Tensor:
-            of_these = replace(context, positions=context.positions[queries])
-            return context.encoding.bias(q[:, :, queries], places[keys], of_these)
+            block_context = replace(context, positions=context.positions[queries])
+            return context.encoding.bias(q[:, :, queries], key_positions[keys], block_context)
 
         return q, memory, bias if context.encoding.biases else None

@@ -1,9 +1,9 @@
-"""The short causal convolution: every channel mixes its last few positions before a linear recurrence sees it.
+"""The short causal convolution: it mixes the last few positions of every channel before a linear recurrence.
 
 A depthwise convolution, ``y_t = bias + sum_j weight_j * x_{t-j}`` with ``x`` zero before the start (Fu et al. 2022,
-"Hungry Hungry Hippos", where it is the shift SSM; Gu & Dao 2023, figure 3). Written as a sum of shifted sequences: on
-one CPU core that took a fifth of the time of ``torch.nn.functional.conv1d`` (1.7 against 8.4 ms, forward and backward,
-batch 64, length 20, 128 channels).
+"Hungry Hungry Hippos", where it is the shift SSM; Gu & Dao 2023, figure 3). It is computed as a sum of shifted
+sequences, because that took a fifth of the time of ``torch.nn.functional.conv1d`` on one CPU core (1.7 against 8.4 ms,
+forward and backward, batch 64, length 20, 128 channels).
 """
 
 import torch
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 
 class ShortConvolution(nn.Module):
-    """Map ``[B, L, D]`` to ``[B, L, D]``; initialised as ``nn.Conv1d`` is.
+    """Map ``[B, L, D]`` to ``[B, L, D]``; initialised like ``nn.Conv1d``.
 
     Args:
         width: channels ``D``.
-        size: how many positions are mixed, the present one included. ``weight[0]`` is that of the oldest.
+        size: number of positions that are mixed, including the current one. ``weight[0]`` belongs to the oldest.
     """
 
     def __init__(self, width: int, size: int) -> None:
@@ -36,11 +36,11 @@ class ShortConvolution(nn.Module):
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Feed one position ``[B, D]``; return its output and the next window."""
-        seen = torch.cat((window, x[:, None]), dim=1)
-        return self._mix(seen, 1)[:, 0], seen[:, 1:]
+        extended = torch.cat((window, x[:, None]), dim=1)
+        return self._mix(extended, 1)[:, 0], extended[:, 1:]
 
-    def _mix(self, seen: Tensor, length: int) -> Tensor:
+    def _mix(self, padded: Tensor, length: int) -> Tensor:
         out: Tensor = self.bias
-        for delay, weight in enumerate(self.weight.unbind(0)):
-            out = torch.addcmul(out, seen[:, delay : delay + length], weight)
+        for offset, weight in enumerate(self.weight.unbind(0)):
+            out = torch.addcmul(out, padded[:, offset : offset + length], weight)
         return out

@@ -1,1 +1,1 @@
-"""Recurrent networks: one hidden state, updated token by token."""
+"""Recurrent networks: models with a hidden state that is updated token by token."""

@@ -1,4 +1,4 @@
-"""Bidirectional LSTM: every position knows all that stands before it and all that stands after it.
+"""Bidirectional LSTM: the output at each position depends on all positions before and after it.
 
 Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks"; with LSTMs Graves & Schmidhuber 2005; at the root
 of ELMo, Peters et al. 2018, "Deep contextualized word representations", section 3.1.
@@ -8,11 +8,11 @@ Glossary (paper <-> code, the equations are in ``parts/recurrence.py``):
     h<- _k,j   backward state                 <-> back    [B, L, D / 2]
     h_k,j      layer j, both side by side     <-> the output, [ahead; back]   [B, L, D]
 
-Differs from ELMo, which stacks the two directions apart from each other, as two language models must be, and joins
-them above the last layer: here each layer reads both directions of the layer below (Graves & Schmidhuber's form).
-Nothing is hidden from this model, and read apart, the backward direction would reach the answer's positions, at the
-end of the stream, without having seen the source. No projections, no residual between layers, no weighted sum over
-them; two bias vectors for each direction, so that the fused kernel takes the same weights.
+Differs from ELMo, which stacks each direction separately, as two language models require, and joins them above the
+last layer. Here each layer reads both directions of the layer below (Graves & Schmidhuber's form). The answer is at the
+end of the stream, so a separate backward stack would reach its positions before the source. There are no projections,
+no residual between layers and no weighted sum over layers. Each direction has two bias vectors, so that the fused
+kernel takes the same weights.
 """
 
 from typing import ClassVar
@@ -25,12 +25,12 @@ from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel
 
 
 class BiLSTM(Mixer):
-    """Two LSTM layers of half the width, one for each direction; stacked bare. It cannot be asked to generate.
+    """Two LSTM layers of half the width, one for each direction; not causal, so it cannot generate.
 
     Args:
         width: channels ``D`` of input and output, an even number.
         kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused one except in a population, where torch cannot batch it.
+            fused operator except in a population, because torch cannot batch it over models.
     """
 
     causal = False
@@ -40,7 +40,7 @@ class BiLSTM(Mixer):
     def __init__(self, width: int, *, kernel: RecurrenceKernel = "auto") -> None:
         super().__init__()
         if width % 2:
-            raise ValueError(f"width={width}: each direction has half of it, so it must be even; nearest: {width + 1}")
+            raise ValueError(f"width={width} must be even, because each direction has half of it; use {width + 1}")
         self.ahead = LSTMLayer(width, width // 2, kernel)
         self.back = LSTMLayer(width, width // 2, kernel, reverse=True)
 

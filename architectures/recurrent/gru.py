@@ -1,4 +1,4 @@
-"""GRU: one gate decides how much of the past is kept, another how much of it the new candidate sees.
+"""GRU: an update gate interpolates between state and candidate; a reset gate controls the candidate's recurrence.
 
 Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
 section 2.3; named and compared by Chung et al. 2014.
@@ -16,12 +16,12 @@ from architectures.parts.recurrence import GRULayer, RecurrentMixer
 
 
 class GRU(RecurrentMixer):
-    """One GRU layer; stacked bare, without norms, residuals or feed-forward.
+    """One GRU layer; its native block has no norms, residuals or feed-forward.
 
     Args:
         width: channels ``D`` of input and hidden state.
         kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused one except in a population, where torch cannot batch it.
+            fused operator except in a population, because torch cannot batch it over models.
     """
 
     recurrence = GRULayer

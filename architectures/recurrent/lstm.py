@@ -1,4 +1,4 @@
-"""LSTM: gates decide what a cell forgets, takes in and shows.
+"""LSTM: gates control what a cell forgets, stores and outputs.
 
 Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; forget gates by Gers et al. 2000.
 
@@ -8,19 +8,19 @@ Glossary (paper <-> code, the equations are in ``parts/recurrence.py``):
     i, f, o  gates        <-> i, f, o   (order of the stacked weights: i, f, g, o)
     g    candidate        <-> g
 
-Differs from the paper: no peepholes, and torch's two bias vectors, so that the fused kernel takes the same weights.
+Differs from the paper: no peepholes; torch's two bias vectors, so that the fused kernel takes the same weights.
 """
 
 from architectures.parts.recurrence import LSTMLayer, RecurrentMixer
 
 
 class LSTM(RecurrentMixer):
-    """One LSTM layer; stacked bare, without norms, residuals or feed-forward.
+    """One LSTM layer; its native block has no norms, residuals or feed-forward.
 
     Args:
         width: channels ``D`` of input, hidden and cell state.
         kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused one except in a population, where torch cannot batch it.
+            fused operator except in a population, because torch cannot batch it over models.
     """
 
     recurrence = LSTMLayer

@@ -1,1 +1,1 @@
-"""Encoder-decoders on recurrences, with and without attention."""
+"""Recurrent encoder-decoders, with and without attention."""

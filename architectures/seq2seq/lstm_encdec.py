@@ -1,4 +1,4 @@
-"""Sequence to sequence: one LSTM reads the source into a vector of fixed size, another writes the answer from it.
+"""Sequence to sequence: an LSTM encodes the source into a vector of fixed size, and another decodes the answer.
 
 Sutskever, Vinyals & Le 2014, "Sequence to Sequence Learning with Neural Networks", sections 2 and 3.
 
@@ -8,29 +8,30 @@ Glossary (paper <-> code):
     y_1 .. y_T'   answer                           <-> prefix, shifted by one
     LSTM          deep LSTM, one for each side     <-> encoder, decoder
 
-Differs from the paper: 2 layers of 64 and not 4 of 1000; the source carries no EOS, the answer begins with a start
-symbol instead; torch's two bias vectors for each layer. All parameters start uniform in +-0.08 (section 3.4) times
-sqrt(1000 / width): at the paper's width its own bound, at others the same gain, without which small models learn late.
+Differs from the paper: 2 layers of 64 and not 4 of 1000; the source has no EOS symbol, and the answer begins with a
+start symbol instead; torch's two bias vectors for each layer. All parameters start uniform in +-0.08 (section 3.4)
+times sqrt(1000 / width). This is the paper's bound at its width and the same gain at other widths, without which small
+models learn late.
 """
 
 from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, climb
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, run_layers
 
 
 class LSTMEncDec(EncoderDecoder):
     """Two stacks of LSTM layers; each decoder layer starts from the final state of its encoder layer.
 
     Args:
-        symbols: the alphabet; token ids are positions in it.
+        symbols: the alphabet; token ids are indices into it.
         width: channels ``D`` of embeddings and states.
         depth: layers on each side.
-        dropout: probability, on what enters each layer and the head, never between time steps.
-        reverse_source: read the source from its last token, so that its beginning is nearest to the answer's.
+        dropout: probability, on the input of each layer and of the head, never between time steps.
+        reverse_source: read the source from its last token, so that its beginning is nearest to that of the answer.
         kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused one except in a population, where torch cannot batch it.
+            fused operator except in a population, because torch cannot batch it over models.
     """
 
     def __init__(
@@ -56,11 +57,11 @@ class LSTMEncDec(EncoderDecoder):
             nn.init.uniform_(parameter, -bound, bound)
 
     def start(self, source: Tensor) -> State:
-        """Read the source ``[B, S]``; return (hidden, cell) of every layer."""
+        """Encode the source ``[B, S]``; return (hidden, cell) of every layer."""
         tokens = source.flip(1) if self.reverse_source else source
-        return climb(self.encoder, self.source_embedding(tokens), [None] * len(self.encoder), self.dropout)[1]
+        return run_layers(self.encoder, self.source_embedding(tokens), [None] * len(self.encoder), self.dropout)[1]
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Run the decoder on ``[B, T]`` from the state."""
-        x, state = climb(self.decoder, self.target_embedding(prefix), state, self.dropout)
+        x, state = run_layers(self.decoder, self.target_embedding(prefix), state, self.dropout)
         return self.head(self.dropout(x)), state

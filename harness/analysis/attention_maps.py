@@ -14,6 +14,7 @@ from torch import Tensor
 from harness.analysis.statistics import choose_learning_rate
 from harness.config.cell import cell_of
 from harness.data.presentation import Batch, Presentation
+from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set
 from harness.models.population import load
 from harness.registry.catalog import Catalog
@@ -63,7 +64,7 @@ def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, 
     model = build_model(cell.architecture, presentation.symbols)
     model = load([model], [folder.weights(cell_id, record.checkpoints[-1])], "cpu").model.eval()
     length = min(cell.recipe.train_lengths.high, LONGEST)
-    batch = presentation(fixed_set(presentation, str(cell.task), "inspect", length, 1, torch.device("cpu")))
+    batch = presentation(fixed_set(presentation, str(cell.task), Purpose.INSPECT, length, 1, torch.device("cpu")))
     with torch.no_grad():
         seen = model.inspect(batch.source, batch.prefix)
     return [(*_sharpest(name, weights[0]), batch, presentation.symbols) for name, weights in seen.items()]

@@ -35,7 +35,7 @@ def decode_costs(spec: str, catalog: Catalog, *, device: str = "cpu", lengths: S
     torch.set_num_threads(1)
     model = make_workload(spec, catalog, device).build().to(device).eval()
     within = [length for length in lengths if model.reach is None or length + TIMED <= model.reach]
-    return [_decoded(model, length, device) for length in within] if model.steps else []
+    return [_decoded(model, length, device) for length in within] if model.can_step else []
 
 
 @torch.no_grad()

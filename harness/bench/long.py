@@ -8,6 +8,7 @@ import torch
 
 from harness.bench.isolated import Spent, in_fresh_process, spend
 from harness.bench.workload import TASK, make_workload
+from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
 from harness.registry.catalog import Catalog
@@ -40,7 +41,8 @@ def score_one_row(spec: str, plugins: tuple[Path, ...], device: str, length: int
     subject = make_workload(spec, Catalog(plugins), device)
     population = Population([subject.build()], device)
     short, long = (
-        fixed_set(subject.presentation, TASK, "evaluate", each, 1, torch.device(device)) for each in (WARM_UP, length)
+        fixed_set(subject.presentation, TASK, Purpose.EVALUATE, each, 1, torch.device(device))
+        for each in (WARM_UP, length)
     )
     score(population, subject.presentation, short)
     return spend(lambda: lambda: score(population, subject.presentation, long), device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.bench.timing import block
-from harness.data.rng import Stream
+from harness.data.rng import Purpose, Stream
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 
@@ -32,7 +32,7 @@ def task_speed(spec: str, catalog: Catalog) -> TaskSpeed:
     length = min(task.lengths[: LENGTH + 1], key=lambda each: abs(each - LENGTH))
 
     def make() -> tuple[Tensor, Tensor]:
-        source = task.sample(length, Stream.of([0], spec, "bench", 0, ROWS, "cpu"))
+        source = task.sample(length, Stream.of([0], spec, Purpose.BENCH, 0, ROWS, "cpu"))
         return source, task.solve(source)
 
     times = max(1, round(2 * SECONDS / block(make, 2, "cpu")))

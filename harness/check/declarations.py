@@ -46,7 +46,7 @@ def records_its_kernels(subject: ModelSubject) -> None:
 @torch.no_grad()
 def has_a_measurable_state(subject: ModelSubject) -> None:
     """Where the model steps, its state holds tensors, so that its size can be measured."""
-    if not subject.model.steps:
+    if not subject.model.can_step:
         raise Skip("has no stepping form")
     sizes = measured_state(subject.model, (4, 16))
     expect(all(sizes.values()), "the state has no bytes: it must be a nest of tuples, lists and dicts of tensors")

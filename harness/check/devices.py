@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from harness.check.fixtures import ModelSubject, TaskSubject
 from harness.check.result import CheckFailed, error_location, expect
 from harness.data.presentation import Batch, Presentation
-from harness.data.rng import Stream, roots
+from harness.data.rng import Purpose, Stream, seed_keys
 from harness.training.cuda_graphs import SYNC_ERROR
 
 META = torch.device("meta")
@@ -80,10 +80,10 @@ def makes_data_there(subject: TaskSubject) -> str | None:
     """Questions, answers and grades are made on the stream's device; tables are tensors held by the task itself."""
     if _waits(subject):
         return "waits for a GPU, which has to tell it a value"
-    there, keys = Presentation(subject.task).on(META), roots((0,), str(subject.spec), "check", META)
+    there, keys = Presentation(subject.task).on(META), seed_keys((0,), str(subject.spec), Purpose.CHECK, META)
 
     def make() -> Batch:
-        made = there(there.task.sample(subject.middle, Stream.under(keys, 0, 8)))
+        made = there(there.task.sample(subject.middle, Stream.from_keys(keys, 0, 8)))
         there.grade(made.source, made.target, made.target)
         return made
 

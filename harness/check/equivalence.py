@@ -70,7 +70,7 @@ def _row(tensors: tuple[Tensor, ...]) -> Tensor:
 def steps_like_the_whole(subject: ModelSubject) -> None:
     """Where the model steps, feeding tokens one by one gives the logits of ``forward``."""
     model = subject.model
-    if not model.steps:
+    if not model.can_step:
         raise Skip("has no stepping form")
     for length, width in (*LENGTHS, (3, CHUNKED)):
         source, prefix = tokens(ROWS, length), tokens(ROWS, width)

@@ -12,7 +12,7 @@ from torch import Tensor
 from architectures.base import SequenceModel
 from harness.check.result import expect
 from harness.data.presentation import SPECIALS
-from harness.data.rng import Stream
+from harness.data.rng import Purpose, Stream
 from harness.errors import UserError
 from harness.models.population import build_seeded
 from harness.registry.catalog import Entry
@@ -97,7 +97,7 @@ def perturb_parameters(model: SequenceModel) -> SequenceModel:
     """Move every parameter a little away from where it starts; a model that fits itself is shown random answers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        if model.fits_itself():
+        if model.is_gradient_free():
             model.fit([(tokens(8, 12), fed, tokens(8, 12)) for fed in (tokens(8, 12), None)])
             return model
         for parameter in model.parameters():
@@ -139,7 +139,7 @@ class TaskSubject:
 
     def stream(self, rows: int = 16, *, seeds: tuple[int, ...] = (0,), step: int = 0) -> Stream:
         """Return a stream of ``rows`` rows for each seed."""
-        return Stream.of(seeds, str(self.spec), "check", step, rows, "cpu")
+        return Stream.of(seeds, str(self.spec), Purpose.CHECK, step, rows, "cpu")
 
     def questions(self, length: int, rows: int = 16) -> Tensor:
         """Return questions of one length, long ``[rows, S]``."""

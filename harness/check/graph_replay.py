@@ -20,7 +20,7 @@ from harness.check.result import Skip, expect, expect_equal
 from harness.config.lengths import Span
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
-from harness.data.rng import Stream, roots
+from harness.data.rng import Purpose, Stream, seed_keys
 from harness.training.cuda_graphs import Graph, GraphedFunction, Inputs
 
 STEPS = 6
@@ -83,7 +83,7 @@ class CPURecorder:
 
 def replays(subject: ModelSubject) -> str | None:
     """A training step done again from its list of operations is the next training step."""
-    if subject.model.fits_itself():
+    if subject.model.is_gradient_free():
         raise Skip("is fitted, not trained step by step")
     if draws_in_training(subject) and _draws_from_torch(subject):
         raise Skip("draws random numbers in training")
@@ -110,10 +110,10 @@ def _draws_from_torch(subject: ModelSubject) -> bool:
 def draws_again(subject: TaskSubject) -> str | None:
     """Questions and answers made again from their list of operations are those of the next step."""
     presentation, length = Presentation(subject.task), subject.middle
-    keys, at = roots((0,), str(subject.spec), "check", "cpu"), torch.zeros(1, dtype=torch.long)
+    keys, at = seed_keys((0,), str(subject.spec), Purpose.CHECK, "cpu"), torch.zeros(1, dtype=torch.long)
 
     def draw(size: int) -> Inputs:
-        return presentation(presentation.task.sample(size, Stream.under(keys, at, 8)))
+        return presentation(presentation.task.sample(size, Stream.from_keys(keys, at, 8)))
 
     captured = GraphedFunction(draw, CPURecorder())
     for step in range(STEPS):

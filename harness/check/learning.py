@@ -31,7 +31,7 @@ class FirstBatch(Batches):
 
 def every_parameter_learns(subject: ModelSubject) -> str | None:
     """Every parameter gets a gradient in one batch or another, and all gradients are finite."""
-    if subject.model.fits_itself():
+    if subject.model.is_gradient_free():
         return _every_parameter_is_fitted(subject)
     model = perturb_parameters(subject.build()).train()
     named = dict(model.named_parameters())
@@ -60,7 +60,7 @@ def _every_parameter_is_fitted(subject: ModelSubject) -> str:
 
 def learns_one_batch(subject: ModelSubject) -> str | None:
     """Eight strings of four letters are reversed without fault after at most 200 steps on them."""
-    if subject.model.fits_itself():
+    if subject.model.is_gradient_free():
         return _profits_from_one_batch(subject)
     losses: dict[float, float] = {}
     for rate in RATES:

@@ -48,7 +48,7 @@ def is_repeatable(subject: ModelSubject) -> None:
     """The same seed gives the same model, another seed another, and evaluation draws no random numbers."""
     first, again, other = (torch.cat([p.flatten() for p in subject.build(seed).parameters()]) for seed in (0, 0, 1))
     expect(torch.equal(first, again), "two models built with one seed differ: draw initial values from torch alone")
-    drawn = subject.model.fits_itself() or not torch.equal(first, other)
+    drawn = subject.model.is_gradient_free() or not torch.equal(first, other)
     expect(drawn, "models of two seeds start alike: nothing is drawn at random")
     source, prefix = tokens(ROWS, 9), tokens(ROWS, 6)
     once, twice = (subject.model(source, prefix) for _ in range(2))
@@ -58,7 +58,7 @@ def is_repeatable(subject: ModelSubject) -> None:
 @torch.no_grad()
 def reads_its_source(subject: ModelSubject) -> str | None:
     """The first token of the source makes a difference to the answer."""
-    if subject.model.fits_itself():
+    if subject.model.is_gradient_free():
         expect(_tells_apart(subject, 1), "the logits of the prefix do not depend on a source of one token")
         return "fitted without gradients, perhaps to the last few tokens alone: tested on a source of one token"
     expect(_tells_apart(subject, 4), "the logits of the prefix do not depend on the first source token")

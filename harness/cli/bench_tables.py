@@ -58,7 +58,7 @@ class Measure:
             cls = self.catalog.find("architecture", name).cls
         except UserError:
             return False
-        return not (self.trained and hasattr(cls, "fits_itself") and cls.fits_itself())
+        return not (self.trained and hasattr(cls, "is_gradient_free") and cls.is_gradient_free())
 
 
 class Steps(Measure):

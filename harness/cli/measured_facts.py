@@ -7,7 +7,7 @@ import torch
 
 from architectures.base import SequenceModel
 from harness.data.presentation import SPECIALS, Presentation
-from harness.data.rng import Stream
+from harness.data.rng import Purpose, Stream
 from harness.errors import UserError
 from harness.evaluation.chance import ROWS, chance
 from harness.models.cost import Growth, measured_state, parameters, training_operations
@@ -32,7 +32,7 @@ def at_lengths(spec: Spec, task: Task) -> Iterator[AtLength]:
     """Measure a task at a short and at a longer length."""
     presentation = Presentation(task)
     for length in dict.fromkeys(nearest_length(task, wanted) for wanted in (SHORT, LONG)):
-        source = task.sample(length, Stream.of([0], str(spec), "show", length, ROWS, "cpu"))
+        source = task.sample(length, Stream.of([0], str(spec), Purpose.SHOW, length, ROWS, "cpu"))
         answers = task.solve(source)
         distinct = len(source.unique(dim=0))
         yield AtLength(length, *chance(presentation, str(spec), length), distinct, _balance(task, answers))
@@ -79,7 +79,7 @@ def model_facts(spec: Spec) -> Model:
     """Build a model and measure it."""
     model = build_model(spec, BINARY)
     state = {int(length): size for length, size in measured_state(model, (16, 256)).items()}
-    operations = {} if model.fits_itself() else training_operations(_plain(spec))
+    operations = {} if model.is_gradient_free() else training_operations(_plain(spec))
     grown = [Growth.of(costs) if costs else None for costs in (state, operations)]
     return Model(parameters(model), model.causal, model.reach, *grown)
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from harness.config.recipe import Recipe
 from harness.data.presentation import Batch, Presentation
-from harness.data.rng import Stream, roots
+from harness.data.rng import Purpose, Stream, seed_keys
 from tasks.base import Task
 
 
@@ -16,7 +16,7 @@ class Batches:
         self, presentation: Presentation, key: str, recipe: Recipe, seeds: list[int], device: torch.device
     ) -> None:
         self.presentation, self.rows = presentation, recipe.batch_size
-        self.keys = roots(seeds, key, "train", device)
+        self.keys = seed_keys(seeds, key, Purpose.TRAIN, device)
         self.lengths = step_lengths(presentation.task, key, recipe)
 
     def __call__(self, step: int) -> Batch:
@@ -25,7 +25,7 @@ class Batches:
 
     def draw(self, step: int | Tensor, length: int) -> Batch:
         """Return the rows of a step whose number the device alone need know; its length shapes them."""
-        stream = Stream.under(self.keys, step, self.rows)
+        stream = Stream.from_keys(self.keys, step, self.rows)
         return self.presentation(self.presentation.task.sample(length, stream))
 
 
@@ -38,5 +38,5 @@ def train_lengths(task: Task, recipe: Recipe) -> list[int]:
 def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:
     """Return the length of every step, uniform over the training lengths."""
     choices = train_lengths(task, recipe)
-    stream = Stream.of([0], f"{key} {recipe.train_lengths}", "length", 0, 1, "cpu")
+    stream = Stream.of([0], f"{key} {recipe.train_lengths}", Purpose.LENGTH, 0, 1, "cpu")
     return [choices[i] for i in stream.integers(len(choices), recipe.steps)[0].tolist()]

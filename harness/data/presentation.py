@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.config.recipe import Recipe
-from harness.data.rng import Stream
+from harness.data.rng import Purpose, Stream
 from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Answer, Task
 
@@ -109,7 +109,7 @@ class Presentation:
 
     def stream_length(self, length: int) -> int:
         """Return how many tokens, source and prefix, a model sees at a length of the task."""
-        source = self.task.sample(length, Stream.of([0], "", "", 0, 1, "cpu"))
+        source = self.task.sample(length, Stream.of([0], "", Purpose.PROBE, 0, 1, "cpu"))
         return self(source).stream_length
 
     def on(self, device: torch.device) -> "Presentation":
@@ -146,7 +146,7 @@ class Presentation:
 
     def _asks_at_the_end(self) -> bool:
         length = self.task.lengths[:PROBED][-1]
-        source = self.task.sample(length, Stream.of([0], "", "", 0, ROWS, "cpu"))
+        source = self.task.sample(length, Stream.of([0], "", Purpose.PROBE, 0, ROWS, "cpu"))
         return bool((self.task.solve(source)[:, -1] != IGNORE).any())
 
     def _thinking(self, source: Tensor) -> Tensor:

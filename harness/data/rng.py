@@ -1,55 +1,70 @@
-"""Counter-based random streams: the same data on every device, at every batch size, alone or in a population.
+"""Counter-based random streams: the same data on every device, at every batch size and in every population.
 
-Each row of a batch owns a 64-bit key, hashed from (seed, task, purpose, step, row). Its n-th number is a hash of the
-key and n, so no state is shared between rows and nothing depends on how many rows are drawn together. The hash is the
-finaliser of SplitMix64 (Steele et al. 2014), in wrapping int64 arithmetic, which is exact on CPU and GPU alike.
+Each row of a batch has a 64-bit key, hashed from (seed, task, purpose, step, row). Its n-th number is a hash of the key
+and n. Rows therefore share no state, and a row does not depend on how many rows are drawn together. The hash is the
+finaliser of SplitMix64 (Steele et al. 2014) in wrapping int64 arithmetic, which gives the same bits on CPU and GPU.
 """
 
 import hashlib
 from collections.abc import Sequence
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-_GAMMA = 0x9E3779B97F4A7C15 - (1 << 64)
-_MULTIPLIER_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
-_MULTIPLIER_2 = 0x94D049BB133111EB - (1 << 64)
-_WORD = 1 << 31
+from tasks.splitmix import GAMMA, hash_words, splitmix64
+
+
+class Purpose(StrEnum):
+    """The uses of random data. Two purposes never share a stream; the strings are part of all recorded results."""
+
+    TRAIN = "train"
+    """Training batches, one stream for each seed."""
+    LENGTH = "length"
+    """The length of each training step, shared by all seeds."""
+    VALIDATE = "validate"
+    """Validation sets at training lengths."""
+    EVALUATE = "evaluate"
+    """Test sets, which depend neither on the seed nor on the device."""
+    CHANCE = "chance"
+    """Samples on which chance is measured."""
+    GUESS = "guess"
+    """The random answers of the uniform guesser."""
+    SHORTCUT = "shortcut"
+    """Samples on which simple readers are fitted and scored."""
+    INSPECT = "inspect"
+    """The input whose attention maps the report shows."""
+    SHOW = "show"
+    """Samples that ``lengthwise show`` measures."""
+    CHECK = "check"
+    """Inputs of the contract checks."""
+    BENCH = "bench"
+    """Inputs of benchmarks."""
+    PROBE = ""
+    """Inputs from which only shapes are read, and whether a task asks for its last position."""
 
 
 def text_key(text: str) -> int:
-    """Return a stable key below 2^63 for a text."""
+    """Return a stable key below 2^63 for a text: the first 63 bits of its SHA-256."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def _shift(x: Tensor, bits: int) -> Tensor:
-    """Shift right and fill with zeros (int64 shifts fill with the sign)."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def mix(x: Tensor) -> Tensor:
-    """Hash int64 to int64, each bit of the result depending on each bit of ``x``."""
-    x = (x ^ _shift(x, 30)) * _MULTIPLIER_1
-    x = (x ^ _shift(x, 27)) * _MULTIPLIER_2
-    return x ^ _shift(x, 31)
-
-
-def chain(key: Tensor, value: int | Tensor) -> Tensor:
+def fold_in(key: Tensor, value: int | Tensor) -> Tensor:
     """Hash one more value into a key."""
-    return mix((key ^ value) + _GAMMA)
+    return splitmix64((key ^ value) + GAMMA)
 
 
-def roots(seeds: Sequence[int], task: str, purpose: str, device: torch.device | str) -> Tensor:
-    """Return the key of each seed's data for a purpose, before any step: int64 ``[seeds]``."""
+def seed_keys(seeds: Sequence[int], task: str, purpose: str, device: torch.device | str) -> Tensor:
+    """Return the key of each seed for a task and a purpose, int64 ``[seeds]``; ``purpose`` is a :class:`Purpose`."""
     keys = torch.tensor(seeds, device=device, dtype=torch.int64)
-    return chain(chain(keys, text_key(task)), text_key(purpose))
+    return fold_in(fold_in(keys, text_key(task)), text_key(purpose))
 
 
 class Stream:
-    """One independent stream of numbers a row.
+    """One independent stream of random numbers for each row.
 
     Args:
-        keys: int64 ``[rows]``, one key a row.
+        keys: int64 ``[rows]``, one key for each row.
     """
 
     def __init__(self, keys: Tensor) -> None:
@@ -60,20 +75,20 @@ class Stream:
     def of(
         cls, seeds: Sequence[int], task: str, purpose: str, step: int, rows: int, device: torch.device | str
     ) -> "Stream":
-        """Return the stream of ``rows`` rows for each seed, one seed's rows after another's."""
-        return cls.under(roots(seeds, task, purpose, device), step, rows)
+        """Return a stream of ``len(seeds) * rows`` rows: ``rows`` rows for the first seed, then for the second, ..."""
+        return cls.from_keys(seed_keys(seeds, task, purpose, device), step, rows)
 
     @classmethod
-    def under(cls, keys: Tensor, step: int | Tensor, rows: int) -> "Stream":
-        """Return the same from :func:`roots`; the step may be a tensor, so that the device alone need know it."""
-        return cls(chain(chain(keys, step)[:, None], torch.arange(rows, device=keys.device)).flatten())
+    def from_keys(cls, keys: Tensor, step: int | Tensor, rows: int) -> "Stream":
+        """Return the stream of :func:`seed_keys`; ``step`` may be a device tensor, so a CUDA graph can advance it."""
+        return cls(fold_in(fold_in(keys, step)[:, None], torch.arange(rows, device=keys.device)).flatten())
 
     def bits(self, *shape: int) -> Tensor:
         """Return the next 31-bit words: long ``[rows, *shape]`` in ``[0, 2^31)``."""
         count = torch.Size(shape).numel()
-        counter = torch.arange(self.drawn + 1, self.drawn + 1 + count, device=self.device) * _GAMMA
+        words = hash_words(self.keys, count, start=self.drawn)
         self.drawn += count
-        return _shift(mix(self.keys[:, None] + counter), 33).reshape(self.rows, *shape)
+        return words.reshape(self.rows, *shape)
 
     def integers(self, high: int | Tensor, *shape: int) -> Tensor:
         """Long ``[rows, *shape]``, uniform in ``[0, high)`` up to a bias of ``high / 2^31``."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.data.presentation import Presentation
-from harness.data.rng import Stream
+from harness.data.rng import Purpose, Stream
 from tasks.base import IGNORE
 
 ROWS = 2048
@@ -25,7 +25,7 @@ class Chance(NamedTuple):
 
 def chance(presentation: Presentation, key: str, length: int, rows: int = ROWS) -> Chance:
     """Measure chance at one length on ``rows`` questions; ``key`` names the task's data."""
-    source = presentation.task.sample(length, Stream.of([0], key, "chance", length, rows, "cpu"))
+    source = presentation.task.sample(length, Stream.of([0], key, Purpose.CHANCE, length, rows, "cpu"))
     target = presentation(source).target
     half = rows // 2
     counts = _counts(target[:half], len(presentation.symbols))
@@ -45,7 +45,7 @@ def _guesses(counts: Tensor, key: str, rows: int) -> tuple[Tensor, Tensor]:
     constant = counts.argmax(-1).expand(rows, -1)
     legal = (counts > 0).sum(-1).clamp(min=1)
     by_count = counts.argsort(dim=-1, descending=True)
-    drawn = Stream.of([0], key, "guess", 0, rows, "cpu").integers(legal, len(counts))
+    drawn = Stream.of([0], key, Purpose.GUESS, 0, rows, "cpu").integers(legal, len(counts))
     return constant, by_count.expand(rows, -1, -1).gather(2, drawn[..., None])[..., 0]
 
 

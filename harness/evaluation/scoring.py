@@ -107,7 +107,7 @@ def decode(population: Population, batch: Batch) -> Tensor:
     token of a causal model, and where nothing changes any more, that is the greedy answer.
     """
     assert batch.prefix is not None
-    if population.size == 1 and population.model.steps:
+    if population.size == 1 and population.model.can_step:
         return _decode_stepping(population, batch)[None]
     fed = batch.prefix.expand(population.size, -1, -1)[..., :1].repeat(1, 1, batch.prefix.shape[1])
     for _ in range(batch.prefix.shape[1]):

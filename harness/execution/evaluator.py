@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.config.cell import Cell
 from harness.data.presentation import Presentation
+from harness.data.rng import Purpose
 from harness.evaluation.chance import Chance, chance
 from harness.evaluation.scoring import Score, fixed_set, score, set_hash
 from harness.execution.job import JobContext, error_text
@@ -86,7 +87,7 @@ class Evaluator(JobContext):
             return [blank.model_copy(update={"status": "beyond reach"})] * population.size
         began = time.perf_counter()
         asked = presentation.on(self.device)
-        source = fixed_set(asked, str(task), "evaluate", length, self.job.samples, self.device)
+        source = fixed_set(asked, str(task), Purpose.EVALUATE, length, self.job.samples, self.device)
         with self.job.numerics.autocast(self.device):  # decoding step by step calls the model itself
             scores = score(population, asked, source)
         spent = (time.perf_counter() - began) / population.size

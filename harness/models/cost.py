@@ -25,7 +25,7 @@ def parameters(model: SequenceModel) -> int:
 @torch.no_grad()
 def measured_state(model: SequenceModel, lengths: tuple[int, ...] = STATE_LENGTHS) -> dict[str, int]:
     """Return the bytes of one sequence's state after a source of each length; empty where the model cannot step."""
-    if not model.steps:
+    if not model.can_step:
         return {}
     device = next(model.parameters()).device
     within = [length for length in lengths if model.reach is None or length < model.reach]

@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 from architectures.base import SequenceModel
 from architectures.parts.kernels import replicas_ride_along
 from harness.data.presentation import Batch
-from harness.data.rng import chain, text_key
+from harness.data.rng import fold_in, text_key
 from harness.models.precision import FLOAT32, Numerics
 from harness.registry.options import Spec, build_model
 from tasks.base import IGNORE
@@ -112,7 +112,7 @@ def build_seeded(spec: Spec, symbols: tuple[str, ...], seed: int, name: str = ""
 
 def init_seed(seed: int, name: str) -> int:
     """Return the torch seed of a model's initialisation and dropout."""
-    return int(chain(torch.tensor(text_key(name)), seed)) & ((1 << 63) - 1)
+    return int(fold_in(torch.tensor(text_key(name)), seed)) & ((1 << 63) - 1)
 
 
 def load(

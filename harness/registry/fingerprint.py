@@ -1,8 +1,8 @@
-"""Fingerprints: which code a record was made with.
+"""Fingerprints: the version of the code that a record was made with.
 
-The fingerprint of an architecture or a task is a hash of its file and of every file of its own room that it imports,
-comments and docstrings stripped, so that a reworded comment changes nothing and a changed equation does. Entries that
-an option names, such as the layers of a hybrid, count as well.
+The fingerprint of an architecture or a task is a hash of its file and of every file of its own package that it imports.
+Comments, docstrings and the strings that document constants are removed first: rewording changes nothing, a changed
+equation does. Entries that an option names, such as the layers of a hybrid, are part of the fingerprint.
 """
 
 import ast
@@ -17,7 +17,7 @@ from harness.registry.options import Spec, Value, options_of
 
 _HOME = Path(__file__).resolve().parents[2]
 _ALWAYS: dict[Kind, tuple[str, ...]] = {
-    "architecture": ("architectures.base", "architectures.shell"),
+    "architecture": ("architectures.base", "architectures.language_model"),
     "task": ("tasks.base",),
 }
 
@@ -62,12 +62,20 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _code(path: Path) -> str:
-    """Return the code of a file without comments and docstrings."""
+    """Return the code of a file without comments, docstrings and the strings that document constants."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _imports(path: Path, room: str) -> Iterator[Path]:

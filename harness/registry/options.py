@@ -65,7 +65,7 @@ def signature(cls: type) -> tuple[Option, ...]:
 def shell_for(cls: type) -> type | None:
     """Return the shell that makes a model of this class, or None where it is one already (or a task)."""
     from architectures.base import Mixer
-    from architectures.shell import LanguageModel
+    from architectures.language_model import LanguageModel
 
     return LanguageModel if issubclass(cls, Mixer) else None
 

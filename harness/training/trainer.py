@@ -22,13 +22,14 @@ from harness.config.lengths import even_grid
 from harness.config.recipe import Recipe
 from harness.data.batches import Batches, train_lengths
 from harness.data.presentation import Batch, Presentation
-from harness.data.rng import mix
+from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
 from harness.training.gradient_free import GradientFree
 from harness.training.optimizer import AdamW
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
+from tasks.splitmix import splitmix64
 
 LOG_POINTS = 50
 VALIDATION_ROWS = 128
@@ -112,7 +113,7 @@ class Trainer:
         seeds = [cell.seed for cell in group.cells]
         self.batches = batches(self.presentation, self.key, self.recipe, seeds, self.device)
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
-        gradient_free = population.model.fits_itself()
+        gradient_free = population.model.is_gradient_free()
         self.optimizer = GradientFree(population) if gradient_free else make_optimizer(population, self.recipe, rates)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
@@ -252,7 +253,7 @@ class Trainer:
     def _hash_questions(self, source: Tensor) -> None:
         """Keep a hash of each question, to count distinct ones at the end; steps beyond the limit share a last row."""
         position = torch.arange(source.shape[1], device=source.device)
-        hashes = mix((source + 1) * mix(position + 1)).sum(1).view(len(self.hashes), 1, -1)
+        hashes = splitmix64((source + 1) * splitmix64(position + 1)).sum(1).view(len(self.hashes), 1, -1)
         self.hashes.index_copy_(1, self.step_index.clamp(max=self.hashed_steps), hashes)
 
     def _finish(self, seconds: float) -> Training:
@@ -287,7 +288,7 @@ def validate(population: Population, presentation: Presentation, key: str, recip
     picked = [choices[i] for i in even_grid(0, len(choices) - 1, VALIDATION_LENGTHS)]
     device = population.values.device
     each = [
-        score(population, presentation, fixed_set(presentation, key, "validate", length, VALIDATION_ROWS, device))
+        score(population, presentation, fixed_set(presentation, key, Purpose.VALIDATE, length, VALIDATION_ROWS, device))
         for length in picked
     ]
     pooled = list(zip(*each, strict=True))

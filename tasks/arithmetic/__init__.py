@@ -1,1 +1,1 @@
-"""Arithmetic on digit strings."""
+"""Arithmetic on numbers that are written as strings of digits."""

@@ -1,9 +1,10 @@
-"""Addition: digit by digit, with a carry that may run the whole length.
+"""Addition: add two numbers digit by digit, with carries that may propagate over the whole length.
 
-Written forward the first answer digit may depend on every carry; reversed, each digit needs one carry only. Index hints
-(Zhou et al. 2023, "What Algorithms can Transformers Learn?") mark the digits of one place with one symbol, so that a
-model finds them by matching and not by counting; padding with a zero makes room for the last carry. Operands of two
-lengths (McLeish et al. 2024, "Transformers Can Do Arithmetic with the Right Embeddings") have to be brought into line.
+In forward order, the first digit of the answer may depend on every carry; in reversed order, each digit depends on one
+carry only. Index hints (Zhou et al. 2023, "What Algorithms can Transformers Learn?") mark digits of equal place value
+with the same symbol, so that a model can find them by matching instead of counting. Padding with a zero provides a
+place for the last carry. Operands of different lengths (McLeish et al. 2024, "Transformers Can Do Arithmetic with the
+Right Embeddings") require aligning the digits.
 """
 
 from typing import Literal
@@ -11,25 +12,25 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.arithmetic._digits import Notation, add
+from tasks.arithmetic._digits import Base, Notation, add
 from tasks.base import Stream, Task
-from tasks.limits import within
 from tasks.rasp import _programs
+from tasks.validation import NonNegative, check_range
 
 
 class Addition(Task):
     """Add two numbers.
 
-    The length is that of the first. Their digits are uniform, leading zeros included. The answer always has
-    ``length + max(padding, 1)`` digits, with leading zeros where there is no carry, so that a batch has one shape.
+    The length is that of the first operand. Digits are uniform, including leading zeros. The answer always has
+    ``length + max(padding, 1)`` digits, with leading zeros if there is no carry, so that a batch has one shape.
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units last, ``reversed`` first, in operands and answer alike.
-        hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. Before every digit stands the hint of its place;
-            in reading order the places have consecutive hints, from a random one on. Limits the length.
-        padding: zeros put before each operand (on its most significant side).
-        shorter: digits that the second operand has less than the first; it has one at least.
+        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer.
+        hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. The hint of its place value precedes every digit.
+            Hints are consecutive in reading order and start at a random one. An answer has at most ``hints`` digits.
+        padding: number of zeros added to each operand on its most significant side.
+        shorter: number of digits by which the second operand is shorter; it has at least one digit.
 
     Examples:
         5 4 + 3 7 -> 0 9 1
@@ -53,43 +54,44 @@ class Addition(Task):
     def __init__(
         self,
         *,
-        base: int = 10,
+        base: Base = 10,
         order: Literal["forward", "reversed"] = "forward",
-        hints: int = 0,
-        padding: int = 0,
-        shorter: int = 0,
+        hints: NonNegative = 0,
+        padding: NonNegative = 0,
+        shorter: NonNegative = 0,
     ) -> None:
         self.notation = Notation("+", base, order, hints)
-        within("padding", padding, 0)
-        within("shorter", shorter, 0)
         self.padding, self.shorter = padding, shorter
-        self.room = max(padding, 1)
+        self.extra_digits = max(padding, 1)
         if hints:
-            within("hints", hints, self.room + 1)
-            self.lengths = range(1, hints - self.room + 1)
-            known = order == "reversed" and not shorter
-            self.program = _programs.addition(base, padding) if known else None
+            check_range("hints", hints, self.extra_digits + 1)
+            self.lengths = range(1, hints - self.extra_digits + 1)
+            if order == "reversed" and not shorter:
+                self.program = _programs.addition(base, padding)
         self.symbols = self.notation.symbols
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw uniform digits and, with hints, the window they come from."""
+        """Draw uniform digits and, if there are hints, the first one."""
         a, b = stream.integers(self.notation.base, 2, length).unbind(1)  # [B, N], units first
         a, b = (F.pad(number, (0, self.padding)) for number in (a, b[:, : max(length - self.shorter, 1)]))
-        return self.notation.question(a, b, self.notation.draw_hint(length + self.room, stream))
+        return self.notation.write_source(a, b, self.notation.draw_hint(length + self.extra_digits, stream))
 
     def solve(self, source: Tensor) -> Tensor:
-        """Add and write the answer with the hints of the question."""
+        """Add and write the answer with the hints of the source."""
         a, b, units = self.read(source)
         return self.notation.write(add(a, b, self.notation.base), units)
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return both operands with as many digits as their sum, units first, and the units' hint ``[B, 1]``."""
+        """Return both operands with as many digits as their sum, units first, and the hint of the units ``[B, 1]``."""
         length = self._length((source.shape[1] - 1) // self.notation.width)
-        a, b, units = self.notation.operands(source, length + self.padding)
-        places = length + self.room
+        a, b, units = self.notation.read_operands(source, length + self.padding)
+        places = length + self.extra_digits
         return F.pad(a, (0, places - a.shape[1])), F.pad(b, (0, places - b.shape[1])), units
 
     def _length(self, digits: int) -> int:
-        """Return the length of questions with so many digits: the second operand has one, or ``shorter`` fewer."""
-        drawn = digits - 2 * self.padding
-        return min(drawn - 1, (drawn + self.shorter) // 2)
+        """Return the length of sources with ``digits`` digits in total.
+
+        The second operand has ``shorter`` digits less than the first, or one digit.
+        """
+        unpadded = digits - 2 * self.padding
+        return min(unpadded - 1, (unpadded + self.shorter) // 2)

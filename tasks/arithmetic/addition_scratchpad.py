@@ -1,4 +1,4 @@
-"""Addition with a scratchpad: every place is added by itself, and its carry written down, before the answer.
+"""Addition with a scratchpad: write the sum and the carry of every place before the answer.
 
 Nye et al. 2021 ("Show Your Work: Scratchpads for Intermediate Computation with Language Models") have models write the
 steps of long addition. The layout is ours.
@@ -9,23 +9,24 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tasks.arithmetic._digits import add
+from tasks.arithmetic._digits import Base, add
 from tasks.arithmetic.addition import Addition
 from tasks.base import Stream, Task
+from tasks.validation import NonNegative
 
 
 class AdditionScratchpad(Task):
-    """Add two numbers of equally many digits. First write the sum of each place, then ``=`` and the answer.
+    """Add two numbers of equally many digits: write the sum of each place, then ``=`` and the answer.
 
-    Questions and options are those of addition. The scratchpad goes from the units up: for each place of the answer,
-    after its hint, the sum of its digits and of the carry that it gets, in two digits. Only the answer is graded, and
-    that it comes where it belongs.
+    Sources and options are those of addition. The scratchpad starts with the units. For each place of the answer, it
+    has the hint, if there are hints, and then the sum of the digits and of the carry into the place, in two digits.
+    Only the answer is graded, including its position.
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
         order: ``forward`` writes the units of operands and answer last, ``reversed`` first.
         hints: number of hint symbols, as in addition.
-        padding: zeros put before each operand, as in addition.
+        padding: number of zeros added to each operand, as in addition.
 
     Examples:
         5 4 + 3 7 -> 1 1 0 9 0 0 = 0 9 1
@@ -39,28 +40,33 @@ class AdditionScratchpad(Task):
     paper = "Nye et al. 2021 (arXiv 2112.00114), long addition"
 
     def __init__(
-        self, *, base: int = 10, order: Literal["forward", "reversed"] = "forward", hints: int = 0, padding: int = 0
+        self,
+        *,
+        base: Base = 10,
+        order: Literal["forward", "reversed"] = "forward",
+        hints: NonNegative = 0,
+        padding: NonNegative = 0,
     ) -> None:
         self.addition = Addition(base=base, order=order, hints=hints, padding=padding)
         self.lengths = self.addition.lengths
         self.symbols = (*self.addition.symbols, "=")
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw questions of addition."""
+        """Draw sources of addition."""
         return self.addition.sample(length, stream)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Add; a place hands on a carry where its digit comes out smaller than the sum of its two."""
+        """Add; a place has a carry if the digit of the answer is smaller than the sum of the two digits."""
         notation = self.addition.notation
         a, b, units = self.addition.read(source)
         total = add(a, b, notation.base)
         steps = torch.stack((a + b > total, total), dim=-1)  # [B, N, 2]
         if units is not None:
-            steps = torch.cat((notation.places(total, units)[..., None], steps), dim=-1)
+            steps = torch.cat((notation.hints_of(total, units)[..., None], steps), dim=-1)
         equals = torch.full_like(total[:, :1], len(self.symbols) - 1)
         return torch.cat((steps.flatten(1), equals, notation.write(total, units)), dim=1)
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Count what comes after the equals sign."""
+        """Grade only the tokens after the equals sign."""
         equals = target == len(self.symbols) - 1
         return prediction == target, (equals.cumsum(dim=1) > 0) & ~equals

@@ -1,4 +1,4 @@
-"""Binary addition: numbers of different lengths, written one after the other, that have to be brought into line.
+"""Binary addition: add two numbers of different lengths, which requires aligning their bits.
 
 Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), binary addition, a context-sensitive task.
 """
@@ -14,9 +14,9 @@ from tasks.base import Stream, Task
 class BinaryAddition(Task):
     """Add two binary numbers, the units first.
 
-    The length is that of the question with its sign. The places left by the sign are split uniformly between the
-    numbers, each of which is uniform from 1 to what its places hold. The sum ends with its highest bit and is closed by
-    ``$``. (The authors' code has lengths 1 and 2 too, single numbers; here there are none.)
+    The length is that of the source including the sign. The other tokens are split uniformly between the numbers, and
+    each number is uniform from 1 to the largest one of its size. The answer ends with the highest bit and ``$``. (The
+    authors' code also has lengths 1 and 2, single numbers; here they do not exist.)
 
     Examples:
         0 0 1 + 0 1 1 0 1 -> 0 1 0 1 1 $ . . . .
@@ -34,6 +34,6 @@ class BinaryAddition(Task):
         return _binary.draw_operands(length, stream)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Add with carry look-ahead."""
+        """Add, with one more place for the end token."""
         a, b = _binary.read_operands(source)
         return _binary.write_number(F.pad(add(a, b, 2), (0, 1)))

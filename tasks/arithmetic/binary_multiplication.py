@@ -1,4 +1,4 @@
-"""Binary multiplication: every bit of one number meets every bit of the other.
+"""Binary multiplication: multiply two numbers, every bit of one with every bit of the other.
 
 Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), binary multiplication, a context-sensitive task.
 """
@@ -6,16 +6,16 @@ Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), binary multi
 from torch import Tensor
 
 from tasks.arithmetic import _binary
-from tasks.arithmetic._digits import convolve, normalized
+from tasks.arithmetic._digits import carry_columns, convolve
 from tasks.base import Stream, Task
 
 
 class BinaryMultiplication(Task):
     """Multiply two binary numbers, the units first.
 
-    The length is that of the question with its sign. The places left by the sign are split uniformly between the
-    numbers, each of which is uniform from 1 to what its places hold. The product ends with its highest bit and is
-    closed by ``$``. (The authors' code fills lengths 1 and 2 with zeros; here there are none.)
+    The length is that of the source including the sign. The other tokens are split uniformly between the numbers, and
+    each number is uniform from 1 to the largest one of its size. The answer ends with the highest bit and ``$``. (The
+    authors' code fills lengths 1 and 2 with zeros; here they do not exist.)
 
     Examples:
         0 0 1 * 0 1 1 0 1 -> 0 0 0 1 1 0 1 $ .
@@ -33,6 +33,6 @@ class BinaryMultiplication(Task):
         return _binary.draw_operands(length, stream)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Convolve the bits, then carry; a column of the convolution is at most as large as a number is long."""
+        """Convolve the bits, then carry; the column sums are at most the size of a number."""
         size = source.shape[1]
-        return _binary.write_number(normalized(convolve(*_binary.read_operands(source), size), 2, size))
+        return _binary.write_number(carry_columns(convolve(*_binary.read_operands(source), size), 2, size))

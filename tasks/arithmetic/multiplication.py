@@ -1,7 +1,7 @@
-"""Multiplication: a long number times a short one, whose carries are digits and not only 0 or 1.
+"""Multiplication: multiply a long number by a short one; carries are digits instead of bits.
 
-With one digit the multiplier is a constant to be remembered; with more, every digit of the product is a sum over
-several places. The length that grows is that of the other operand. Products of two long numbers are studied by McLeish
+A multiplier of one digit is a constant that a model has to remember. With more digits, every digit of the product is a
+sum over several places. Only the length of the other operand grows. Products of two long numbers are studied by McLeish
 et al. 2024 ("Transformers Can Do Arithmetic with the Right Embeddings"); the protocol with a fixed multiplier is ours.
 """
 
@@ -9,21 +9,21 @@ from typing import Literal
 
 from torch import Tensor
 
-from tasks.arithmetic._digits import Notation, multiply
+from tasks.arithmetic._digits import Base, Notation, multiply
 from tasks.base import Stream, Task
-from tasks.limits import within
+from tasks.validation import Positive
 
 
 class Multiplication(Task):
-    """Multiply a number with one of ``digits`` digits.
+    """Multiply a number by one with ``digits`` digits.
 
-    The length is that of the first. The digits of both are uniform, leading zeros included. The answer always has
-    ``length + digits`` digits, with leading zeros where it needs fewer, so that a batch has one shape.
+    The length is that of the first operand. Digits are uniform, including leading zeros. The answer always has
+    ``length + digits`` digits, with leading zeros if it needs fewer, so that a batch has one shape.
 
     Args:
         digits: length of the second operand.
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units last, ``reversed`` first, in operands and answer alike.
+        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer.
 
     Examples:
         5 4 * 7 -> 3 7 8
@@ -38,17 +38,18 @@ class Multiplication(Task):
     answer = "generate"
     paper = "McLeish et al. 2024 (arXiv 2405.17399), multiplication; the multiplier's length is fixed here"
 
-    def __init__(self, *, digits: int = 1, base: int = 10, order: Literal["forward", "reversed"] = "forward") -> None:
-        within("digits", digits, 1)
+    def __init__(
+        self, *, digits: Positive = 1, base: Base = 10, order: Literal["forward", "reversed"] = "forward"
+    ) -> None:
         self.notation = Notation("*", base, order)
         self.digits, self.symbols = digits, self.notation.symbols
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw uniform digits."""
         base = self.notation.base
-        return self.notation.question(stream.integers(base, length), stream.integers(base, self.digits))
+        return self.notation.write_source(stream.integers(base, length), stream.integers(base, self.digits))
 
     def solve(self, source: Tensor) -> Tensor:
-        """Multiply."""
-        a, b, _ = self.notation.operands(source, source.shape[1] - 1 - self.digits)
+        """Multiply and write the product."""
+        a, b, _ = self.notation.read_operands(source, source.shape[1] - 1 - self.digits)
         return self.notation.write(multiply(a, b, self.notation.base))

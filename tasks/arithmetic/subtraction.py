@@ -1,7 +1,7 @@
-"""Subtraction: digit by digit, with a borrow that may run the whole length.
+"""Subtraction: subtract two numbers digit by digit, with borrows that may propagate over the whole length.
 
 A task of Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length Generalization in Transformers"). The
-ways to write it are those of addition; the protocol is ours.
+notations are those of addition; the protocol is ours.
 """
 
 from typing import Literal
@@ -10,23 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.arithmetic._digits import Notation, subtract
+from tasks.arithmetic._digits import Base, Notation, subtract
 from tasks.base import Stream, Task
-from tasks.limits import within
+from tasks.validation import NonNegative, check_range
 
 
 class Subtraction(Task):
     """Subtract a number from one of equally many digits that is not smaller.
 
-    The length is that of the operands. Two numbers with uniform digits, leading zeros included, are drawn, and the
-    larger is put first. The answer has as many digits as an operand, padding and leading zeros included.
+    The length is that of the operands. Two numbers with uniform digits, including leading zeros, are drawn, and the
+    larger one becomes the first. The answer has as many digits as an operand, including padding and leading zeros.
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units last, ``reversed`` first, in operands and answer alike.
-        hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. Before every digit stands the hint of its place;
-            in reading order the places have consecutive hints, from a random one on. Limits the length.
-        padding: zeros put before each operand (on its most significant side).
+        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer.
+        hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. The hint of its place value precedes every digit.
+            Hints are consecutive in reading order and start at a random one. An answer has at most ``hints`` digits.
+        padding: number of zeros added to each operand on its most significant side.
 
     Examples:
         5 4 - 3 7 -> 1 7
@@ -44,31 +44,35 @@ class Subtraction(Task):
     paper = "Kazemnejad et al. 2023 (arXiv 2305.19466), subtraction; formats of Zhou et al. 2023 (arXiv 2310.16028)"
 
     def __init__(
-        self, *, base: int = 10, order: Literal["forward", "reversed"] = "forward", hints: int = 0, padding: int = 0
+        self,
+        *,
+        base: Base = 10,
+        order: Literal["forward", "reversed"] = "forward",
+        hints: NonNegative = 0,
+        padding: NonNegative = 0,
     ) -> None:
         self.notation = Notation("-", base, order, hints)
-        within("padding", padding, 0)
         self.padding = padding
         if hints:
-            within("hints", hints, padding + 1)
+            check_range("hints", hints, padding + 1)
             self.lengths = range(1, hints - padding + 1)
         self.symbols = self.notation.symbols
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw uniform digits and, with hints, the window they come from; put the larger number first."""
+        """Draw uniform digits and, if there are hints, the first one; put the larger number first."""
         operands = F.pad(stream.integers(self.notation.base, 2, length), (0, self.padding))  # [B, 2, N], units first
         a, b = operands.unbind(1)
-        swapped = _smaller(a, b)
+        swapped = _is_smaller(a, b)
         a, b = torch.where(swapped, b, a), torch.where(swapped, a, b)
-        return self.notation.question(a, b, self.notation.draw_hint(length + self.padding, stream))
+        return self.notation.write_source(a, b, self.notation.draw_hint(length + self.padding, stream))
 
     def solve(self, source: Tensor) -> Tensor:
-        """Subtract and write the answer with the hints of the question."""
-        a, b, units = self.notation.operands(source, (source.shape[1] - 1) // (2 * self.notation.width))
+        """Subtract and write the answer with the hints of the source."""
+        a, b, units = self.notation.read_operands(source, (source.shape[1] - 1) // (2 * self.notation.width))
         return self.notation.write(subtract(a, b, self.notation.base), units)
 
 
-def _smaller(a: Tensor, b: Tensor) -> Tensor:
-    """Return whether ``a`` is smaller than ``b``, bool ``[B, 1]``: the highest place where they differ decides."""
+def _is_smaller(a: Tensor, b: Tensor) -> Tensor:
+    """Return whether ``a`` is smaller than ``b`` at the highest place where they differ, bool ``[B, 1]``."""
     place = torch.arange(1, a.shape[1] + 1, device=a.device)
     return ((a < b) * place).amax(dim=1, keepdim=True) > ((a > b) * place).amax(dim=1, keepdim=True)

@@ -1,20 +1,19 @@
-"""Sum modulo m: a memory of m states that every digit turns by its own amount.
+"""Sum modulo m: add digits modulo m, which takes a memory of m states.
 
 A task of Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length Generalization in Transformers"). With
-``modulus=2`` it is parity; in cycle_navigation the steps are only 0, 1 and -1.
+``modulus=2`` it is parity. In cycle_navigation, the steps are only 0, 1 and -1.
 """
 
 from torch import Tensor
 
-from tasks.arithmetic._digits import DIGITS
+from tasks.arithmetic._digits import DIGITS, Base
 from tasks.base import Stream, Task
-from tasks.limits import within
 
 
 class SumModulo(Task):
-    """Add all digits; what is left after division by the modulus?
+    """Write the remainder of the sum of all digits after division by the modulus.
 
-    The length is the number of digits. They are uniform, and so is the answer.
+    The length is the number of digits. Digits are uniform, and so is the answer.
 
     Args:
         modulus: 2 to 36. The digits are those below it: ``0`` to ``9``, then ``a`` to ``z``.
@@ -31,8 +30,7 @@ class SumModulo(Task):
     answer = "readout"
     paper = "Kazemnejad et al. 2023 (arXiv 2305.19466), summation"
 
-    def __init__(self, *, modulus: int = 10) -> None:
-        within("modulus", modulus, 2, len(DIGITS))
+    def __init__(self, *, modulus: Base = 10) -> None:
         self.modulus, self.symbols = modulus, tuple(DIGITS[:modulus])
 
     def sample(self, length: int, stream: Stream) -> Tensor:
@@ -40,5 +38,5 @@ class SumModulo(Task):
         return stream.integers(self.modulus, length)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Add."""
+        """Sum the digits modulo ``modulus``."""
         return source.sum(dim=1, keepdim=True) % self.modulus

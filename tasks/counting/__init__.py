@@ -1,1 +1,1 @@
-"""Counting: how many, which more, what next."""
+"""Counting: count symbols, compare counts, and keep brackets balanced."""

@@ -1,4 +1,4 @@
-"""Equal blocks, ``a^n b^n`` and its longer kin: one counter for two letters, context-sensitive from three on.
+"""Equal blocks, ``a^n b^n`` and longer: two letters take one counter, three or more are context-sensitive.
 
 Bhattamishra et al. 2020 ("On the Ability and Limitations of Transformers to Recognize Formal Languages"), a^n b^n,
 a^n b^n c^n and a^n b^n c^n d^n among their counter languages.
@@ -12,16 +12,16 @@ from torch import Tensor
 from tasks.base import Stream
 from tasks.counting._counted import Counted
 from tasks.languages import Ask
-from tasks.limits import within
+from tasks.validation import SeveralLetters
 
 
 class AnBn(Counted):
-    """Know the words ``a^n b^n``, ``a^n b^n c^n``, ...: recognise them, or say what may come next.
+    """Recognise the words ``a^n b^n``, ``a^n b^n c^n``, ..., or name the symbols that may come next.
 
-    There is one word of a length, so lengths are multiples of the number of letters where words are to be recognised.
-    Of the others half have one block longer at another's cost, by up to its whole length; the rest differ by a letter,
-    or by two that have changed places. Where the question is what may come next, rows are the beginnings of words with
-    uniform ``n``, from the smallest whose word is long enough up to the length itself.
+    There is one word of each length, so for ``recognise`` the lengths are multiples of the number of letters. Half of
+    the non-members have one block longer and another one shorter by the same amount, at most its whole length. The rest
+    have one letter changed or two exchanged. For ``next`` and ``sets``, rows are prefixes of words with uniform ``n``,
+    from the smallest whose word is long enough up to the length itself.
 
     Args:
         letters: number of blocks, 2 to 26.
@@ -40,44 +40,43 @@ class AnBn(Counted):
 
     paper = "Bhattamishra et al. 2020 (arXiv 2009.11264), counter languages"
 
-    def __init__(self, *, letters: int = 2, ask: Ask = "recognise") -> None:
-        within("letters", letters, 2, len(ascii_lowercase))
+    def __init__(self, *, letters: SeveralLetters = 2, ask: Ask = "recognise") -> None:
         alphabet = ascii_lowercase[:letters]
         super().__init__(alphabet, ["ab", *alphabet[1:], "$"], ask)
         self.lengths = range(letters, 1 << 24, letters) if ask == "recognise" else range(1, 1 << 24)
 
     def draw(self, length: int, stream: Stream) -> Tensor:
-        """Write the word of this length, or draw a block and write the beginning of its word."""
+        """Return the word of this length, or draw a block size and return the prefix of its word."""
         shortest = -(-length // len(self.letters))
         longest = shortest if self.ask == "recognise" else length
         block = shortest + stream.integers(longest - shortest + 1, 1)
         return torch.arange(length, device=stream.device) // block
 
-    def spoil(self, word: Tensor, stream: Stream) -> Tensor:
+    def corrupt(self, word: Tensor, stream: Stream) -> Tensor:
         """Move a part of one block to another in half of the words."""
         blocks = len(self.letters)
         size = word.shape[1] // blocks
-        by = 1 + stream.integers(size, 1)
+        moved = 1 + stream.integers(size, 1)
         longer = stream.integers(blocks, 1)
         shorter = (longer + 1 + stream.integers(blocks - 1, 1)) % blocks
-        which = torch.arange(blocks, device=word.device)
-        sizes = size + by * ((which == longer).long() - (which == shorter).long())  # [B, blocks]
-        place = torch.arange(word.shape[1], device=word.device)
-        uneven = (place[:, None] >= sizes.cumsum(1)[:, None]).sum(2)
-        return torch.where(stream.integers(2, 1).bool(), uneven, super().spoil(word, stream))
+        block = torch.arange(blocks, device=word.device)
+        sizes = size + moved * ((block == longer).long() - (block == shorter).long())  # [B, blocks]
+        position = torch.arange(word.shape[1], device=word.device)
+        uneven = (position[:, None] >= sizes.cumsum(1)[:, None]).sum(2)
+        return torch.where(stream.integers(2, 1).bool(), uneven, super().corrupt(word, stream))
 
-    def member(self, word: Tensor) -> Tensor:
+    def is_member(self, word: Tensor) -> Tensor:
         """Compare with the one word of this length."""
         length, blocks = word.shape[1], len(self.letters)
-        only = torch.arange(length, device=word.device) * blocks // length
-        return (word == only).all(1) & (length % blocks == 0)
+        expected = torch.arange(length, device=word.device) * blocks // length
+        return (word == expected).all(1) & (length % blocks == 0)
 
-    def legal(self, word: Tensor) -> Tensor:
-        """Go on with the block until it is as long as the first, which alone may end at any time."""
+    def legal_next(self, word: Tensor) -> Tensor:
+        """Continue a block until it is as long as the first; only the first block may end at any position."""
         first = (word == 0).sum(1, keepdim=True)
-        place = torch.arange(word.shape[1], device=word.device)
-        same, full = word, place + 1 == first * (word + 1)
+        position = torch.arange(word.shape[1], device=word.device)
+        full = position + 1 == first * (word + 1)
         symbol = torch.arange(len(self.letters) + 1, device=word.device)
-        on, then = symbol == same[..., None], symbol == same[..., None] + 1
-        opening = (word == 0)[..., None]
-        return torch.where(opening, on | then, torch.where(full[..., None], then, on))
+        same, following = symbol == word[..., None], symbol == word[..., None] + 1
+        in_first = (word == 0)[..., None]
+        return torch.where(in_first, same | following, torch.where(full[..., None], following, same))

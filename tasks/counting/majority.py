@@ -1,11 +1,11 @@
-"""Majority: one counter decides it, or one attention head that averages over all tokens.
+"""Majority: decide whether ones outnumber zeros, with one counter or one attention head that averages all tokens.
 
 Huang et al. 2025 ("A Formal Framework for Understanding Length Generalization in Transformers"), where transformers
-trained up to 50 bits still answer right at 150.
+trained up to 50 bits still answer correctly at 150.
 
-Fair bits keep it hard: the margin between ones and zeros is then of the order ``sqrt(length)``, so that the answer
-depends on nearly every bit. Had the number of ones been drawn uniformly, the margin would be of the order ``length``
-and a glance would do.
+Fair bits make the task hard: the margin between ones and zeros is of the order ``sqrt(length)``, so the answer depends
+on nearly every bit. If the number of ones were uniform, the margin would be of the order ``length``, and a sample of
+the bits would suffice.
 """
 
 import torch
@@ -16,10 +16,10 @@ from tasks.rasp._programs import majority
 
 
 class Majority(Task):
-    """Are there strictly more ones than zeros? A tie is answered 0.
+    """Decide whether there are strictly more ones than zeros; a tie is answered 0.
 
-    The bits are fair, but half of the ties are tipped by turning one of their zeros, drawn at random, into a one:
-    both answers are then equally likely at every length.
+    The bits are fair, but half of the ties are broken by turning one of their zeros, drawn at random, into a one.
+    Both answers are then equally likely at every length.
 
     Examples:
         1 0 1 -> 1
@@ -34,12 +34,12 @@ class Majority(Task):
     program = staticmethod(majority)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw fair bits, then tip half of the ties."""
+        """Draw fair bits, then break half of the ties."""
         bits = stream.integers(2, length)
-        tipped = (2 * bits.sum(1, keepdim=True) == length) & stream.integers(2, 1).bool()
-        which = 1 + stream.integers(max(length // 2, 1), 1)
-        chosen = (bits == 0) & ((1 - bits).cumsum(1) == which)
-        return torch.where(tipped & chosen, 1, bits)
+        broken = (2 * bits.sum(1, keepdim=True) == length) & stream.integers(2, 1).bool()
+        rank = 1 + stream.integers(max(length // 2, 1), 1)
+        flipped = (bits == 0) & ((1 - bits).cumsum(1) == rank)
+        return torch.where(broken & flipped, 1, bits)
 
     def solve(self, source: Tensor) -> Tensor:
         """Compare twice the number of ones with the length."""

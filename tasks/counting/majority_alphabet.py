@@ -1,4 +1,4 @@
-"""Majority over an alphabet: which letter is most frequent?
+"""Majority over an alphabet: find the most frequent letter.
 
 Huang et al. 2025 ("A Formal Framework for Understanding Length Generalization in Transformers"), majority: a counter
 for each letter, and their maximum.
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.languages import pick
-from tasks.limits import within
+from tasks.languages import draw_true_index
+from tasks.validation import SeveralLetters
 
 
 class MajorityAlphabet(Task):
-    """Which letter stands most often in the string?
+    """Write the letter that occurs most often in the string.
 
-    Letters are uniform. Where several are most frequent, one of them, drawn at random, takes the place of some other
-    letter, so that it alone is. (In a tie written by hand the first in the alphabet wins.)
+    Letters are uniform. In a tie, one of the most frequent letters, drawn at random, replaces some other letter at one
+    position, which breaks the tie. (If a source has a tie nevertheless, the first letter in the alphabet is correct.)
 
     Args:
         alphabet: number of letters, 2 to 26 (the paper has 26).
@@ -32,8 +32,7 @@ class MajorityAlphabet(Task):
     answer = "readout"
     paper = "Huang et al. 2025 (arXiv 2410.02140), majority"
 
-    def __init__(self, *, alphabet: int = 26) -> None:
-        within("alphabet", alphabet, 2, len(ascii_lowercase))
+    def __init__(self, *, alphabet: SeveralLetters = 26) -> None:
         self.symbols = tuple(ascii_lowercase[:alphabet])
 
     def sample(self, length: int, stream: Stream) -> Tensor:
@@ -41,10 +40,10 @@ class MajorityAlphabet(Task):
         word = stream.integers(len(self.symbols), length)
         count = self._count(word)
         best = count == count.amax(1, keepdim=True)
-        winner = pick(best, stream)
-        place = pick(word != winner, stream)
+        winner = draw_true_index(best, stream)
+        position = draw_true_index(word != winner, stream)
         tied = best.sum(1, keepdim=True) > 1
-        return torch.where(tied, word.scatter(1, place, winner), word)
+        return torch.where(tied, word.scatter(1, position, winner), word)
 
     def solve(self, source: Tensor) -> Tensor:
         """Return the letter of the largest count, the first among equals."""

@@ -1,11 +1,11 @@
-"""RASP-L, the language of short programs that transformers learn, and the tasks that come with it.
+"""RASP-L, a language for programs that transformers can represent, and tasks from the paper about it.
 
-A program maps the tokens so far (a question, ``START``, an answer) to the next token at each position, last ``END``::
+A program maps the tokens so far (source, ``START``, answer) to the next token at each position, finally ``END``::
 
     from tasks.rasp import END, START, choose, kqv, equals, shift_right, tok_map
 
     ALPHABET = "abcdefghij"
-    DISTINCT = True  # where a symbol came twice, this program would not know what followed it
+    DISTINCT = True  # this program looks up what followed a symbol, so no symbol may occur twice
 
     def copy(x):
         following = kqv(shift_right(x, default=START), x, x, equals, reduction="max")

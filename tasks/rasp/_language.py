@@ -1,15 +1,17 @@
-"""RASP-L: programs over sequences that a causal transformer can hold, and that stay true at every length.
+"""RASP-L: programs over sequences that a causal transformer can represent and that are correct at every length.
 
 Zhou et al. 2023 ("What Algorithms can Transformers Learn?", arXiv 2310.16028). A program is a Python function from one
 :class:`Sequence`, the tokens so far, to another, the next token at each position. Calling it builds a graph of core
 operations; :func:`evaluate` runs the graph on tokens ``[rows, L]``, all positions at once.
 
-The rules are kept by what a value may do. A *token* is a bounded integer, computed with at will. An *index* is a
-position or a number of positions; it grows with the length, so it may be compared, chosen and stepped by one, and
-nothing else. A *mean* may be compared only. Nothing can be branched on, and nothing looks ahead.
+Values have a kind that limits which operations they support. A *token* is a bounded integer and supports all
+operations. An *index* is a position or a number of positions. It grows with the length, so a program may only compare
+it, choose it, and add or subtract one. A *mean* may only be compared. Programs cannot branch on values, and selection
+is causal.
 
-Where it differs: the paper bounds every variable to int8, positions too; here indices are exempt, so that a program
-runs at any length, but a program cannot give one out. ``kqv`` is two operations, ``select`` and one of ``aggr_*``.
+It differs from the paper in two ways. The paper bounds every variable to int8, including positions; here indices are
+exempt, so that a program runs at any length, but it cannot output an index. ``kqv`` counts as two operations,
+``select`` and one of ``aggr_*``.
 """
 
 import operator
@@ -22,18 +24,18 @@ import torch
 from torch import Tensor
 
 START, END = -1, -2
-"""What stands between question and answer, and what ends an answer. Symbols are 0, 1, 2, ..."""
+"""Tokens between source and answer, and at the end of the answer. Symbols are 0, 1, 2, ..."""
 
 Kind = Literal["token", "index", "mean"]
 COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
 class RuleBroken(ValueError):
-    """A program does what RASP-L does not allow."""
+    """A program violates a rule of RASP-L."""
 
 
 class Operators:
-    """Python's operators, for whole sequences and for the values of one; truth is 0 or 1."""
+    """The Python operators of sequences and of their values; booleans are 0 or 1."""
 
     __hash__ = object.__hash__
 
@@ -91,14 +93,14 @@ class Operators:
 
 @dataclass(frozen=True, eq=False)
 class Value(Operators):
-    """What a function given to ``tok_map``, ``seq_map`` or ``select`` sees: ``data`` of any shape, and its kind."""
+    """The argument of functions for ``tok_map``, ``seq_map`` and ``select``: ``data`` of any shape and its kind."""
 
     data: Tensor
     kind: Kind = "token"
 
     def _binary(self, function: Callable[..., Any], other: Any) -> "Value":
         if isinstance(other, Sequence):
-            raise RuleBroken("uses a sequence within a function: pass it as an argument, by `seq_map`")
+            raise RuleBroken("uses a sequence within a function: pass it as an argument with `seq_map`")
         data = function(self.data, other.data if isinstance(other, Value) else other)
         if function in COMPARISONS:
             return Value(data.long())
@@ -109,27 +111,29 @@ class Value(Operators):
             return Value(data)
         if isinstance(other, int) and other == 1 and function in (operator.add, operator.sub):
             return Value(data, "index")
-        raise RuleBroken("computes with an index: it may only be compared, and stepped by + 1 or - 1")
+        raise RuleBroken("computes with an index: it may only be compared, or changed by + 1 or - 1")
 
 
 def choose(condition: Value, one: Value | int, other: Value | int) -> Value:
-    """Return ``one`` where the condition holds and ``other`` elsewhere: the `if` of a function on values."""
-    parts = [part if isinstance(part, Value) else Value(torch.full_like(condition.data, part)) for part in (one, other)]
-    kept = next((part for part in parts if part.kind != "token"), parts[0])
-    return Value(torch.where(condition.data.bool(), parts[0].data, parts[1].data), kept.kind)
+    """Return ``one`` where the condition holds and ``other`` elsewhere: the conditional expression for values."""
+    values = [
+        item if isinstance(item, Value) else Value(torch.full_like(condition.data, item)) for item in (one, other)
+    ]
+    kind = next((value.kind for value in values if value.kind != "token"), values[0].kind)
+    return Value(torch.where(condition.data.bool(), values[0].data, values[1].data), kind)
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A core operation: its name, what it works on, the function or constant it is given."""
+    """A core operation: its name, its inputs, and a function or constant as parameter."""
 
     op: str
     inputs: tuple["Node", ...] = ()
-    given: Any = None
+    parameter: Any = None
 
 
 class Sequence(Node, Operators):
-    """An expression with a value at each position, which depends on this position and earlier ones only."""
+    """An expression with a value at each position, which depends only on this position and earlier ones."""
 
     __hash__ = object.__hash__
     __eq__ = Operators.__eq__
@@ -141,7 +145,7 @@ class Sequence(Node, Operators):
 
 
 class Selector(Node):
-    """For each position, which positions up to it are looked at."""
+    """The positions that each position selects, up to and including itself."""
 
 
 def _with_constant(function: Callable[..., Any], constant: Any, value: Value) -> Value:
@@ -154,7 +158,7 @@ def full(x: Sequence, constant: int) -> Sequence:
 
 
 def indices(x: Sequence) -> Sequence:
-    """Return the positions 0, 1, 2, ..., an index."""
+    """Return the positions 0, 1, 2, ... (an index)."""
     return Sequence("indices")
 
 
@@ -169,27 +173,27 @@ def seq_map(x: Sequence, y: Sequence, function: Callable[[Value, Value], Any]) -
 
 
 def select(k: Sequence, q: Sequence, predicate: Callable[[Value, Value], Any], causal: bool = True) -> Selector:
-    """Look from each position, with its query, at each position up to it whose key passes ``predicate(key, query)``."""
+    """Select for each query all positions up to its own whose key satisfies ``predicate(key, query)``."""
     if not causal:
-        raise RuleBroken("selects what is not there yet: selection is causal")
+        raise RuleBroken("selects later positions: selection is causal, so remove causal=False")
     return Selector("select", (k, q), predicate)
 
 
 def sel_width(selector: Selector) -> Sequence:
-    """Return how many positions are looked at, an index."""
+    """Return the number of selected positions (an index)."""
     return Sequence("sel_width", (selector,))
 
 
 def aggr_mean(selector: Selector, v: Sequence, default: int = 0) -> Sequence:
-    """Return the mean of what is looked at, which may only be compared; ``default`` where nothing is."""
+    """Return the mean of the selected values, which may only be compared; ``default`` if none is selected."""
     return Sequence("aggr_mean", (selector, v), default)
 
 
 def aggr_max(selector: Selector, v: Sequence, default: int = 0) -> Sequence:
-    """Return the largest value that is looked at; ``default`` where nothing is."""
+    """Return the largest selected value; ``default`` if none is selected."""
     return Sequence("aggr_max", (selector, v), default)
 
 
 def aggr_min(selector: Selector, v: Sequence, default: int = 0) -> Sequence:
-    """Return the smallest value that is looked at; ``default`` where nothing is."""
+    """Return the smallest selected value; ``default`` if none is selected."""
     return Sequence("aggr_min", (selector, v), default)

@@ -1,6 +1,6 @@
-"""The library of RASP-L, made of core operations alone: what the paper's programs are written in.
+"""The library of RASP-L, built from core operations, in which the paper writes its programs.
 
-Everything is about the positions up to the own, which counts among them. Truth is 0 or 1.
+All functions refer to the positions up to and including the current one. Booleans are 0 or 1.
 """
 
 import operator
@@ -26,21 +26,21 @@ from tasks.rasp._language import (
 Predicate = Callable[[Any, Any], Any]
 
 equals, leq, lt, geq, gt = operator.eq, operator.le, operator.lt, operator.ge, operator.gt
-"""Predicates for ``select`` (key, then query), and comparisons of two sequences."""
+"""Predicates for ``select`` (key first, then query), and comparisons of two sequences."""
 
 NOTHING = -127
-"""What :func:`where` marks what it drops with, the lowest integer; no token has it."""
+"""The value with which :func:`where` marks dropped positions, the lowest integer; no token has it."""
 
 _AGGREGATES = {"mean": aggr_mean, "max": aggr_max, "min": aggr_min}
 
 
 def true(key: Value, query: Value) -> Value:
-    """Look at everything."""
+    """Select every position."""
     return (key == key) | (query == query)
 
 
 def aggr(selector: Selector, v: Sequence, default: int = 0, reduction: str = "mean") -> Sequence:
-    """Reduce what is looked at by its ``mean``, ``max`` or ``min``."""
+    """Reduce the selected values to their ``mean``, ``max`` or ``min``."""
     return _AGGREGATES[reduction](selector, v, default)
 
 
@@ -52,27 +52,27 @@ def kqv(
 
 
 def shift_right(x: Sequence, n: int = 1, default: int = 0) -> Sequence:
-    """Return the value ``n`` positions before; ``default`` where there is none."""
-    here = moved = indices(x)
+    """Return the value ``n`` positions before; ``default`` if there is none."""
+    position = shifted = indices(x)
     for _ in range(n):
-        moved = moved + 1
-    return kqv(moved, here, x, equals, default, "max")
+        shifted = shifted + 1
+    return kqv(shifted, position, x, equals, default, "max")
 
 
 def cumsum(truth: Sequence) -> Sequence:
-    """Return how often it was true so far, an index."""
+    """Return how often ``truth`` was true so far (an index)."""
     return sel_width(select(truth, full(truth, 1), equals))
 
 
 def mask(x: Sequence, truth: Sequence, default: int = 0) -> Sequence:
-    """Return ``x`` where it is true, ``default`` elsewhere."""
-    return seq_map(x, truth, lambda value, kept: choose(kept, value, default))
+    """Return ``x`` where ``truth`` is true, ``default`` elsewhere."""
+    return seq_map(x, truth, lambda value, is_true: choose(is_true, value, default))
 
 
 def where(truth: Sequence, one: Sequence, other: Sequence) -> Sequence:
-    """Return ``one`` where it is true, ``other`` elsewhere."""
-    kept = mask(one, truth, NOTHING)
-    return seq_map(kept, other, lambda a, b: choose(a == NOTHING, b, a))
+    """Return ``one`` where ``truth`` is true, ``other`` elsewhere."""
+    masked = mask(one, truth, NOTHING)
+    return seq_map(masked, other, lambda a, b: choose(a == NOTHING, b, a))
 
 
 def maximum(x: Sequence) -> Sequence:
@@ -86,17 +86,17 @@ def minimum(x: Sequence) -> Sequence:
 
 
 def argmax(x: Sequence) -> Sequence:
-    """Return where the largest value so far was last, an index."""
+    """Return the last position of the largest value so far (an index)."""
     return lasts(x, maximum(x))
 
 
 def argmin(x: Sequence) -> Sequence:
-    """Return where the smallest value so far was last, an index."""
+    """Return the last position of the smallest value so far (an index)."""
     return lasts(x, minimum(x))
 
 
 def num_prev(x: Sequence, queries: Sequence) -> Sequence:
-    """Return how often the query has occurred, an index."""
+    """Return how often the query has occurred (an index)."""
     return sel_width(select(x, queries, equals))
 
 
@@ -106,22 +106,22 @@ def has_seen(x: Sequence, queries: Sequence) -> Sequence:
 
 
 def firsts(x: Sequence, queries: Sequence, default: int = -1) -> Sequence:
-    """Return where the query occurred first, an index."""
+    """Return the first position of the query (an index)."""
     return kqv(x, queries, indices(x), equals, default, "min")
 
 
 def lasts(x: Sequence, queries: Sequence, default: int = -1) -> Sequence:
-    """Return where the query occurred last, an index."""
+    """Return the last position of the query (an index)."""
     return kqv(x, queries, indices(x), equals, default, "max")
 
 
 def index_select(x: Sequence, index: Sequence, default: int = 0) -> Sequence:
-    """Return the value at an earlier position."""
+    """Return the value at the position ``index``; ``default`` if it is not an earlier or the current position."""
     return kqv(indices(x), index, x, equals, default, "max")
 
 
 def first_true(truth: Sequence, default: int = -1) -> Sequence:
-    """Return where it was true first, an index."""
+    """Return the first position at which ``truth`` was true (an index)."""
     return firsts(truth, full(truth, 1), default)
 
 
@@ -141,9 +141,9 @@ def induct_prev(k: Sequence, q: Sequence, offset: int = 1, default: int = 0, nul
 
 
 def mode(x: Sequence) -> Sequence:
-    """Return the most frequent value so far; of several, the largest."""
-    times = num_prev(x, x)
-    return kqv(times, maximum(times), x, equals, reduction="max")
+    """Return the most frequent value so far; in a tie, the largest."""
+    counts = num_prev(x, x)
+    return kqv(counts, maximum(counts), x, equals, reduction="max")
 
 
 def binary_mode(x: Sequence) -> Sequence:

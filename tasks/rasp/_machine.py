@@ -1,6 +1,7 @@
-"""What runs a RASP-L program and measures it: all positions of all rows at once, on the device of the tokens."""
+"""Runs RASP-L programs on batches of tokens, on their device, and measures the length of programs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,40 +10,39 @@ from torch import Tensor
 from tasks.rasp._language import END, START, Node, RuleBroken, Sequence, Value
 
 Program = Callable[[Sequence], Sequence]
-Memory = dict[int, Value]
 
-_A = {"index": "an index", "mean": "a mean"}
+_NAMES = {"index": "an index", "mean": "a mean"}
 
 
-def graph(program: Program) -> Sequence:
-    """Return the expression a program builds; raise :class:`RuleBroken` where it gives back something else."""
+def build_graph(program: Program) -> Sequence:
+    """Return the expression that a program builds; raise :class:`RuleBroken` if it returns something else."""
     output = program(Sequence("tokens"))
     if not isinstance(output, Sequence):
-        raise RuleBroken(f"must give back a sequence, not {type(output).__name__}")
+        raise RuleBroken(f"must return a sequence, not {type(output).__name__}")
     return output
 
 
 def length(program: Program) -> int:
-    """Return the number of core operations after library expansion; the same operation twice counts once."""
-    seen: dict[tuple[Any, ...], int] = {}
+    """Return the number of core operations after library expansion; equal operations count once."""
+    operations: dict[tuple[Any, ...], int] = {}
     numbers: dict[int, int] = {}
 
     def number(node: Node) -> int:
         if id(node) not in numbers:
-            key = (node.op, *(number(each) for each in node.inputs), *_identity(node.given))
-            numbers[id(node)] = seen.setdefault(key, len(seen))
+            key = (node.op, *map(number, node.inputs), *_identity(node.parameter))
+            numbers[id(node)] = operations.setdefault(key, len(operations))
         return numbers[id(node)]
 
-    number(graph(program))
-    return sum(key[0] != "tokens" for key in seen)
+    number(build_graph(program))
+    return sum(key[0] != "tokens" for key in operations)
 
 
-def _identity(given: Any) -> tuple[Any, ...]:
-    """Return what makes two functions one: their code and what they close over."""
-    if hasattr(given, "__code__"):
-        cells = given.__closure__ or ()
-        return given.__code__, *(repr(cell.cell_contents) for cell in cells), repr(given.__defaults__)
-    return (given.func, *given.args) if hasattr(given, "func") else (given,)
+def _identity(parameter: Any) -> tuple[Any, ...]:
+    """Return a key that is equal for equal parameters: functions are equal if their code and closures are."""
+    if hasattr(parameter, "__code__"):
+        cells = parameter.__closure__ or ()
+        return parameter.__code__, *(repr(cell.cell_contents) for cell in cells), repr(parameter.__defaults__)
+    return (parameter.func, *parameter.args) if hasattr(parameter, "func") else (parameter,)
 
 
 def evaluate(output: Sequence, tokens: Tensor, bound: int | None = None) -> Value:
@@ -51,21 +51,22 @@ def evaluate(output: Sequence, tokens: Tensor, bound: int | None = None) -> Valu
     Args:
         output: the expression.
         tokens: ids of symbols, :data:`START`.
-        bound: the largest absolute value a token may have; None does not look (on a GPU, looking waits for it).
+        bound: the largest absolute value that a token may have; None skips the check, which synchronises with a GPU.
     """
-    memory: Memory = {}
+    values: dict[int, Value] = {}
 
-    def value(node: Node) -> Value:
-        if id(node) not in memory:
-            inputs = [value(each) for each in node.inputs]
-            memory[id(node)] = _OPERATIONS[node.op](tokens, node.given, *inputs)
-            _check(memory[id(node)], bound)
-        return memory[id(node)]
+    def value_of(node: Node) -> Value:
+        if id(node) not in values:
+            inputs = map(value_of, node.inputs)
+            values[id(node)] = _OPERATIONS[node.op](tokens, node.parameter, *inputs)
+            _check(values[id(node)], bound)
+        return values[id(node)]
 
-    return value(output)
+    return value_of(output)
 
 
 def _check(value: Value, bound: int | None) -> None:
+    """Raise :class:`RuleBroken` if a value has fractions or a token exceeds the bound."""
     if value.data.is_floating_point() and value.kind != "mean":
         raise RuleBroken("computes with fractions: values are integers")
     if bound is None or value.kind != "token" or value.data.numel() == 0:
@@ -76,19 +77,19 @@ def _check(value: Value, bound: int | None) -> None:
 
 
 def _map(tokens: Tensor, function: Callable[..., Any], *values: Value) -> Value:
-    made = function(*values)
-    if isinstance(made, int):
-        return Value(torch.full_like(tokens, made))
-    if not isinstance(made, Value):
-        raise RuleBroken(f"has a function that gives back {type(made).__name__}, not a value")
-    return made
+    result = function(*values)
+    if isinstance(result, int):
+        return Value(torch.full_like(tokens, result))
+    if not isinstance(result, Value):
+        raise RuleBroken(f"has a function that returns {type(result).__name__}, not a value")
+    return result
 
 
 def _select(tokens: Tensor, predicate: Callable[..., Any], k: Value, q: Value) -> Value:
-    seen = _map(tokens, predicate, Value(k.data[:, None, :], k.kind), Value(q.data[:, :, None], q.kind))
+    selected = _map(tokens, predicate, Value(k.data[:, None, :], k.kind), Value(q.data[:, :, None], q.kind))
     size = tokens.shape[1]
     causal = torch.ones(size, size, dtype=torch.bool, device=tokens.device).tril()
-    return Value((seen.data.bool() & causal).long())  # [rows, query, key]
+    return Value((selected.data.bool() & causal).long())  # [rows, query, key]
 
 
 def _mean(tokens: Tensor, default: int, selector: Value, v: Value) -> Value:
@@ -101,10 +102,10 @@ def _extreme(largest: bool, tokens: Tensor, default: int, selector: Value, v: Va
     if v.kind == "mean":
         raise RuleBroken("aggregates means: they may only be compared")
     limits = torch.iinfo(torch.long)
-    nothing = limits.min if largest else limits.max
-    seen = v.data[:, None, :].masked_fill(selector.data == 0, nothing)
-    found = seen.amax(-1) if largest else seen.amin(-1)
-    return Value(found.masked_fill(selector.data.sum(-1) == 0, default), v.kind)
+    neutral = limits.min if largest else limits.max
+    selected = v.data[:, None, :].masked_fill(selector.data == 0, neutral)
+    extreme = selected.amax(-1) if largest else selected.amin(-1)
+    return Value(extreme.masked_fill(selector.data.sum(-1) == 0, default), v.kind)
 
 
 _OPERATIONS: dict[str, Callable[..., Value]] = {
@@ -116,50 +117,50 @@ _OPERATIONS: dict[str, Callable[..., Value]] = {
     "select": _select,
     "sel_width": lambda _, __, selector: Value(selector.data.sum(-1), "index"),
     "aggr_mean": _mean,
-    "aggr_max": lambda *given: _extreme(True, *given),
-    "aggr_min": lambda *given: _extreme(False, *given),
+    "aggr_max": partial(_extreme, True),
+    "aggr_min": partial(_extreme, False),
 }
 
 
 def next_tokens(program: Program, tokens: Tensor, bound: int | None = None) -> Tensor:
-    """Return what comes next at each position, long ``[rows, L]``: ids of symbols, or :data:`END`."""
-    made = evaluate(graph(program), tokens, bound)
-    if made.kind != "token":
-        raise RuleBroken(f"gives out {_A[made.kind]}: only tokens are given out")
-    return made.data
+    """Return the next token at each position, long ``[rows, L]``: ids of symbols, or :data:`END`."""
+    output = evaluate(build_graph(program), tokens, bound)
+    if output.kind != "token":
+        raise RuleBroken(f"outputs {_NAMES[output.kind]}: only tokens may be output")
+    return output.data
 
 
-def forced(program: Program, source: Tensor, answer: Tensor, bound: int | None = None) -> Tensor:
-    """Return what the program says at each position of an answer that it is given, in one pass.
+def teacher_forced(program: Program, source: Tensor, answer: Tensor, bound: int | None = None) -> Tensor:
+    """Return the output of a program at each position of an answer, in one teacher-forced pass.
 
     Args:
         program: the program.
-        source: questions, long ``[rows, S]``.
-        answer: answers, long ``[rows, T]``; what stands beyond their end does not matter.
+        source: sources, long ``[rows, S]``.
+        answer: answers, long ``[rows, T]``; tokens after their end do not matter.
         bound: as in :func:`evaluate`.
 
     Returns:
-        Long ``[rows, T + 1]``, for the tokens of the answer and what follows it.
+        Long ``[rows, T + 1]``, the outputs for the tokens of the answer and for the token after it.
     """
     start = torch.full_like(source[:, :1], START)
     return next_tokens(program, torch.cat((source, start, answer), dim=1), bound)[:, source.shape[1] :]
 
 
 def generate(program: Program, source: Tensor, symbols: int, limit: int, ignore: int) -> Tensor:
-    """Run a program on its own answers until every row has ended, long ``[rows, T]``, ``ignore`` beyond the end.
+    """Run a program autoregressively until every row has ended: long ``[rows, T]``, ``ignore`` after the end.
 
     Raises:
-        RuleBroken: a row has not ended after ``limit`` tokens, or leaves the alphabet.
+        RuleBroken: a row has not ended after ``limit`` tokens, or an output is not in the alphabet.
     """
     answer = source[:, :0]
     ended = torch.zeros_like(source[:, 0], dtype=torch.bool)
     for _ in range(limit + 1):
-        new = forced(program, source, answer.masked_fill(answer == ignore, END))[:, -1]
+        new = teacher_forced(program, source, answer.masked_fill(answer == ignore, END))[:, -1]
         ended = ended | (new == END)
         if bool(ended.all()):
             return answer
         foreign = new[~ended & ((new < 0) | (new >= symbols))]
         if len(foreign):
-            raise RuleBroken(f"leaves its alphabet: it gives out {int(foreign[0])}, beyond 0 to {symbols - 1} and END")
+            raise RuleBroken(f"leaves its alphabet: it outputs {int(foreign[0])}, not 0 to {symbols - 1} or END")
         answer = torch.cat((answer, new.masked_fill(ended, ignore)[:, None]), dim=1)
-    raise RuleBroken(f"never ends: no END after {limit} tokens, on a question of {source.shape[1]}")
+    raise RuleBroken(f"never ends: no END after {limit} tokens, for a source of {source.shape[1]} tokens")

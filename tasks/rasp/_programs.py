@@ -1,6 +1,6 @@
-"""The shortest programs we know of tasks in every folder; a task names its own as ``program``.
+"""The shortest RASP-L programs that we know for tasks of all families; a task refers to its program as ``program``.
 
-``x`` are the tokens so far: the question, ``START``, the answer. What a program says before ``START`` does not matter.
+``x`` are the tokens so far: the source, ``START``, the answer. The output before ``START`` does not matter.
 """
 
 from collections.abc import Callable
@@ -11,52 +11,56 @@ from tasks.rasp._library import mode as most_frequent
 
 Program = Callable[[Sequence], Sequence]
 
-_PARITY, _HINT = -3, -4  # what is due
+_PARITY, _HINT = -3, -4
+"""Kinds of the next token of a scratchpad."""
 
 
 def count(x: Sequence) -> Sequence:
-    """``a b`` to ``a a+1 ... b``: begin with what stands two before, go up by one, stop at what stood before START."""
+    """Map ``a b`` to ``a a+1 ... b``: start with the token two before START, add one, stop at the one before START."""
     last = kqv(x, full(x, START), shift_right(x), equals, reduction="max")
-    reached = seq_map(x, shift_right(x, 2), lambda token, first: choose(token == START, first - 1, token))
-    return seq_map(reached, last, lambda token, end: choose(token == end, END, token + 1))
+    current = seq_map(x, shift_right(x, 2), lambda token, first: choose(token == START, first - 1, token))
+    return seq_map(current, last, lambda token, end: choose(token == end, END, token + 1))
 
 
 def copy_unique(x: Sequence) -> Sequence:
-    """Induction: what followed this token before. Before the first token there is a START too, so that it follows."""
+    """Return the token that followed this one before; START counts as the token before the first one."""
     following = kqv(shift_right(x, default=START), x, x, equals, reduction="max")
     return tok_map(following, lambda token: choose(token == START, END, token))
 
 
 def sort_unique(x: Sequence) -> Sequence:
-    """The smallest that is larger than the last."""
+    """Return the smallest token that is larger than the last one."""
     return kqv(x, x, x, gt, default=END, reduction="min")
 
 
 def sort(x: Sequence) -> Sequence:
-    """The last again while the answer has fewer of it than the question, then the smallest that is larger."""
-    answered = has_seen(x, full(x, START))
-    asked = num_prev(mask(x, answered == 0, NOTHING), x)
-    again = num_prev(mask(x, answered, NOTHING), x) < asked
-    return where(again, x, sort_unique(x))
+    """Repeat the last token while the answer has fewer copies of it than the source, then take the next larger one."""
+    in_answer = has_seen(x, full(x, START))
+    count_in_source = num_prev(mask(x, in_answer == 0, NOTHING), x)
+    repeat = num_prev(mask(x, in_answer, NOTHING), x) < count_in_source
+    return where(repeat, x, sort_unique(x))
 
 
 def majority(x: Sequence) -> Sequence:
-    """More ones than zeros."""
+    """Return whether there are more ones than zeros."""
     return cumsum(x) > cumsum(x == 0)
 
 
 def all_true(x: Sequence) -> Sequence:
-    """No zero."""
+    """Return whether there is no zero."""
     return num_prev(x, full(x, 0)) == 0
 
 
 def mode(x: Sequence) -> Sequence:
-    """The largest of the most frequent."""
+    """Return the most frequent token; in a tie, the largest."""
     return most_frequent(x)
 
 
 def parity_running(symbols: int = 2) -> Program:
-    """Parity with a scratchpad of every bit: the next hint is what followed the last, its parity the last one flipped.
+    """Build the program of parity with a scratchpad of every bit.
+
+    The next hint is the one that follows the last hint in the source. The next parity is the last one, flipped if the
+    bit of the hint is 1.
 
     Args:
         symbols: tokens below are bits, the others are hints.
@@ -73,7 +77,9 @@ def parity_running(symbols: int = 2) -> Program:
 
 
 def parity_ones(symbols: int = 2) -> Program:
-    """Parity with a scratchpad of the ones: the next hint is the smallest of a one that is larger; parities alternate.
+    """Build the program of parity with a scratchpad of the ones.
+
+    The next hint is the smallest larger hint whose bit is 1. Parities alternate.
 
     Args:
         symbols: tokens below are bits, the others are hints.
@@ -89,29 +95,29 @@ def parity_ones(symbols: int = 2) -> Program:
 
 
 def _scratch(x: Sequence, symbols: int, hint: Sequence, parity: Sequence) -> Sequence:
-    """A zero at START, the parity after a hint, a hint after a parity; START again is the END."""
-    after = tok_map(x, lambda token: choose(token == START, 0, choose(token >= symbols, _PARITY, _HINT)))
-    chosen = seq_map(after, hint, lambda what, new: choose(what == _HINT, choose(new == START, END, new), what))
-    return seq_map(chosen, parity, lambda what, bit: choose(what == _PARITY, bit, what))
+    """Return a zero at START, the parity after a hint, and a hint after a parity; the hint START becomes END."""
+    kind = tok_map(x, lambda token: choose(token == START, 0, choose(token >= symbols, _PARITY, _HINT)))
+    with_hints = seq_map(kind, hint, lambda kind, new: choose(kind == _HINT, choose(new == START, END, new), kind))
+    return seq_map(with_hints, parity, lambda kind, bit: choose(kind == _PARITY, bit, kind))
 
 
 def addition(base: int, padding: int) -> Program:
-    """Addition with index hints, units first: hint by hint, the two digits of that hint and the carry.
+    """Build the program of addition with index hints, units first: add the two digits of each hint and the carry.
 
-    The carry needs no memory: there was one if the last digit is smaller than the sum of its two digits.
+    The carry follows from the last answer digit: it is 1 if that digit is smaller than the sum of its two digits.
     """
 
     def program(x: Sequence) -> Sequence:
         before = shift_right(x, default=START)
-        here = select(before, x, equals)  # after a hint: the digits of its place; after START: the first hint
-        larger = aggr_max(here, x)
-        total = larger + aggr_min(here, x)
-        carry = seq_map(shift_right(total, 2), before, lambda of, last: (last >= 0) & (of > last))
-        digit = seq_map(total, carry, lambda of, more: (of + more) % base)
+        operands = select(before, x, equals)  # after a hint: the digits of its place; after START: the first hint
+        larger = aggr_max(operands, x)
+        total = larger + aggr_min(operands, x)
+        carry = seq_map(shift_right(total, 2), before, lambda sum_, last: (last >= 0) & (sum_ > last))
+        digit = seq_map(total, carry, lambda sum_, carry_in: (sum_ + carry_in) % base)
         following = before + 1
-        # Without room for it in the operands, the last place is one that they do not have.
-        over = num_prev(x, following) == 0 if padding else num_prev(x, before) == 1
-        hint = seq_map(following, over, lambda new, end: choose(end, END, new))
+        # Without padding, the last place of the answer has a hint that the operands do not have.
+        is_last = num_prev(x, following) == 0 if padding else num_prev(x, before) == 1
+        hint = seq_map(following, is_last, lambda new, end: choose(end, END, new))
         return where(x > base, digit, where(x == START, larger, hint))
 
     return program

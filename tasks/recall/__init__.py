@@ -1,1 +1,1 @@
-"""Recall: find again what stood in the context."""
+"""Recall: find a token that occurred earlier in the context and return the one that goes with it."""

@@ -1,4 +1,4 @@
-"""Distinct numbers: a few out of very many, at a cost that does not grow with the many."""
+"""Random subsets of distinct numbers, drawn at a cost that does not depend on how many numbers there are."""
 
 import torch
 from torch import Tensor
@@ -6,28 +6,28 @@ from torch import Tensor
 from tasks.base import Stream
 
 
-def subset(stream: Stream, high: int, count: int) -> Tensor:
+def draw_subset(stream: Stream, high: int, count: int) -> Tensor:
     """Draw a uniform subset of ``count`` numbers below ``high``: long ``[rows, count]``, ascending.
 
-    Floyd's algorithm (Bentley and Floyd 1987): the i-th number is drawn below ``high - count + 1 + i``; one that is
-    there already is replaced by the largest it could have been.
+    Floyd's algorithm (Bentley and Floyd 1987): the i-th number is drawn below ``high - count + 1 + i``. If the subset
+    contains it already, the largest number that could have been drawn is taken instead.
     """
     largest = torch.arange(high - count, high, device=stream.device)
-    drawn = stream.integers(largest + 1, count)
-    chosen = torch.full_like(drawn, -1)
-    for place in range(count):
-        number = drawn[:, place : place + 1]
-        taken = (chosen == number).any(1, keepdim=True)
-        chosen[:, place : place + 1] = torch.where(taken, largest[place], number)
+    numbers = stream.integers(largest + 1, count)
+    chosen = torch.full_like(numbers, -1)
+    for index in range(count):
+        number = numbers[:, index : index + 1]
+        repeated = (chosen == number).any(1, keepdim=True)
+        chosen[:, index : index + 1] = torch.where(repeated, largest[index], number)
     return chosen.sort(dim=1).values
 
 
-def others(chosen: Tensor, ranks: Tensor) -> Tensor:
+def complement(chosen: Tensor, ranks: Tensor) -> Tensor:
     """Return the numbers of these ranks among those not in ``chosen`` (ascending): long, the shape of ``ranks``."""
-    passed = chosen - torch.arange(chosen.shape[1], device=chosen.device)
-    return ranks + torch.searchsorted(passed, ranks.contiguous(), right=True)
+    skipped = chosen - torch.arange(chosen.shape[1], device=chosen.device)
+    return ranks + torch.searchsorted(skipped, ranks.contiguous(), right=True)
 
 
-def shuffled(stream: Stream, numbers: Tensor) -> Tensor:
-    """Return ``numbers`` ``[rows, n]`` in a uniform order of each row's own."""
+def shuffle(stream: Stream, numbers: Tensor) -> Tensor:
+    """Return ``numbers`` ``[rows, n]`` with each row in its own uniform order."""
     return numbers.gather(1, stream.permutation(numbers.shape[1]))

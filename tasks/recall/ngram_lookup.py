@@ -1,31 +1,32 @@
-"""N-gram look-up: what follows this n-gram in a long string?
+"""N-gram look-up: return the letters that follow a given n-gram in a long string.
 
-Jelassi et al. 2024 ("Repeat After Me: Transformers are Better than State Space Models at Copying"). Told before the
-string what to look for (``prefix``), a memory of fixed size can wait for it; told after it (``suffix``), it would have
-to keep everything.
+Jelassi et al. 2024 ("Repeat After Me: Transformers are Better than State Space Models at Copying"). If the n-gram
+precedes the string (``prefix``), a memory of fixed size suffices. If it follows the string (``suffix``), a model has to
+remember the whole string.
 """
 
 from string import ascii_lowercase
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.limits import one_of, within
+from tasks.validation import Positive, SeveralLetters
 
 
 class NgramLookup(Task):
-    """Write what follows the first occurrence of the n-gram.
+    """Write the letters that follow the first occurrence of the n-gram.
 
     The length is that of the string, which is uniform. The n-gram is uniform among those that occur once, or among all
-    where there is none. (The authors mean to ask for one that occurs once, their code for any; it may also ask for the
-    whole rest of the string, whose length would then differ between rows.)
+    of them if none does. (The authors describe an n-gram that occurs once, but their code takes any. Their answer may
+    also be the whole rest of the string, whose length would then differ between rows.)
 
     Args:
-        key: where the n-gram stands: ``prefix`` before the string, ``suffix`` after it.
-        n: letters of the n-gram.
-        continuation: letters asked.
+        key: position of the n-gram, ``prefix`` before the string or ``suffix`` after it.
+        n: number of letters of the n-gram.
+        continuation: number of letters of the answer.
         alphabet: number of letters.
 
     Examples:
@@ -39,27 +40,28 @@ class NgramLookup(Task):
     paper = "Jelassi et al. 2024 (arXiv 2402.01032), n-gram look-up"
 
     def __init__(
-        self, *, key: Literal["prefix", "suffix"] = "suffix", n: int = 3, continuation: int = 1, alphabet: int = 26
+        self,
+        *,
+        key: Literal["prefix", "suffix"] = "suffix",
+        n: Annotated[int, Interval(ge=1, le=12)] = 3,
+        continuation: Positive = 1,
+        alphabet: SeveralLetters = 26,
     ) -> None:
-        one_of("key", key, ("prefix", "suffix"))
-        within("n", n, 1, 12)
-        within("continuation", continuation, 1)
-        within("alphabet", alphabet, 2, len(ascii_lowercase))
         self.prefix, self.n, self.continuation = key == "prefix", n, continuation
         self.symbols = (*ascii_lowercase[:alphabet], "|")
         self.lengths = range(n + continuation, 1 << 24)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw a string and one of its n-grams."""
+        """Draw a string and one of its n-grams, preferably one that occurs once."""
         string = stream.integers(len(self.symbols) - 1, length)
         codes = self._codes(string[:, : length - self.continuation])
-        start = (stream.uniform(codes.shape[1]) + _once(codes)).argmax(1, keepdim=True)
+        start = (stream.uniform(codes.shape[1]) + _is_unique(codes)).argmax(1, keepdim=True)
         ngram = string.gather(1, start + torch.arange(self.n, device=stream.device))
         bar = torch.full_like(start, len(self.symbols) - 1)
         return torch.cat((ngram, bar, string) if self.prefix else (string, bar, ngram), dim=1)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Compare the code of the n-gram with all codes of the string."""
+        """Compare the code of the n-gram with the codes of all n-grams of the string."""
         ngram, string = source[:, -self.n :], source[:, : -self.n - 1]
         if self.prefix:
             ngram, string = source[:, : self.n], source[:, self.n + 1 :]
@@ -68,14 +70,15 @@ class NgramLookup(Task):
         return string.gather(1, start + self.n + torch.arange(self.continuation, device=source.device))
 
     def _codes(self, string: Tensor) -> Tensor:
-        """Write every n-gram as a number: long ``[B, N]`` to ``[B, N - n + 1]``."""
+        """Encode every n-gram as a number: long ``[B, N]`` to ``[B, N - n + 1]``."""
         weights = len(self.symbols) ** torch.arange(self.n, device=string.device)
         return (string.unfold(1, self.n, 1) * weights).sum(-1)
 
 
-def _once(codes: Tensor) -> Tensor:
-    """Say which entries of each row occur once: bool, the shape of ``codes``."""
+def _is_unique(codes: Tensor) -> Tensor:
+    """Return which entries of each row occur once: bool, the shape of ``codes``."""
     ordered, order = codes.sort(dim=1)
-    step = torch.ones_like(ordered[:, :1], dtype=torch.bool)
-    new = torch.cat((step, ordered[:, 1:] != ordered[:, :-1], step), dim=1)  # [B, N + 1], both ends are new
-    return torch.zeros_like(new[:, 1:]).scatter(1, order, new[:, :-1] & new[:, 1:])
+    edge = torch.ones_like(ordered[:, :1], dtype=torch.bool)
+    # Whether each sorted entry differs from the previous one, [B, N + 1]; both ends count as different.
+    differs = torch.cat((edge, ordered[:, 1:] != ordered[:, :-1], edge), dim=1)
+    return torch.zeros_like(differs[:, 1:]).scatter(1, order, differs[:, :-1] & differs[:, 1:])

@@ -1,7 +1,7 @@
-"""Even pairs: count the places where neighbours differ, which only the first and the last symbol decide.
+"""Even pairs: count adjacent symbols that differ, modulo two; only the first and the last symbol matter.
 
 Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), even pairs, a regular task. The number of ``01`` and
-``10`` is even exactly when the string ends as it began, so a model may track a parity or look at both ends.
+``10`` is even exactly if the string ends with its first symbol, so a model may track a parity or compare both ends.
 """
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from tasks.base import Stream, Task
 
 
 class EvenPairs(Task):
-    """Is the number of unequal neighbours odd?
+    """Decide whether the number of unequal adjacent pairs is odd.
 
     Examples:
         0 1 1 0 -> 0        (01 and 10)
@@ -27,5 +27,5 @@ class EvenPairs(Task):
         return stream.integers(2, length)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Count the unequal neighbours modulo two."""
+        """Count the unequal adjacent pairs modulo two."""
         return (source[:, 1:] != source[:, :-1]).sum(1, keepdim=True) % 2

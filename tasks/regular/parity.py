@@ -1,4 +1,4 @@
-"""Parity: the regular language that two states decide and attention finds hard.
+"""Parity: decide whether the number of ones is odd, which takes two states but is hard for attention.
 
 Hahn 2020 ("Theoretical Limitations of Self-Attention in Neural Sequence Models"); Deletang et al. 2023, table 2.
 """
@@ -10,7 +10,7 @@ from tasks.base import Stream, Task
 
 
 class Parity(Task):
-    """Is the number of ones odd?
+    """Decide whether the number of ones is odd.
 
     Examples:
         1 0 1 1 -> 1
@@ -27,5 +27,5 @@ class Parity(Task):
         return stream.integers(2, length)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Sum modulo two."""
+        """Sum the bits modulo two."""
         return torch.remainder(source.sum(1, keepdim=True), 2)

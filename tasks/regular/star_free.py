@@ -1,14 +1,13 @@
-"""Star-free languages: regular ones that never count modulo anything.
+"""Star-free languages: regular languages that need no counting modulo a number.
 
-First-order logic with order defines them (McNaughton and Papert 1971), and their automata permute no states. Parity and
-``(aa)*`` are not among them. Examples from Bhattamishra et al. 2020 and Huang et al. 2025; their languages D-n, with
-D-n = ``(a D-(n-1) b)*``, are the task ``dyck`` with one kind and depth n.
+They are those that first-order logic with order defines (McNaughton and Papert 1971), and their automata permute no
+states. Parity and ``(aa)*`` are not star-free. The examples are from Bhattamishra et al. 2020 and Huang et al. 2025.
+Their languages D-n, with D-n = ``(a D-(n-1) b)*``, are the task ``dyck`` with one kind and depth n.
 """
 
 from typing import Literal
 
 from tasks.languages import Ask
-from tasks.limits import one_of
 from tasks.regular._automaton import Automaton, Regular
 
 ANY = 1 << 24
@@ -22,10 +21,10 @@ AUTOMATA = {
 
 
 class StarFree(Regular):
-    """Know a star-free language: recognise its words, or say what may come next.
+    """Recognise the words of a star-free language, or name the symbols that may come next.
 
     Args:
-        language: ``first``: the first bit is 1. ``contains``: somewhere stands ``ab``. ``blocks``: ``aa*bb*cc*``.
+        language: ``first``: the first bit is 1. ``contains``: the word contains ``ab``. ``blocks``: ``aa*bb*cc*``.
             ``marker``: ``{a,b}*d{b,c}*``. ``last``: ``{0,1,2}*02*``, the last symbol that is not 2 is 0.
         ask: ``recognise`` (half of the words belong to it), ``next`` (name a symbol that may come next, ``$`` for the
             end) or ``sets`` (name all of them).
@@ -47,5 +46,4 @@ class StarFree(Regular):
     def __init__(
         self, *, language: Literal["first", "contains", "blocks", "marker", "last"] = "last", ask: Ask = "recognise"
     ) -> None:
-        one_of("language", language, tuple(AUTOMATA))
         super().__init__(AUTOMATA[language], ask)

@@ -1,12 +1,15 @@
-"""Tomita's seven languages, the small automata on which learning from strings has been tried for forty years.
+"""Tomita's seven languages: small automata that have been a benchmark of grammar learning for forty years.
 
 Tomita 1982 ("Dynamic construction of finite automata from examples using hill-climbing"); for transformers,
-Bhattamishra et al. 2020 and Huang et al. 2025. Languages 1, 2, 4 and 7 are star-free; 3, 5 and 6 have to
-count modulo something.
+Bhattamishra et al. 2020 and Huang et al. 2025. Languages 1, 2, 4 and 7 are star-free; 3, 5 and 6 require counting
+modulo a number.
 """
 
+from typing import Annotated
+
+from annotated_types import Interval
+
 from tasks.languages import Ask
-from tasks.limits import within
 from tasks.regular._automaton import Automaton, Regular
 
 ANY, EVEN = 1 << 24, 2
@@ -22,15 +25,15 @@ AUTOMATA = (
 
 
 class Tomita(Regular):
-    """Know one of seven languages: recognise its words, or say what may come next.
+    """Recognise the words of one of seven languages, or name the symbols that may come next.
 
-    1: only ones. 2: ``10`` repeated. 3: no odd run of ones is followed by an odd run of zeros. 4: no ``000``. 5: evenly
-    many zeros and evenly many ones. 6: as many zeros as ones, modulo 3. 7: ``0*1*0*1*``.
+    1: only ones. 2: ``10`` repeated. 3: no odd run of ones is followed by an odd run of zeros. 4: no ``000``. 5: even
+    numbers of zeros and of ones. 6: as many zeros as ones, modulo 3. 7: ``0*1*0*1*``.
 
-    The lengths are those with words in the language and words outside; 2 and 5 have even lengths only.
+    The lengths are those that have both words of the language and other words; 2 and 5 have even lengths only.
 
     Args:
-        index: which language, 1 to 7.
+        index: number of the language, 1 to 7.
         ask: ``recognise`` (half of the words belong to it), ``next`` (name a symbol that may come next, ``$`` for the
             end) or ``sets`` (name all of them).
 
@@ -51,6 +54,5 @@ class Tomita(Regular):
 
     paper = "Huang et al. 2025 (arXiv 2410.02140), Tomita 1 to 7"
 
-    def __init__(self, *, index: int = 4, ask: Ask = "recognise") -> None:
-        within("index", index, 1, len(AUTOMATA))
+    def __init__(self, *, index: Annotated[int, Interval(ge=1, le=len(AUTOMATA))] = 4, ask: Ask = "recognise") -> None:
         super().__init__(AUTOMATA[index - 1], ask)

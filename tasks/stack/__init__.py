@@ -1,1 +1,1 @@
-"""Stacks: a pushdown automaton suffices."""
+"""Stack tasks: a deterministic pushdown automaton can solve them."""

@@ -1,1 +1,1 @@
-"""Strings: move symbols around without changing them."""
+"""String tasks: reorder, repeat or find symbols without changing them."""

@@ -1,4 +1,4 @@
-"""Duplicate string: write the string twice, which takes a queue where a stack would do for once backwards.
+"""Duplicate string: write a string twice, which needs a queue; a stack only suffices to write it backwards.
 
 Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), duplicate string, a context-sensitive task.
 """
@@ -6,16 +6,17 @@ Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), duplicate st
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.strings._letters import letters
+from tasks.strings._letters import letter_symbols
+from tasks.validation import LetterCount
 
 
 class DuplicateString(Task):
-    """Write the string, then write it again.
+    """Write the string twice in a row.
 
     The length is that of the string; the answer is twice as long.
 
     Args:
-        alphabet: number of letters, at most 26, drawn uniformly (the paper has 2).
+        alphabet: number of letters, 1 to 26; letters are drawn uniformly (the paper has 2).
 
     Examples:
         a b b -> a b b a b b
@@ -26,8 +27,8 @@ class DuplicateString(Task):
     answer = "readout"
     paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
-    def __init__(self, *, alphabet: int = 2) -> None:
-        self.symbols = letters(alphabet)
+    def __init__(self, *, alphabet: LetterCount = 2) -> None:
+        self.symbols = letter_symbols(alphabet)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw letters uniformly."""

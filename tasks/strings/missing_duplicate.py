@@ -1,4 +1,4 @@
-"""Missing duplicate: a string stands there twice but for one symbol, which only the other half tells.
+"""Missing duplicate: find the symbol that is hidden in one of two equal halves.
 
 Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy"), missing duplicate, a context-sensitive task.
 """
@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.strings._letters import letters
+from tasks.strings._letters import letter_symbols
+from tasks.validation import LetterCount
 
 
 class MissingDuplicate(Task):
-    """Which symbol belongs where ``_`` stands?
+    """Write the symbol that ``_`` hides.
 
-    The length is that of both halves with the hole, which is equally likely everywhere, and always even. (The authors'
-    code also has odd lengths, one symbol of padding at the end.)
+    The source is a string written twice, with one symbol, at a uniform position, replaced by ``_``. The length is that
+    of the source and always even. (The authors' code also has odd lengths, with one symbol of padding at the end.)
 
     Args:
-        alphabet: number of letters, at most 26, drawn uniformly (the paper has 2).
+        alphabet: number of letters, 1 to 26; letters are drawn uniformly (the paper has 2).
 
     Examples:
         a b b a _ b -> b
@@ -30,16 +31,16 @@ class MissingDuplicate(Task):
     lengths = range(2, 1 << 24, 2)
     paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
 
-    def __init__(self, *, alphabet: int = 2) -> None:
-        self.symbols = (*letters(alphabet), "_")
-        self.hole = alphabet
+    def __init__(self, *, alphabet: LetterCount = 2) -> None:
+        self.symbols = (*letter_symbols(alphabet), "_")
+        self.hidden = alphabet
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw letters uniformly, repeat them, and make a hole anywhere."""
-        twice = stream.integers(self.hole, length // 2).repeat(1, 2)
-        return twice.scatter(1, stream.integers(length, 1), self.hole)
+        """Draw letters uniformly, repeat them, and hide one symbol at a uniform position."""
+        twice = stream.integers(self.hidden, length // 2).repeat(1, 2)
+        return twice.scatter(1, stream.integers(length, 1), self.hidden)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Read the symbol half a length away from the hole."""
-        hole = (source == self.hole).long().argmax(dim=1, keepdim=True)
-        return source.gather(1, torch.remainder(hole + source.shape[1] // 2, source.shape[1]))
+        """Return the symbol half a length away from the hidden one."""
+        position = (source == self.hidden).long().argmax(dim=1, keepdim=True)
+        return source.gather(1, torch.remainder(position + source.shape[1] // 2, source.shape[1]))

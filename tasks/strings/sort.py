@@ -1,15 +1,17 @@
-"""Sort: the smallest first, which for few symbols is to count each of them.
+"""Sort: write numbers in ascending order; with few symbols, counting each symbol suffices.
 
-Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy") ask strings over five symbols as bucket sort, a
-context-sensitive task: ``alphabet=5``, read out. Zhou et al. 2023 ("What Algorithms can Transformers Learn?") generate
-the answer: where no token repeats, the next one is the smallest of the question above the last.
+Deletang et al. 2023 ("Neural Networks and the Chomsky Hierarchy") have strings over five symbols, as bucket sort, a
+context-sensitive task: ``alphabet=5`` with the answer as a readout. Zhou et al. 2023 ("What Algorithms can Transformers
+Learn?") generate the answer. If no token repeats, the next token is the smallest one in the source that is larger than
+the last.
 """
 
 from torch import Tensor
 
 from tasks.base import Stream, Task
 from tasks.rasp._programs import sort, sort_unique
-from tasks.strings._letters import draw, numbers
+from tasks.strings._letters import draw_strings, number_symbols
+from tasks.validation import Positive
 
 
 class Sort(Task):
@@ -17,7 +19,7 @@ class Sort(Task):
 
     Args:
         alphabet: number of tokens, ``0`` to ``alphabet - 1``.
-        unique: whether no token occurs twice, which limits the length to ``alphabet``.
+        unique: whether no token occurs twice; this limits the length to ``alphabet``.
 
     Examples:
         31 4 15 92 65 -> 4 15 31 65 92
@@ -29,15 +31,15 @@ class Sort(Task):
     answer = "generate"
     paper = "Deletang et al. 2023 (arXiv 2207.02098), bucket sort; Zhou et al. 2023 (arXiv 2310.16028), sort"
 
-    def __init__(self, *, alphabet: int = 100, unique: bool = False) -> None:
-        self.symbols, self.unique = numbers(alphabet), unique
+    def __init__(self, *, alphabet: Positive = 100, unique: bool = False) -> None:
+        self.symbols, self.unique = number_symbols(alphabet), unique
         self.program = sort_unique if unique else sort
         if unique:
             self.lengths = range(1, alphabet + 1)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw tokens uniformly, each independent or none twice."""
-        return draw(len(self.symbols), self.unique, length, stream)
+        """Draw tokens uniformly, either independently or without repeats."""
+        return draw_strings(len(self.symbols), self.unique, length, stream)
 
     def solve(self, source: Tensor) -> Tensor:
         """Sort the row."""

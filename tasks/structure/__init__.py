@@ -1,1 +1,1 @@
-"""Structure: trees, automata and chains that have to be followed."""
+"""Structure: evaluate trees, infer automata and follow chains of references."""

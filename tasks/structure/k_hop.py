@@ -1,7 +1,7 @@
-"""K-hop: the induction head, k times over.
+"""K-hop: apply an induction head k times in a row.
 
-Sanford et al. 2024 ("Transformers, parallel computation, and logarithmic depth"): k-hop induction heads, which a
-transformer can do in depth of the order log k, since look-ups compose.
+Sanford et al. 2024 ("Transformers, parallel computation, and logarithmic depth"): k-hop induction heads. A transformer
+can compute them with depth of the order log k, because look-ups compose.
 """
 
 import torch
@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.limits import within
+from tasks.validation import Positive
 
 
 class KHop(Task):
-    """At every position, hop back ``hops`` times and give the letter there.
+    """At every position, hop back ``hops`` times and write the letter at the position reached.
 
-    One hop goes from a position to the one right after the last earlier occurrence of its letter. Where there is no
-    such occurrence, the answer is ``_``. The length is that of the sequence.
+    One hop goes from a position to the one right after the last earlier occurrence of its letter. If there is no such
+    occurrence, the answer is ``_``. The length is that of the sequence.
 
     Args:
         hops: number of hops; 1 is an induction head.
@@ -31,9 +31,7 @@ class KHop(Task):
     answer = "tag"
     paper = "Sanford et al. 2024 (arXiv 2402.09268), k-hop induction heads"
 
-    def __init__(self, *, hops: int = 2, alphabet: int = 4) -> None:
-        within("hops", hops, 1)
-        within("alphabet", alphabet, 1)
+    def __init__(self, *, hops: Positive = 2, alphabet: Positive = 4) -> None:
         self.hops = hops
         self.symbols = (*(f"s{i}" for i in range(alphabet)), "_")
 
@@ -42,20 +40,20 @@ class KHop(Task):
         return stream.integers(len(self.symbols) - 1, length)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Compose the hop with itself; position 0 of the padded row stands for nowhere."""
+        """Compose the hop with itself; position 0 of the padded row stands for no position."""
         hop = F.pad(_hop(source), (1, 0))
-        place = torch.arange(1, hop.shape[1], device=source.device).expand_as(source)
+        position = torch.arange(1, hop.shape[1], device=source.device).expand_as(source)
         for _ in range(self.hops):
-            place = hop.gather(1, place)
-        return F.pad(source, (1, 0), value=len(self.symbols) - 1).gather(1, place)
+            position = hop.gather(1, position)
+        return F.pad(source, (1, 0), value=len(self.symbols) - 1).gather(1, position)
 
 
 def _hop(source: Tensor) -> Tensor:
-    """Return where one hop leads from each position, counted from 1, and 0 for nowhere: long ``[B, N]``.
+    """Return where one hop leads from each position, counted from 1, or 0 if it leads nowhere: long ``[B, N]``.
 
-    Sorted by letter and then place, the previous occurrence of a letter is the neighbour.
+    In the order by letter and then by position, the previous occurrence of a letter directly precedes it.
     """
     letter, order = source.sort(dim=1, stable=True)
-    again = F.pad(letter[:, 1:] == letter[:, :-1], (1, 0))
-    target = torch.where(again, F.pad(order[:, :-1], (1, 0)) + 2, 0)
+    repeated = F.pad(letter[:, 1:] == letter[:, :-1], (1, 0))
+    target = torch.where(repeated, F.pad(order[:, :-1], (1, 0)) + 2, 0)
     return torch.zeros_like(source).scatter(1, order, target)

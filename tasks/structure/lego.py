@@ -1,8 +1,8 @@
-"""LEGO: a chain of assignments in any order, to be followed from its start.
+"""LEGO: resolve a chain of assignments that are written in any order.
 
-Zhang et al. 2022 ("Unveiling Transformers with LEGO"): ``a = + 1``, ``b = - a``, ... They label every variable; here,
-as in Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length Generalization in Transformers"), one is
-asked.
+Zhang et al. 2022 ("Unveiling Transformers with LEGO"): ``a = + 1``, ``b = - a``, ... They label every variable. Here,
+as in Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length Generalization in Transformers"), the query
+is one variable.
 """
 
 from typing import Literal
@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.limits import one_of, within
+from tasks.validation import Positive
 
 
 class Lego(Task):
-    """Give the sign of the last variable of the chain, named at the end.
+    """Write the sign of the last variable of the chain, which is named at the end.
 
-    The length is the number of clauses, one for each variable. Variables are a uniform choice in uniform order along
-    the chain, signs are fair.
+    The length is the number of clauses, one for each variable. The variables are a uniform choice in uniform order
+    along the chain; both signs are equally likely.
 
     Args:
-        variables: number of variable symbols ``x0``, ``x1``, ...; no chain is longer.
-        order: of the clauses, ``shuffled`` or as the ``chain`` goes.
+        variables: number of variable symbols ``x0``, ``x1``, ..., which is also the longest chain.
+        order: order of the clauses, ``shuffled`` or along the ``chain``.
 
     Examples:
         x3 = - x1 ; x1 = - 1 ; ? x3 -> +
@@ -34,28 +34,26 @@ class Lego(Task):
     answer = "readout"
     paper = "Zhang et al. 2022 (arXiv 2206.04301); Kazemnejad et al. 2023 (arXiv 2305.19466)"
 
-    def __init__(self, *, variables: int = 128, order: Literal["shuffled", "chain"] = "shuffled") -> None:
-        within("variables", variables, 1)
-        one_of("order", order, ("shuffled", "chain"))
+    def __init__(self, *, variables: Positive = 128, order: Literal["shuffled", "chain"] = "shuffled") -> None:
         self.variables, self.shuffled = variables, order == "shuffled"
         self.symbols = (*(f"x{i}" for i in range(variables)), "1", "+", "-", "=", ";", "?")
         self.lengths = range(1, variables + 1)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw a chain, write its clauses and shuffle them."""
-        one, plus, equals, end, ask = (self.variables + offset for offset in (0, 1, 3, 4, 5))
+        one, plus, equals, end, query = (self.variables + offset for offset in (0, 1, 3, 4, 5))
         chain = stream.permutation(self.variables)[:, :length]
-        before = F.pad(chain[:, :-1], (1, 0), value=one)
+        previous = F.pad(chain[:, :-1], (1, 0), value=one)
         signs = plus + stream.integers(2, length)
-        marks = [torch.full_like(chain, mark) for mark in (equals, end)]
-        clauses = torch.stack((chain, marks[0], signs, before, marks[1]), dim=-1)  # [B, N, 5]
+        equals_signs, ends = (torch.full_like(chain, token) for token in (equals, end))
+        clauses = torch.stack((chain, equals_signs, signs, previous, ends), dim=-1)  # [B, N, 5]
         if self.shuffled:
             clauses = clauses.gather(1, stream.permutation(length)[..., None].expand_as(clauses))
         last = chain[:, -1:]
-        return torch.cat((clauses.flatten(1), torch.full_like(last, ask), last), dim=1)
+        return torch.cat((clauses.flatten(1), torch.full_like(last, query), last), dim=1)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Follow all chains at once, twice as far in every round."""
+        """Resolve all variables at once by pointer jumping, which doubles the distance in every round."""
         clauses = source[:, :-2].unflatten(1, (-1, 5))
         left, sign, right = clauses[..., 0], clauses[..., 2] - self.variables - 1, clauses[..., 3]
         rows, count = left.shape

@@ -1,1 +1,1 @@
-"""State tracking: apply one step after another to a hidden state and say what it has become."""
+"""State tracking: apply a sequence of steps to a hidden state and report the result."""

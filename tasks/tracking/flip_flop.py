@@ -1,22 +1,26 @@
-"""Flip-flop: remember one bit through any number of distractions.
+"""Flip-flop: remember one bit through any number of irrelevant tokens.
 
-Liu et al. 2023 ("Exposing Attention Glitches with Flip-Flop Language Modeling"). A string is a run of instructions,
-each followed by a bit: ``w`` writes its bit, ``i`` ignores it, and after ``r`` stands the bit last written.
-Transformers make sporadic errors on it, the glitches of the title.
+Liu et al. 2023 ("Exposing Attention Glitches with Flip-Flop Language Modeling"). A string is a sequence of
+instructions, each followed by a bit: ``w`` writes its bit, ``i`` ignores it, and ``r`` is followed by the bit last
+written. Transformers make sporadic errors on it, the glitches of the title.
 """
 
+from typing import Annotated
+
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
 from tasks.base import IGNORE, Stream, Task
 
 
 class FlipFlop(Task):
-    """Say at each read which bit was written last.
+    """Write at each read the bit that was written last.
 
-    The length is that of the string, two tokens an instruction, so it is even. The first instruction writes, the last
-    reads; each other one ignores with the given probability, and else writes or reads with equal ones. Bits are fair.
-    Labels stand at ``r`` alone, one token before the string itself shows the bit: only online models may be asked.
+    The length is that of the string, which is even, with two tokens per instruction. The first instruction writes and
+    the last one reads. Each other one ignores with probability ``ignore`` and otherwise writes or reads with equal
+    probability. Bits are fair. Only ``r`` has a label, and the next token of the source shows it, so the task suits
+    only online models.
 
     Args:
         ignore: probability of ``i``. The paper trains at 0.8 and tests also at 0.98 (sparse) and 0.1 (dense).
@@ -33,30 +37,29 @@ class FlipFlop(Task):
     online = True
     paper = "Liu et al. 2023 (arXiv 2306.00946), FFL(p)"
 
-    def __init__(self, *, ignore: float = 0.8) -> None:
-        if not 0 <= ignore <= 1:
-            raise ValueError(f"ignore={ignore}: must be from 0 to 1; the nearest is {0 if ignore < 0 else 1}")
+    def __init__(self, *, ignore: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.8) -> None:
         self.ignore = ignore
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw instructions, then bits; a read shows what was written."""
+        """Draw instructions, then bits; a read is followed by the bit last written."""
         write, read = self.symbols.index("w"), self.symbols.index("r")
-        chance = stream.uniform(length // 2)
-        told = torch.where(chance < (1 + self.ignore) / 2, write, read)
-        told = torch.where(chance < self.ignore, self.symbols.index("i"), told)
-        told[:, 0], told[:, -1] = write, read
+        uniform = stream.uniform(length // 2)
+        instructions = torch.where(uniform < (1 + self.ignore) / 2, write, read)
+        instructions = torch.where(uniform < self.ignore, self.symbols.index("i"), instructions)
+        instructions[:, 0], instructions[:, -1] = write, read
         bits = stream.integers(2, length // 2)
-        bits = torch.where(told == read, self._memory(told, bits), bits)
-        return torch.stack((told, bits), dim=-1).flatten(1)
+        bits = torch.where(instructions == read, self._last_written(instructions, bits), bits)
+        return torch.stack((instructions, bits), dim=-1).flatten(1)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Answer at reads from the last write."""
-        told, bits = source[:, ::2], source[:, 1::2]
-        answer = torch.where(told == self.symbols.index("r"), self._memory(told, bits), IGNORE)
+        """Return the bit last written at each read."""
+        instructions, bits = source[:, ::2], source[:, 1::2]
+        is_read = instructions == self.symbols.index("r")
+        answer = torch.where(is_read, self._last_written(instructions, bits), IGNORE)
         return torch.stack((answer, torch.full_like(answer, IGNORE)), dim=-1).flatten(1)
 
-    def _memory(self, told: Tensor, bits: Tensor) -> Tensor:
+    def _last_written(self, instructions: Tensor, bits: Tensor) -> Tensor:
         """Return the bit last written at each instruction, long ``[B, N]``."""
-        place = torch.arange(told.shape[1], device=told.device)
-        last = torch.where(told == self.symbols.index("w"), place, 0).cummax(1).values
-        return bits.gather(1, last)
+        index = torch.arange(instructions.shape[1], device=instructions.device)
+        last_write = torch.where(instructions == self.symbols.index("w"), index, 0).cummax(1).values
+        return bits.gather(1, last_write)

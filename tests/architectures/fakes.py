@@ -1,4 +1,4 @@
-"""Packages that cannot run here: their naive operators, loaded by path, and plain functions in their place."""
+"""Substitutes for packages that need a GPU: their naive operators, loaded by path, and plain functions."""
 
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 
 def naive(file: str) -> ModuleType:
-    """Load one file below ``fla/ops`` by its path, without the package, which wants Triton."""
+    """Load one file below ``fla/ops`` by its path, without importing the package, which requires Triton."""
     package = importlib.util.find_spec("fla")
     if package is None:
         pytest.skip("fla-core is not installed")
@@ -22,7 +22,7 @@ def naive(file: str) -> ModuleType:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Callable) -> None:
-    """Put functions where a package's module would be."""
+    """Install functions under the name of a package's module."""
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):
         monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), ModuleType(parts[depth - 1]))

@@ -1,4 +1,4 @@
-"""Our attention and transformer layers under the parameter names of torch's, to call torch's with the same weights."""
+"""State dicts of our attention and transformer layers under torch's parameter names, to compare with torch's layers."""
 
 import torch
 from torch import Tensor, nn
@@ -9,17 +9,17 @@ Weights = dict[str, Tensor]
 
 
 def named(name: str, weights: Weights) -> Weights:
-    """Put a module's name before its parameters' names."""
+    """Prefix parameter names with a module's name."""
     return {f"{name}.{key}": value for key, value in weights.items()}
 
 
 def linear(module: nn.Module) -> Weights:
-    """Weight and bias of a linear map or a norm."""
+    """Return weight and bias of a linear map or a norm."""
     return dict(module.named_parameters())
 
 
 def multi_head(part: MultiHead) -> Weights:
-    """Those of ``nn.MultiheadAttention``."""
+    """Return the weights under the names of ``nn.MultiheadAttention``."""
     stacked = {
         "in_proj_weight": torch.cat((part.query.weight, part.memory.weight)),
         "in_proj_bias": torch.cat((part.query.bias, part.memory.bias)),
@@ -28,7 +28,7 @@ def multi_head(part: MultiHead) -> Weights:
 
 
 def layer(attentions: dict[str, MultiHead], feed_forward: nn.Module, norms: list[nn.Module]) -> Weights:
-    """Those of ``nn.TransformerEncoderLayer`` and ``nn.TransformerDecoderLayer``; norms in the order of use."""
+    """Return the weights under the names of torch's transformer layers; ``norms`` are in the order of use."""
     weights = named("linear1", linear(feed_forward.up)) | named("linear2", linear(feed_forward.down))
     for name, part in attentions.items():
         weights |= named(name, multi_head(part))

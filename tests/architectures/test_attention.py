@@ -1,4 +1,4 @@
-"""Attention: all forms agree, with each other and with torch's layers; steps, populations, causality, and refusals."""
+"""Attention: all forms agree with each other and with torch's layers; steps, populations, causality and errors."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.transformer import Transformer
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.parts import attention
 from architectures.parts.attention import MultiHead, attend, attention_weights, merge_heads, split_heads
 from architectures.parts.kernels import KernelMissing, flash_attn, replicas_ride_along, sdpa
 from architectures.parts.kernels.sdpa import KERNEL as FLASH
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS, DEPTH = 2, 16, 4, 2
 KERNELS = ["math", "flash"]
@@ -47,7 +47,7 @@ def test_flash_equals_math(length: int, dtype: torch.dtype, causal: bool) -> Non
 
 
 def test_flash_takes_any_strides() -> None:
-    """Rotated heads of two numbers, for one, lie the other way round."""
+    """Strides may differ: for example, rotated heads of two channels are stored transposed."""
     turned = [x.mT.contiguous().mT for x in qkv(9, 9)]
     assert turned[0].stride(-1) != 1
     expected = attend(*turned, causal=True, kernel="math")
@@ -176,7 +176,7 @@ def test_inspected_weights_are_those_of_the_forward(position: str) -> None:
     assert_close([first.sum(-1)], [torch.ones(ROWS, HEADS, 9, dtype=torch.float64)])
     assert not first.triu(1).any()
     x, context = model.begin(stream, None)
-    seen, part = model.layers[0].mixing.enter(x), model.layers[0].mixer.attention
+    seen, part = model.layers[0].mixing.prepare(x), model.layers[0].mixer.attention
     by_hand = part.out(merge_heads(first @ part.memorize(seen)[1]))
     assert_close([by_hand], [model.layers[0].mixer(seen, context)])
 
@@ -189,7 +189,7 @@ def test_heads_are_neighbouring_channels() -> None:
 
 
 def _ran_flash(monkeypatch: pytest.MonkeyPatch, **call: object) -> bool:
-    """Whether ``auto`` called FlashAttention."""
+    """Return whether ``auto`` called FlashAttention."""
     calls = []
     monkeypatch.setattr(sdpa, "attend", lambda *inputs, **sight: calls.append(inputs) or inputs[0])
     queries = call.pop("queries", 5)
@@ -219,7 +219,7 @@ def test_a_named_kernel_refuses_a_bias(kernel: str) -> None:
 
 
 def test_flash_refuses_some_causal_queries() -> None:
-    with pytest.raises(ValueError, match="takes causal queries for all keys or for the last"):
+    with pytest.raises(ValueError, match="takes causal queries for all positions or for the last one"):
         attend(*qkv(2, 3), causal=True, kernel="flash")
 
 

@@ -1,4 +1,4 @@
-"""CNN: equal to torch's convolutions with the same weights; it sees exactly as far as it says."""
+"""CNN: equal to torch's convolutions with the same weights; its receptive field is the documented one."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from architectures.base import state_bytes
 from architectures.convolution.cnn import CNN, Dilated
-from architectures.shell import LanguageModel
+from architectures.language_model import LanguageModel
 
 ROWS, WIDTH = 2, 5
 

@@ -20,7 +20,7 @@ EXTREMES = torch.tensor([-1000.0, -100.0, -7.4, -1e-3, -1e-7, 0.0], dtype=torch.
 
 
 def delta_inputs(length: int) -> list[Tensor]:
-    """Keys of length one, rates up to 2."""
+    """Return inputs with keys of norm one and rates up to 2."""
     torch.manual_seed(length)
     q, k = F.normalize(torch.randn(2, ROWS, HEADS, length, WIDTH, dtype=torch.float64), dim=-1)
     v = torch.randn(ROWS, HEADS, length, VALUES, dtype=torch.float64)
@@ -29,7 +29,7 @@ def delta_inputs(length: int) -> list[Tensor]:
 
 
 def dplr_inputs(length: int) -> list[Tensor]:
-    """As RWKV-7 has them: what is read goes back to where it came from, times a rate, with the other sign."""
+    """Return inputs as in RWKV-7: the read value is written back under the same key, times a rate, with minus sign."""
     q, k, v, *_ = delta_inputs(length)
     rate, decay = torch.rand(2, ROWS, HEADS, length, WIDTH, dtype=torch.float64)
     erased = F.normalize(torch.randn_like(k), dim=-1)
@@ -67,7 +67,7 @@ def test_extreme_decays(rule: ModuleType, form: Callable[..., Tensor]) -> None:
 
 
 def test_reflections() -> None:
-    """With a rate of 2 and no decay every transition is a reflection, and nothing is ever forgotten."""
+    """With a rate of 2 and no decay every transition is a reflection, so that the state never decays."""
     q, k, v, *_ = delta_inputs(200)
     beta, log_decay = torch.full_like(v[..., :1], 2), torch.zeros(200, 1)
     rule = [q.float(), k.float(), v.float(), beta.float(), log_decay]
@@ -104,7 +104,7 @@ def test_half_precision_runs(form: Callable[..., Tensor]) -> None:
 
 
 def naive(name: str) -> ModuleType:
-    """Load the loops of flash-linear-attention, which itself imports only where there is a GPU."""
+    """Load the loops of flash-linear-attention by path, because the package imports only on machines with a GPU."""
     package = importlib.util.find_spec("fla")
     if package is None:
         pytest.skip("fla-core is not installed")
@@ -116,7 +116,7 @@ def naive(name: str) -> ModuleType:
 
 
 def heads_last(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Call a function that takes and gives ``[B, L, H, ...]``."""
+    """Call a function that takes and returns ``[B, L, H, ...]``."""
     return lambda *inputs: function(*(x.transpose(1, 2) for x in inputs)).transpose(1, 2)
 
 

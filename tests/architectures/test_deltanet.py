@@ -21,8 +21,8 @@ from architectures.base import state_bytes
 from architectures.linear.deltanet import DeltaNet
 from architectures.linear.deltaproduct import DeltaProduct
 from architectures.linear.gated_deltanet import GatedDeltaNet
-from architectures.parts.backends import Choice
 from architectures.parts.delta_layer import Decay, DeltaLayer, unit
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.kernels import KernelMissing
 from architectures.parts.kernels.fla import KERNEL, delta_rule
 from architectures.parts.scans import delta

@@ -1,4 +1,4 @@
-"""The encoder equals torch's with the same weights, looks both ways, and runs beyond any training length."""
+"""The encoder equals torch's with the same weights, is bidirectional, and runs at any length."""
 
 import library
 import pytest
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from architectures.attention.encoder import Encoder
-from architectures.shell import LanguageModel
+from architectures.language_model import LanguageModel
 
 ROWS, WIDTH, HEADS, DEPTH = 2, 16, 4, 2
 SYMBOLS = ("a", "b", "c", "d")
@@ -41,7 +41,7 @@ def test_equals_torchs_encoder(length: int) -> None:
 
 def test_looks_both_ways_and_says_so() -> None:
     model, source = make(), tokens(9)
-    assert (model.causal, model.online, model.steps) == (False, False, False)
+    assert (model.causal, model.online, model.can_step) == (False, False, False)
     changed = torch.cat((source[:, :-1], (source[:, -1:] + 1) % len(SYMBOLS)), dim=1)
     assert not torch.allclose(model(source, None)[:, 0], model(changed, None)[:, 0])
     assert all((weights > 0).all() for weights in model.inspect(source, None).values())

@@ -1,4 +1,4 @@
-"""Stack and tape: with hard actions they are lists, steps equal the whole, and populations single models."""
+"""Stack and tape: with hard actions they are lists; steps equal forward, and populations equal single models."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,10 +8,10 @@ from equivalence import assert_close, assert_population_equals_singles, assert_s
 from torch import Tensor, nn
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.memory.stack_rnn import StackRNN
 from architectures.memory.tape_rnn import TapeRNN
 from architectures.parts.external_memory import ExternalMemory
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, CELL, MEMORIES = 2, 16, 3, 2
 EMPTY = [0.0] * CELL
@@ -24,7 +24,7 @@ VARIANTS = [(0, "rnn", 1), (0, "gru", 1), (0, "lstm", MEMORIES), (1, "rnn", MEMO
 
 
 def list_stack(actions: Sequence[int], values: Sequence[list[float]], jump: int) -> list[list[float]]:
-    """The tops of a list to which 0 pushes and from which 1 pops; 2 leaves it alone."""
+    """Return the tops of a list after each action: 0 pushes, 1 pops, 2 does nothing."""
     stack, tops = [], []
     for action, value in zip(actions, values, strict=True):
         if action == 0:
@@ -36,7 +36,7 @@ def list_stack(actions: Sequence[int], values: Sequence[list[float]], jump: int)
 
 
 def list_tape(actions: Sequence[int], values: Sequence[list[float]], jump: int) -> list[list[float]]:
-    """The cells under a head that writes and then stays, goes left or right by one, or left or right by the jump."""
+    """Return the cells under a head that writes, then stays, moves left or right by one, or jumps left or right."""
     tape, head, seen = [EMPTY] * 2001, 1000, []
     for action, value in zip(actions, values, strict=True):
         tape[head] = value
@@ -46,7 +46,7 @@ def list_tape(actions: Sequence[int], values: Sequence[list[float]], jump: int) 
 
 
 def at_most_one_jump_away(actions: list[int]) -> list[int]:
-    """Replace by staying what would jump left from the beginning, or right a second time."""
+    """Replace jumps left at the beginning, and second jumps right, by staying."""
     kept, place = [], 0
     for action in actions:
         after = place + {3: -1, 4: 1}.get(action, 0)
@@ -56,7 +56,7 @@ def at_most_one_jump_away(actions: list[int]) -> list[int]:
 
 
 def reads(mixer: ExternalMemory, actions: Tensor, values: Tensor, jump: int) -> Tensor:
-    """Drive the memory alone with ``actions`` ``[L, B, M, A]`` and ``values`` ``[L, B, M, C]``; return what is read."""
+    """Run the memory without a controller on actions ``[L, B, M, A]`` and values ``[L, B, M, C]``; return its reads."""
     _, memory = mixer.start(actions.shape[1], values)
     seen = []
     for action, value in zip(actions, values, strict=True):
@@ -109,7 +109,7 @@ def by_hand(written: int, moves: Sequence[int], places: range, actions: Tensor, 
     [(0, -1, (-1, 1, 0), range(7)), (1, 0, (0, -1, 1, -2, 2), range(-11, 12))],
 )
 def test_soft_actions_make_the_papers_sums(kind: int, written: int, moves: Sequence[int], places: range) -> None:
-    """Values and gradients, for a jump of two and so few steps that the tape forgets nothing it could come back to."""
+    """Compare values and gradients for a jump of two and few steps, so that the tape drops no reachable cell."""
     torch.manual_seed(0)
     mixer, found = KINDS[kind](), []
     inputs = [torch.randn(5, ROWS, 1, channels, dtype=torch.float64) for channels in (len(moves), CELL)]

@@ -18,10 +18,10 @@ from fakes import naive, stand_in
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.gla import FORMS, GLA
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.scans import decay
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS = 2, 12, 3
 

@@ -1,4 +1,4 @@
-"""The hybrid: the layers its pattern names, with the facts they have together."""
+"""The hybrid has the layers that its pattern names, and the class attributes that follow from them."""
 
 import pytest
 import torch
@@ -7,12 +7,12 @@ from torch import Tensor
 
 from architectures.attention.transformer import Transformer
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.mamba import Mamba
 from architectures.other.hybrid import Hybrid, find_mixer
 from architectures.parts.positions import Misplaced
 from architectures.recurrent.bilstm import BiLSTM
 from architectures.recurrent.lstm import LSTM
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH = 2, 16
 SYMBOLS = ("a", "b", "c", "d")
@@ -66,7 +66,7 @@ def test_only_attention_without_a_window_grows() -> None:
 
 def test_facts_are_those_of_the_layers() -> None:
     both = make("bilstm+transformer")
-    assert (both.causal, both.steps, make().causal, make().steps) == (False, False, True, True)
+    assert (both.causal, both.can_step, make().causal, make().can_step) == (False, False, True, True)
     assert list(make("lstm+transformer+lstm", depth=3).inspect(tokens(1, 5), None)) == ["layer 2"]
     assert find_mixer("bilstm") is BiLSTM
     make(position="rope")
@@ -83,14 +83,14 @@ def test_heads_reach_the_layers_that_have_them(heads: int) -> None:
 @pytest.mark.parametrize(
     ("pattern", "rule"),
     [
-        ("mamba+transfomer", "pattern names 'transfomer', which is no architecture; did you mean transformer?"),
-        ("zzz", "'zzz', which is no architecture; there are .*lstm, "),
-        ("lstm+bahdanau", "pattern names bahdanau, which is no layer but a whole model; take a mixer"),
-        ("hybrid", "pattern names hybrid, which is no layer"),
-        ("lstm+lstm+lstm", r"pattern=lstm\+lstm\+lstm needs depth=3 or more; depth=2 is less"),
+        ("mamba+transfomer", "pattern contains 'transfomer', which is not an architecture; the nearest is transformer"),
+        ("zzz", "'zzz', which is not an architecture; choose from .*lstm, "),
+        ("lstm+bahdanau", "pattern contains bahdanau, which is not a mixer but a complete model; use one such as"),
+        ("hybrid", "pattern contains hybrid, which is not a mixer"),
+        ("lstm+lstm+lstm", r"depth=2 must be at least 3 for pattern=lstm\+lstm\+lstm"),
     ],
 )
-def test_refusals(pattern: str, rule: str) -> None:
+def test_invalid_patterns_are_errors(pattern: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make(pattern)
 
@@ -99,10 +99,10 @@ def test_layers_count_those_of_their_own_kind() -> None:
     model = LanguageModel(("a", "b"), Hybrid, {"pattern": "transformer+cnn+rwkv7"}, width=16, depth=6)
     inner = [layer.mixer.inner for layer in model.layers]
     alone = LanguageModel(("a", "b"), type(inner[1]), width=16, depth=2)
-    assert [each.first.dilation for each in (inner[1], inner[4])] == [
+    assert [mixer.first.dilation for mixer in (inner[1], inner[4])] == [
         layer.mixer.first.dilation for layer in alone.layers
     ]
-    assert [each.residual is None for each in (inner[2], inner[5])] == [True, False]
+    assert [mixer.residual is None for mixer in (inner[2], inner[5])] == [True, False]
 
 
 def test_a_block_with_a_feed_forward_gets_time_mixing_alone() -> None:
@@ -114,5 +114,5 @@ def test_a_block_with_a_feed_forward_gets_time_mixing_alone() -> None:
 
 
 def test_a_window_needs_a_layer_that_has_one() -> None:
-    with pytest.raises(ValueError, match=r"window=8: no layer of pattern=mamba\+lstm has a window; leave it out"):
+    with pytest.raises(ValueError, match=r"window=8 has no effect: no layer of pattern=mamba\+lstm has a window"):
         Hybrid(16, pattern="mamba+lstm", window=8)

@@ -1,4 +1,4 @@
-"""Hyena: both forms agree, with each other and with the paper's product of matrices; filters know no length."""
+"""Hyena: both forms agree with each other and with the paper's matrix product; filters do not depend on the length."""
 
 import math
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from architectures.base import state_bytes
 from architectures.convolution.hyena import Filters, Hyena
-from architectures.shell import LanguageModel
+from architectures.language_model import LanguageModel
 
 ROWS, WIDTH = 2, 4
 
@@ -42,7 +42,7 @@ def product_of_matrices(mixer: Hyena, u: Tensor) -> Tensor:
 
 
 def filter_entry(filters: Filters, place: int) -> Tensor:
-    """Equation 7 at one place, ``[N, D]``."""
+    """Return equation 7 at one position, ``[N, D]``."""
     t = place / filters.span
     turns = [2 * math.pi * k * t for k in range(filters.bands)]
     h = torch.tensor([t, *map(math.cos, turns), *(-math.sin(angle) for angle in turns)], dtype=torch.float64)

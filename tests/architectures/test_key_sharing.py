@@ -1,4 +1,4 @@
-"""What makes a cache smaller, and other scores: fewer key heads, shared memories, windows, additive and cosine."""
+"""Smaller caches and other scores: fewer key heads, shared memories, windows, additive and cosine scores."""
 
 import math
 
@@ -10,10 +10,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.transformer import Transformer
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.parts.attention import MultiHead, attend, attention_weights, merge_heads, split_heads
 from architectures.parts.kernels import replicas_ride_along
 from architectures.parts.scores import SCORES
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS, DEPTH = 2, 16, 4, 3
 HEAD = WIDTH // HEADS
@@ -78,7 +78,7 @@ def test_population_equals_singles(options: dict) -> None:
     ids=str,
 )
 def test_bytes_a_token(options: dict, kept: int) -> None:
-    """Eight bytes a number, and the place of each token in each layer with a memory."""
+    """The cache has eight bytes for each number and for each position id, in each layer with a memory."""
     model = make(**options)
     owners = math.ceil(DEPTH / options.get("share", 1))
     sizes = [state_bytes(model.start(tokens(1, length))) for length in (16, 64)]
@@ -110,21 +110,21 @@ def test_a_layer_looks_at_the_memory_of_the_one_before() -> None:
     ]
     x, context = model.begin(stream, None)
     first, second = model.layers
-    entered = first.mixing.enter(x)
+    entered = first.mixing.prepare(x)
     keys, values = first.mixer.attention.memorize(entered)
     memory = context.encoding.key(keys, context), values
     x = first(x, context)
     part = second.mixer.attention
-    q = context.encoding.query(part.queries(second.mixing.enter(x)), context)
+    q = context.encoding.query(part.queries(second.mixing.prepare(x)), context)
     known = part(q, memory, causal=True)
-    assert_close([second.mixer(second.mixing.enter(x), context)], [known])
+    assert_close([second.mixer(second.mixing.prepare(x), context)], [known])
 
 
 def test_a_shared_memory_learns_from_all_who_look() -> None:
     model = make(share=2, depth=2)
     weight = model.layers[0].mixer.attention.memory.weight
     with torch.no_grad():
-        model.layers[0].mixer.attention.out.weight.zero_()  # the first layer's own way out
+        model.layers[0].mixer.attention.out.weight.zero_()  # the first layer's output projection
     model(tokens(ROWS, 9), None).square().sum().backward()
     assert weight.grad.abs().max() > 1e-6
 
@@ -156,7 +156,7 @@ def test_a_window_that_does_not_narrow_leaves_flash_in_place() -> None:
 
 
 def test_additive_score_is_bahdanaus() -> None:
-    """Against the paper's expression, one pair of positions at a time."""
+    """Compare with the paper's expression, one pair of positions at a time."""
     part = MultiHead(WIDTH, HEADS, score="additive").double()
     x = torch.randn(ROWS, 5, WIDTH, dtype=torch.float64)
 
@@ -190,13 +190,13 @@ def test_only_learned_scores_have_parameters() -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"kv_heads": 3}, "kv_heads=3 must divide heads=4; the nearest that does is 2"),
-        ({"kv_heads": 9}, "the nearest that does is 4"),
+        ({"kv_heads": 3}, "kv_heads=3 must divide heads=4; the nearest divisor is 2"),
+        ({"kv_heads": 9}, "the nearest divisor is 4"),
         ({"kernel": "flash", "window": 2}, "kernel=flash takes no sliding window; use auto or math"),
         ({"kernel": "flash", "score": "additive"}, "kernel=flash computes scaled dot products only; use auto or math"),
     ],
     ids=str,
 )
-def test_refusals(options: dict, rule: str) -> None:
+def test_invalid_options_are_errors(options: dict, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make(**options)(tokens(1, 5), None)

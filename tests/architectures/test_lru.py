@@ -17,8 +17,8 @@ from equivalence import (
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.lru import LRU
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, STATE = 2, 6, 5
 KERNELS = ["recurrent", "chunked"]
@@ -35,8 +35,8 @@ def powers_of_the_eigenvalues(mixer: LRU, u: Tensor) -> Tensor:
     delay = (time[:, None] - time).clamp(min=0)
     powers = torch.exp(delay[..., None] * exponent) * (time[:, None] >= time)[..., None]  # [L, L, N]
     B, C = torch.complex(mixer.B[0], mixer.B[1]), torch.complex(mixer.C[0], mixer.C[1])
-    driven = torch.einsum("bjd,dn,n->bjn", u + 0j, B, mixer.gamma_log.exp() + 0j)
-    y = torch.einsum("kjn,bjn,nd->bkd", powers, driven, C).real + mixer.D * u
+    projected = torch.einsum("bjd,dn,n->bjn", u + 0j, B, mixer.gamma_log.exp() + 0j)
+    y = torch.einsum("kjn,bjn,nd->bkd", powers, projected, C).real + mixer.D * u
     value, gate = mixer.glu(F.gelu(y)).chunk(2, dim=-1)
     return value * gate.sigmoid()
 
@@ -59,7 +59,7 @@ def test_equals_the_papers_equations(kernel: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_extreme_decays(dtype: torch.dtype) -> None:
-    """Eigenvalues that vanish in float32 beside some that do not decay in 65 steps."""
+    """Some eigenvalues are zero in float32, and some do not decay in 65 steps."""
     torch.manual_seed(0)
     fast, exact = make("chunked", dtype), make("recurrent", dtype)
     exact.nu_log.data.copy_(torch.tensor([1e3, 200.0, 7.4, 1e-3, 1e-7]).log())
@@ -102,9 +102,9 @@ def test_states_of_white_noise_are_as_large_as_it() -> None:
     """Proposition 3.3: with gamma, E|x|^2 = |B u|^2, which is one on average for unit noise, whatever the radius."""
     torch.manual_seed(0)
     mixer = LRU(32, state=200, r_min=0.5, r_max=0.99)
-    decay, drive = mixer.eigenvalues(), mixer._drive(torch.randn(4, 2000, 32))
+    decay, inputs = mixer.eigenvalues(), mixer._input_projection(torch.randn(4, 2000, 32))
     state, power = torch.zeros(4, 200, dtype=torch.cfloat), []
-    for each in drive.unbind(1):
+    for each in inputs.unbind(1):
         state = decay * state + each
         power.append(state.abs() ** 2)
     mean = torch.stack(power[500:]).mean((0, 1)).detach()

@@ -23,7 +23,7 @@ def lstm(layer: nn.LSTM, x: Tensor, state: Pair) -> Pair:
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def climb(layers: nn.ModuleList, x: Tensor, states: list[Pair]) -> tuple[Tensor, list[Pair]]:
+def run_layers(layers: nn.ModuleList, x: Tensor, states: list[Pair]) -> tuple[Tensor, list[Pair]]:
     after = []
     for layer, state in zip(layers, states, strict=True):
         after.append(lstm(layer.cell, x, state))
@@ -46,12 +46,12 @@ def by_hand(model: Luong, name: str, feeding: bool, source: list[int], prefix: l
     states = [(torch.zeros(WIDTH, dtype=torch.float64),) * 2 for _ in model.encoder]
     annotations = []
     for token in reversed(source):
-        top, states = climb(model.encoder, model.source_embedding.weight[token], states)
+        top, states = run_layers(model.encoder, model.source_embedding.weight[token], states)
         annotations.insert(0, top)
     fed, logits, alignments = torch.zeros(WIDTH, dtype=torch.float64), [], []
     for token in prefix:
         y = model.target_embedding.weight[token]
-        h, states = climb(model.decoder, torch.cat((y, fed)) if feeding else y, states)
+        h, states = run_layers(model.decoder, torch.cat((y, fed)) if feeding else y, states)
         weights = torch.stack([score_of(model, name, h, s) for s in annotations]).exp()
         alignment = weights / weights.sum()
         c = sum(a * s for a, s in zip(alignment, annotations, strict=True))

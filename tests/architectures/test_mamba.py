@@ -25,13 +25,13 @@ from equivalence import (
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear import mamba
 from architectures.linear.mamba import Mamba
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.kernels import KernelMissing
 from architectures.parts.kernels.mamba_ssm import KERNEL, selective_scan
 from architectures.parts.short_convolution import ShortConvolution
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, STATE = 2, 6, 3
 KERNELS = ["loop", "chunked"]
@@ -136,7 +136,7 @@ def test_signed_eigenvalues(kernel: str, length: int) -> None:
 
 
 def test_signed_eigenvalues_have_no_package() -> None:
-    with pytest.raises(ValueError, match="kernel=mamba_ssm has positive eigenvalues alone; use auto or chunked"):
+    with pytest.raises(ValueError, match="kernel=mamba_ssm supports positive eigenvalues only; use auto or chunked"):
         make("mamba_ssm", eigenvalues="signed")
     assert make("auto", eigenvalues="signed").choice == Choice("loop", "chunked", {})
 

@@ -18,11 +18,11 @@ from fakes import stand_in
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.mamba2 import FORMS, Mamba2
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.kernels import KernelMissing
 from architectures.parts.kernels.mamba_ssm import KERNEL, chunk_scan
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, STATE, HEADS, GROUPS = 2, 6, 3, 4, 2
 FAST = ["parallel", "chunked"]
@@ -180,13 +180,13 @@ def test_a_missing_package_is_an_error() -> None:
     ("options", "problem"),
     [
         ({"heads": 5}, "width=12 must be a multiple of 5"),
-        ({"heads": 4, "groups": 3}, "heads=4 must be a multiple of groups=3; groups=1 always serves"),
+        ({"heads": 4, "groups": 3}, "heads=4 must be a multiple of groups=3; groups=1 is always valid"),
         (
             {"heads": 4, "eigenvalues": "signed", "kernel": "mamba_ssm"},
-            "has positive eigenvalues alone; use auto or chunked",
+            "supports positive eigenvalues only; use auto or chunked",
         ),
     ],
 )
-def test_options_that_cannot_be(options: dict, problem: str) -> None:
+def test_invalid_options_are_errors(options: dict, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Mamba2(WIDTH, **options)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from architectures.linear.mingru import MinGRU
 from architectures.linear.minlstm import MinLSTM
-from architectures.parts.backends import Choice
-from architectures.parts.gated_average import GatedAverage
+from architectures.parts.kernel_choice import Choice
+from architectures.parts.min_rnn import GatedAverage
 
 ROWS, WIDTH = 2, 6
 BOTH = [MinGRU, MinLSTM]
@@ -139,5 +139,5 @@ def test_package_serves_a_population(package: None) -> None:
 
 
 def test_package_has_no_signed_eigenvalues() -> None:
-    with pytest.raises(ValueError, match="kernel=fla has positive eigenvalues alone; use auto or chunked"):
+    with pytest.raises(ValueError, match="kernel=fla supports positive eigenvalues only; use auto or chunked"):
         MinGRU(WIDTH, eigenvalues="signed", kernel="fla")

@@ -1,4 +1,4 @@
-"""The n-gram model equals Witten-Bell smoothing in plain Python, steps as it runs, and refuses what it cannot hold."""
+"""The n-gram model equals Witten-Bell smoothing in plain Python, steps equal forward, and large tables are errors."""
 
 from collections import Counter, defaultdict
 from fractions import Fraction
@@ -22,14 +22,14 @@ def tokens(length: int, rows: int = ROWS) -> Tensor:
 
 
 def lessons() -> list[Batch]:
-    """Batches of answers with a prefix and of labels without; some places are not asked."""
+    """Return batches of answers with a prefix and of labels without; some positions have no target."""
     made = [(tokens(5), tokens(4), tokens(4)), (tokens(2), tokens(7), tokens(7)), (tokens(9), None, tokens(9))]
     made[1][2][0, 3:] = made[2][2][2, :8] = IGNORED
     return made
 
 
 def answered(source: Row, prefix: Row | None, order: int) -> list[tuple[str, ...]]:
-    """The tokens before each answer, as words, with a word for "nothing yet"."""
+    """Return the tokens before each answer, as words, with a word for padding."""
     seen = ["nothing"] * (order - 1) + [SYMBOLS[i] for i in source + (prefix or [])]
     asked = source if prefix is None else prefix
     ends = range(len(seen) - len(asked) + 1, len(seen) + 1)
@@ -138,10 +138,10 @@ def test_the_state_dict_is_all_that_was_learned() -> None:
     assert [tuple(table.shape) for table in model.state_dict().values()] == [(1, 3), (4, 3), (16, 3)]
 
 
-def test_it_refuses_tables_that_are_too_large() -> None:
+def test_tables_that_are_too_large_are_an_error() -> None:
     letters = tuple(map(str, range(9)))
     NGram(letters, order=6)
-    said = r"order=7 needs 9,999,999 counts for 9 symbols, more than 4,194,304; the largest that fits: order=6"
-    with pytest.raises(ValueError, match=said):
+    rule = r"order=7 needs 9,999,999 counts for 9 symbols, more than 4,194,304; the largest order that fits is 6"
+    with pytest.raises(ValueError, match=rule):
         NGram(letters, order=7)
     assert LARGEST == 4_194_304

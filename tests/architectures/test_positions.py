@@ -1,4 +1,4 @@
-"""Position encodings equal their papers and an independent implementation; places are what they claim to be."""
+"""Position encodings equal their papers and independent implementations."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from architectures.base import Context
 from architectures.parts.positions import ENCODINGS, Encoding, Setting, make_encoding
-from architectures.parts.positions.abacus import FARTHEST_OFFSET, places_in_numbers
+from architectures.parts.positions.abacus import FARTHEST_OFFSET, digit_positions
 from architectures.parts.positions.alibi import slopes
 from architectures.parts.positions.rope import rotate
 from architectures.parts.positions.sinusoidal import sinusoids
@@ -19,7 +19,7 @@ PLACED = torch.tensor([0, 1, 5, 6, 40])
 
 
 def encoding_of(name: str, width: int, heads: int = 1, symbols: str = "ab") -> Encoding:
-    """An encoding with small random values where it starts with zeros."""
+    """Return an encoding in which parameters that start at zero have small random values."""
     torch.manual_seed(0)
     made = make_encoding(name, "identity", Setting(width, heads, REACH, tuple(symbols)), attends=True)
     for parameter in made.parameters():
@@ -28,13 +28,13 @@ def encoding_of(name: str, width: int, heads: int = 1, symbols: str = "ab") -> E
 
 
 def at(places: Tensor, tokens: Tensor | None = None, *, training: bool = False) -> Context:
-    """The context of a stream whose tokens have these places."""
+    """Return the context of a stream whose tokens have these positions."""
     tokens = torch.zeros(1, len(places), dtype=torch.long) if tokens is None else tokens
     return Context(tokens, places, len(places), training=training)
 
 
 def spelled_out(position: int, width: int) -> list[float]:
-    """One row of the table, entry by entry."""
+    """Return one row of the sinusoidal table, computed entry by entry."""
     row = []
     for channel in range(width):
         angle = position / 10000 ** (2 * (channel // 2) / width)
@@ -69,7 +69,7 @@ def test_rope_equals_hugging_face() -> None:
 
 
 def scores(positions: Tensor) -> Tensor:
-    """The scores of one query vector against one key vector, at all pairs of positions."""
+    """Return the scores of one query vector and one key vector at all pairs of positions."""
     torch.manual_seed(0)
     q, k = torch.randn(2, 1, 1, 1, 8).expand(-1, 1, 1, len(positions), 8)
     return (rotate(q, positions) @ rotate(k, positions).mT)[0, 0]
@@ -126,7 +126,7 @@ def test_ntk_equals_hugging_face() -> None:
     config = LlamaConfig(head_dim=16, max_position_embeddings=32, rope_parameters=parameters)
     frequencies, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, torch.device("cpu"), seq_len=96)
     unit = torch.cat((torch.ones(8), torch.zeros(8))).expand(1, 1, 2, 16)
-    turned = rotate(unit, torch.tensor([0, 1]), stretch=3.0)[0, 0, 1]
+    turned = rotate(unit, torch.tensor([0, 1]), scale=3.0)[0, 0, 1]
     assert_close([turned], [torch.cat((frequencies.cos(), frequencies.sin()))])
 
 
@@ -193,13 +193,13 @@ def test_fire_interpolates() -> None:
 def test_abacus_counts_digits_within_their_numbers() -> None:
     stream = "12+305=a7"
     digit = torch.tensor([[each in "0123456789" for each in stream]])
-    assert places_in_numbers(digit).tolist() == [[1, 2, 0, 1, 2, 3, 0, 0, 1]]
+    assert digit_positions(digit).tolist() == [[1, 2, 0, 1, 2, 3, 0, 0, 1]]
     symbols = "".join(dict.fromkeys(stream))
     tokens = torch.tensor([[symbols.index(each) for each in stream]])
     abacus = encoding_of("abacus", 6, symbols=symbols)
     x = torch.zeros(1, len(stream), 6)
     added = abacus.embed(x, at(torch.arange(len(stream)), tokens))
-    assert torch.equal(added, abacus.table.weight[places_in_numbers(digit)])
+    assert torch.equal(added, abacus.table.weight[digit_positions(digit)])
 
 
 def test_abacus_shifts_places_in_training_alone() -> None:

@@ -1,4 +1,4 @@
-"""Recurrent layers equal torch's, their stepping form equals the whole, and populations equal single models."""
+"""Recurrent layers equal torch's, their steps equal forward, and populations equal single models."""
 
 import pytest
 import torch
@@ -6,13 +6,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.base import Context, Mixer
+from architectures.language_model import LanguageModel
 from architectures.parts.kernels import replicas_ride_along
 from architectures.parts.recurrence import GRULayer, LSTMLayer, Recurrence, RNNLayer
 from architectures.recurrent.bilstm import BiLSTM
 from architectures.recurrent.gru import GRU
 from architectures.recurrent.lstm import LSTM
 from architectures.recurrent.rnn import RNN
-from architectures.shell import LanguageModel
 
 LAYERS = [(LSTMLayer, nn.LSTM), (GRULayer, nn.GRU), (RNNLayer, nn.RNN)]
 MIXERS = [(LSTM, nn.LSTM), (GRU, nn.GRU), (RNN, nn.RNN), (BiLSTM, nn.LSTM)]
@@ -119,7 +119,7 @@ def test_stacked_bare_they_are_torchs_deep_module(mixer: type[Mixer], library: t
 
 
 def test_bilstm_refuses_what_it_cannot_halve() -> None:
-    with pytest.raises(ValueError, match=r"width=7: .* must be even; nearest: 8"):
+    with pytest.raises(ValueError, match=r"width=7 must be even, .*; use 8"):
         BiLSTM(7)
 
 

@@ -21,11 +21,11 @@ from equivalence import (
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.retnet import FORMS, RetNet
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.kernels import KernelMissing
 from architectures.parts.kernels.fla import KERNEL, retention
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS = 2, 12, 3
 KERNELS = ["recurrent", "parallel", "chunked"]

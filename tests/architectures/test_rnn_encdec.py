@@ -41,7 +41,7 @@ def test_its_forms_agree(dtype: torch.dtype, length: int) -> None:
 
 
 def test_the_summary_reaches_every_step() -> None:
-    """Beyond the first step it acts by more than the decoder's state: what it writes changes with it alone."""
+    """The summary affects the output directly, not only through the decoder's state."""
     model, prefix = build(RNNEncDec), tokens(3)
     summary, hidden = model.start(tokens(4))
     before, after = (model.decode(prefix, (each, hidden))[0] for each in (summary, -summary))

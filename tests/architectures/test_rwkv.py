@@ -23,12 +23,12 @@ from fakes import naive, stand_in
 from torch import Tensor, nn
 
 from architectures.base import Mixer, state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear import rwkv4, rwkv6
 from architectures.linear.rwkv4 import RWKV4
 from architectures.linear.rwkv6 import RWKV6
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.scans import decay
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS = 2, 12, 3
 CLASSES = {"rwkv4": RWKV4, "rwkv6": partial(RWKV6, heads=HEADS, rank=3)}
@@ -39,7 +39,7 @@ each_fast_form = pytest.mark.parametrize(("name", "kernel"), FAST)
 
 @torch.no_grad()
 def make(name: str, kernel: str = "auto", dtype: torch.dtype = torch.float64, **options: bool) -> Mixer:
-    """A mixer of the second of three layers, in which no initial zero hides a path."""
+    """Return the mixer of the second of three layers, without zeros in its parameters, so that all paths matter."""
     mixer = CLASSES[name](WIDTH, kernel=kernel, **options)
     mixer.initialize(1, 3)
     for parameter in mixer.parameters():
@@ -48,7 +48,7 @@ def make(name: str, kernel: str = "auto", dtype: torch.dtype = torch.float64, **
 
 
 def wkv_inputs(length: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    """Keys, values, decays and bonuses of RWKV-4."""
+    """Return keys, values, decays and bonuses of RWKV-4."""
     torch.manual_seed(length)
     k, v = torch.randn(2, ROWS, length, WIDTH)
     return [each.to(dtype) for each in (k, v, torch.linspace(-5, 3, WIDTH).exp(), torch.randn(WIDTH))]
@@ -71,7 +71,7 @@ def test_wkv_is_a_softmax_over_the_past(form: str, length: int) -> None:
 @pytest.mark.parametrize(("keys", "tolerance"), [(2, 1e-5), (100, 1e-3)])
 @pytest.mark.parametrize("form", ["recurrent", "scan", "chunked"])
 def test_wkv_of_extreme_keys_and_decays(form: str, keys: float, tolerance: float) -> None:
-    """Decays from exp(-20) to 1; keys to 300, which have 3e-5 between neighbours and no exponential in float32."""
+    """Decays from exp(-20) to 1; keys up to 300, where float32 has steps of 3e-5 and ``exp`` overflows."""
     k, v, _, u = wkv_inputs(200)
     w = torch.linspace(-9, 3, WIDTH, dtype=torch.float64).exp()
     inputs = [each.float() for each in (k * keys, v, w, u)]
@@ -93,7 +93,7 @@ def test_forms_agree(name: str, kernel: str, dtype: torch.dtype) -> None:
 @each_fast_form
 @pytest.mark.parametrize(("dtype", "rate"), [(torch.float64, 800.0), (torch.float32, 100.0)])
 def test_rates_whose_exponential_is_infinite(name: str, kernel: str, dtype: torch.dtype, rate: float) -> None:
-    """Such a channel keeps nothing; the others, and all gradients, are none the worse for it."""
+    """A channel with the strongest decay has no memory; other channels and all gradients stay accurate."""
     torch.manual_seed(0)
     reference, x = make(name, "recurrent", dtype), torch.randn(ROWS, 65, WIDTH, dtype=dtype)
     reference.decay.data[::3] = rate
@@ -154,7 +154,7 @@ def test_rwkv6_spreads_decays_over_channels_and_layers() -> None:
 
 
 def for_hugging_face(mixer: RWKV4, of: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    """Something of our parameters, under the names and in the shapes of Hugging Face's."""
+    """Return parts of our parameters, under the names and in the shapes of Hugging Face."""
     parts = {"attention": mixer, "feed_forward": mixer.channel, "ln1": mixer.time_norm, "ln2": mixer.channel.norm}
     names = {"decay": "time_decay", "bonus": "time_first", "out.weight": "output.weight"}
     names |= {f"mix_{each}": f"time_mix_{each}" for each in ("key", "value", "receptance")}

@@ -1,4 +1,4 @@
-"""RWKV-7: all forms agree with each other and the authors' block written out; values of the first layer return."""
+"""RWKV-7: all forms agree with each other and with the authors' block; later layers reuse first-layer values."""
 
 import math
 import sys
@@ -18,17 +18,17 @@ from equivalence import (
 from torch import Tensor
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.rwkv7 import FIRST_VALUE, RWKV7, Biased
-from architectures.parts.backends import Choice
+from architectures.parts.kernel_choice import Choice
 from architectures.parts.kernels import KernelMissing, fla
 from architectures.parts.scans import dplr
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS, RANK = 2, 12, 2, 3
 
 
 def make(kernel: str = "auto", dtype: torch.dtype = torch.float64, layer: int = 0) -> RWKV7:
-    """A layer in which no initial zero hides a path."""
+    """Return a layer without zeros in its parameters, so that all paths matter."""
     mixer = RWKV7(WIDTH, heads=HEADS, rank=RANK, kernel=kernel)
     mixer.initialize(layer, 2)
     for parameter in mixer.parameters():
@@ -155,7 +155,7 @@ def test_package_serves_a_population(stand_in: None, monkeypatch: pytest.MonkeyP
 
 
 def test_float32_is_beyond_the_package() -> None:
-    """The choice of kernel falls back, a named kernel says so."""
+    """``auto`` falls back to another form; a named kernel raises an error."""
     mixer, x = make(dtype=torch.float32), torch.randn(ROWS, 3, WIDTH)
     mixer.choice = Choice(cpu="fla", cuda="fla", records={"fla": "fla 1.0"})
     mixer(x, context_of(x))

@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.func import vmap
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.linear.s4d import BLOCK, S4D
 from architectures.parts import long_convolution
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, STATE = 2, 4, 6
 KERNELS = ["recurrent", "convolution"]
@@ -74,7 +74,7 @@ def test_equals_the_papers_equations(init: str, rule: str, kernel: str) -> None:
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_extreme_steps(rule: str, dtype: torch.dtype) -> None:
-    """Steps so short that 65 hardly move a state, and so long that one wipes it out or, bilinear, turns it round."""
+    """Step sizes so small that 65 steps hardly change a state, or so large that one step erases or negates it."""
     torch.manual_seed(0)
     fast, exact = (make(kernel, dtype, rule=rule) for kernel in ("convolution", "recurrent"))
     exact.delta_log.data.copy_(torch.tensor([1e-6, 1e-3, 10.0, 1e3]).log()[:, None])
@@ -125,7 +125,7 @@ def test_filters_of_any_number_of_blocks_are_the_kernel(length: int, init: str) 
     mixer = make("convolution", init=init)
     first = torch.zeros(1, length, WIDTH, dtype=torch.float64)
     first[:, 0] = 1
-    assert_close([mixer.filters(length)], [mixer._recur(first)[0]])
+    assert_close([mixer.filters(length)], [mixer._run_recurrence(first)[0]])
 
 
 @pytest.mark.parametrize("length", LENGTHS)

@@ -1,4 +1,4 @@
-"""Every form of a linear recurrence equals the sum it stands for, at any decay."""
+"""Every form of a linear recurrence equals the explicit sum, at any decay."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,13 +19,13 @@ EXTREMES = torch.tensor([-1000.0, -100.0, -7.4, -1e-3, -1e-7, 0.0], dtype=torch.
 
 
 def spelled_out(a: Tensor, u: Tensor) -> Tensor:
-    """``h_t = sum_j (a_{j+1} ... a_t) u_j``, every product by itself."""
+    """Return ``h_t = sum_j (a_{j+1} ... a_t) u_j``, computing every product separately."""
     sums = [sum(a[:, j + 1 : t + 1].prod(1) * u[:, j] for j in range(t + 1)) for t in range(u.shape[1])]
     return torch.stack(sums, dim=1)
 
 
 def spelled_out_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """``o_t = sum_j (q_t . (a_{j+1} ... a_t k_j)) v_j``, every sum of logarithms by itself."""
+    """Return ``o_t = sum_j (q_t . (a_{j+1} ... a_t k_j)) v_j``, computing every sum of logarithms separately."""
     out = []
     for t in range(v.shape[-2]):
         kept = [log_decay[..., j + 1 : t + 1, :].sum(-2).exp() * k[..., j, :] for j in range(t + 1)]
@@ -99,7 +99,7 @@ def test_extreme_decays_in_linear_attention(
         assert_close(gradients, known)
 
 
-def test_a_decay_a_row_is_not_kept_for_every_pair() -> None:
+def test_row_decays_are_not_stored_for_every_pair() -> None:
     sizes: list[int] = []
     inputs = [each.requires_grad_() for each in attention_inputs(64, "by row", torch.float64)]
     with saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):

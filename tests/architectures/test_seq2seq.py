@@ -1,4 +1,4 @@
-"""The encoder-decoders equal their papers' equations, step as they run, and never look ahead in the answer."""
+"""The encoder-decoders equal their papers' equations, their steps equal forward, and their decoders are causal."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The encoder-decoder transformer equals torch's layers, steps as it runs, and never looks ahead in the answer."""
+"""The encoder-decoder transformer equals torch's layers, its steps equal forward, and its decoder is causal."""
 
 import math
 
@@ -146,9 +146,9 @@ def test_inspected_weights_are_those_of_the_forward(norm: str) -> None:
     layer = model.decoder[0]
     x, _ = layer.attend(model.embed(prefix), past)
     by_hand = layer.cross.out(merge_heads(weights["cross 1"] @ memory[1]))
-    x = layer.crossing.leave(x, by_hand)
-    fed = layer.feeding.leave(x, layer.feed_forward(layer.feeding.enter(x)))
-    assert_close([fed], [layer.consult(layer.attend(model.embed(prefix), past)[0], memory)])
+    x = layer.crossing.add_residual(x, by_hand)
+    fed = layer.feeding.add_residual(x, layer.feed_forward(layer.feeding.prepare(x)))
+    assert_close([fed], [layer.attend_source(layer.attend(model.embed(prefix), past)[0], memory)])
     assert [each.shape[-2:] for each in model.inspect(source, None).values()] == [(7, 7)] * 2
 
 

@@ -1,4 +1,4 @@
-"""xLSTM: all forms agree, with each other and with the paper's equations as they stand, without a stabiliser."""
+"""xLSTM: all forms agree with each other and with the paper's equations without a stabiliser."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,14 @@ from equivalence import (
 from torch import Tensor, nn
 
 from architectures.base import state_bytes
+from architectures.language_model import LanguageModel
 from architectures.memory.xlstm import MLSTM, SLSTM, XLSTM
-from architectures.shell import LanguageModel
 
 ROWS, WIDTH, HEADS = 2, 12, 3
 
 
 def make(pattern: str, kernel: str = "recurrent", dtype: torch.dtype = torch.float64, rouse: float = 0.3) -> XLSTM:
-    """A second layer of two, whose parameters are off their initial zeros and ones."""
+    """Return the second of two layers, with parameters moved away from their initial zeros and ones."""
     mixer = XLSTM(WIDTH, pattern=pattern, heads=HEADS, kernel=kernel)
     mixer.initialize(1, 2)
     with torch.no_grad():
@@ -180,12 +180,12 @@ def test_initial_values_are_the_authors() -> None:
 
 
 def test_bad_options_are_named() -> None:
-    with pytest.raises(ValueError, match="pattern=mx must be letters m"):
+    with pytest.raises(ValueError, match="pattern=mx must consist of letters m"):
         XLSTM(16, pattern="mx")
     with pytest.raises(ValueError, match="width=12 must be a multiple of 8"):
         XLSTM(12, heads=4)
 
 
 def test_a_pattern_is_no_longer_than_the_model_is_deep() -> None:
-    with pytest.raises(ValueError, match="pattern=mmms needs depth=4 or more; depth=2 is less"):
+    with pytest.raises(ValueError, match="depth=2 must be at least 4 for pattern=mmms"):
         LanguageModel(("a", "b"), XLSTM, {"pattern": "mmms"}, width=16, depth=2)

@@ -10,10 +10,10 @@ from functools import cache
 
 import pytest
 
+from architectures.language_model import LanguageModel
 from architectures.parts.kernels import KernelMissing
-from architectures.parts.places import squeezes
+from architectures.parts.position_ids import interpolates
 from architectures.parts.positions import Misplaced
-from architectures.shell import LanguageModel
 from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, subject_of, variants
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, Entry
@@ -48,7 +48,7 @@ def specs_of(entry: Entry) -> list[Spec]:
 
 def needed(options: dict[str, Value]) -> dict[str, Value]:
     """Return what an option cannot be without: squeezed places the longest source in training."""
-    return {"reach": 40} if squeezes(str(options.get("places"))) else {}
+    return {"reach": 40} if interpolates(str(options.get("places"))) else {}
 
 
 VARIANTS = [spec for entry in ENTRIES for spec in specs_of(entry)]

@@ -7,7 +7,7 @@ by ``lengthwise bench long``.
 import pytest
 import torch
 
-from architectures.parts import query_blocks
+from architectures.parts import blockwise
 from harness.bench.roofline import PeakMemory
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model
@@ -26,7 +26,7 @@ LINEAR = LONG / SHORT
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let lengths be long that a test has time for."""
-    monkeypatch.setattr(query_blocks, "SIDE", SIDE)
+    monkeypatch.setattr(blockwise, "SIDE", SIDE)
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def test_memory_grows_as_the_length(spec: str) -> None:
 
 
 def test_what_grows_as_the_square_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_blocks, "SIDE", LONG)
+    monkeypatch.setattr(blockwise, "SIDE", LONG)
     assert most_held("transformer:position=alibi", LONG) > 2 * LINEAR * most_held("transformer:position=alibi", SHORT)
 
 

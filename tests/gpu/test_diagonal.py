@@ -6,8 +6,8 @@ from agreement import LENGTHS, assert_equal_reference, assert_population_equals_
 
 from architectures.linear.mingru import MinGRU
 from architectures.linear.minlstm import MinLSTM
-from architectures.parts.gated_average import GatedAverage
 from architectures.parts.kernels.fla import KERNEL
+from architectures.parts.min_rnn import GatedAverage
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(KERNEL.obstacle() is not None, reason=f"{KERNEL.obstacle()}")]
 

@@ -8,11 +8,11 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.transformer import Transformer
 from architectures.base import Context
+from architectures.language_model import LanguageModel
 from architectures.parts.attention import KernelName, attend
 from architectures.parts.kernels import flash_attn, replicas_ride_along
 from architectures.parts.positions import Setting
 from architectures.parts.positions.alibi import ALiBi, slopes
-from architectures.shell import LanguageModel
 
 HEADS, SYMBOLS = 4, ("a", "b", "c", "d")
 TOLERANCE = {torch.float16: 5e-3, torch.bfloat16: 3e-2}

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.transformer import Transformer
+from architectures.language_model import LanguageModel
 from architectures.parts.attention import attend
 from architectures.parts.kernels import replicas_ride_along
-from architectures.shell import LanguageModel
 
 HEADS, HEAD, SYMBOLS = 4, 16, ("a", "b", "c", "d")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}

@@ -18,7 +18,7 @@ CATALOG = Catalog()
 NAMES = [
     entry.name
     for entry in CATALOG.entries["architecture"].values()
-    if entry.origin == "built-in" and not (hasattr(entry.cls, "fits_itself") and entry.cls.fits_itself())
+    if entry.origin == "built-in" and not (hasattr(entry.cls, "is_gradient_free") and entry.cls.is_gradient_free())
 ]
 RECIPE = Recipe(steps=12, batch_size=8, train_lengths="2:3", warmup=2)
 RATE, TOLERANCE = 1e-4, 1e-4

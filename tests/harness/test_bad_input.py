@@ -16,7 +16,7 @@ COMMAND_LINES = {
     "run -a lstm:block=sharde -t parity": ["block='sharde'", "must be native | shared", "did you mean shared?"],
     "run -a lstm:width -t parity": ["key=value", "'width'"],
     "run -a lstm:position=rope -t parity": ["lstm:position=rope", "attention"],
-    "run -a lstm -t addition:base=99": ["base=99", "from 2 to 36", "the nearest is 36"],
+    "run -a lstm -t addition:base=99": ["base='99'", "must be int >= 2 <= 36"],
     "run -a lstm -t parity --train-lengths 9:3": ["train lengths '9:3'", "reversed", "3:9"],
     "run -a lstm -t parity --train-lengths ,": ["train lengths ','"],
     "run -a lstm -t parity --train-lengths 0:3": ["train lengths '0:3'", "start at 1"],

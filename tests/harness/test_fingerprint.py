@@ -15,10 +15,13 @@ from architectures.parts.deep import scan
 def mine(x):
     """Scan."""
     return scan(x)  # so
+
+LIMIT = 1
+"""The limit."""
 '''
 HOME = {
     "architectures/base.py": "class Mixer: ...\n",
-    "architectures/shell.py": "from architectures.base import Mixer\n",
+    "architectures/language_model.py": "from architectures.base import Mixer\n",
     "architectures/parts/scan.py": "def scan(x):\n    return x + 1\n",
     "architectures/parts/deep.py": "from architectures.parts.scan import scan\n",
     "architectures/parts/other.py": "def other(x):\n    return x\n",
@@ -46,6 +49,7 @@ KEEPS = {
     "a comment": (MINE, "# so", "# not so"),
     "a docstring of the file": (MINE, '"""Mine."""', '"""Ours,\n\nand theirs."""'),
     "a docstring of a function": (MINE, '"""Scan."""', '"""Scan twice."""'),
+    "the documentation of a constant": (MINE, '"""The limit."""', '"""The lowest limit."""'),
     "no docstring any more": (MINE, '    """Scan."""\n', ""),
     "layout": (MINE, "return scan(x)", "return scan(\n        x,\n    )"),
     "a part that is not used": ("architectures/parts/other.py", "return x", "return -x"),
@@ -55,7 +59,7 @@ CHANGES = {
     "the code": (MINE, "return scan(x)", "return scan(-x)"),
     "a part of a part": (SCAN, "x + 1", "x + 2"),
     "the contract": ("architectures/base.py", "...", "causal = True"),
-    "the shell": ("architectures/shell.py", "Mixer", "Mixer as M"),
+    "the language model": ("architectures/language_model.py", "Mixer", "Mixer as M"),
 }
 
 

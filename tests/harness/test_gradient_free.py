@@ -64,8 +64,8 @@ def trainer(seeds: tuple[int, ...], recipe: Recipe = RECIPE) -> Trainer:
 
 def test_a_fit_of_its_own_is_a_fact_of_the_class() -> None:
     lstm = build_model(Spec.parse("architecture", "lstm:width=8", CATALOG), PRESENTATION.symbols)
-    assert build().fits_itself()
-    assert not lstm.fits_itself()
+    assert build().is_gradient_free()
+    assert not lstm.is_gradient_free()
     group = Group((Cell(Spec.parse("architecture", "lstm", CATALOG), TASK, RECIPE, 1e-3, 0),))
     assert isinstance(Trainer(Population([lstm]), group, PRESENTATION, lambda s, loss: None).optimizer, AdamW)
     assert isinstance(trainer((0,)).optimizer, GradientFree)

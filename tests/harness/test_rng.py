@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from harness.data.rng import Stream, chain, mix, text_key
+from harness.data.rng import Stream, fold_in, text_key
+from tasks.splitmix import splitmix64
 
 MASK = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
@@ -45,9 +46,9 @@ def signed(x: int) -> int:
     return x - (1 << 64) if x >> 63 else x
 
 
-def test_mix_is_splitmix64() -> None:
+def test_the_hash_is_splitmix64() -> None:
     numbers = [0, 1, 2, GAMMA, MASK, 1 << 63, (1 << 63) - 1, 12345678901234567890]
-    mixed = mix(torch.tensor([signed(x) for x in numbers]))
+    mixed = splitmix64(torch.tensor([signed(x) for x in numbers]))
     assert mixed.tolist() == [signed(splitmix(x)) for x in numbers]
     # The generator's known first output for seed 0 (Vigna's reference implementation, splitmix64.c).
     assert splitmix(GAMMA) == 0xE220A8397B1DCDAF
@@ -55,7 +56,7 @@ def test_mix_is_splitmix64() -> None:
 
 def test_chain_and_text_key_follow_their_definition() -> None:
     assert text_key("parity:base=2") == key_of("parity:base=2") < 1 << 63
-    assert chain(torch.tensor([7]), 9).tolist() == [signed(hash_in(7, 9))]
+    assert fold_in(torch.tensor([7]), 9).tolist() == [signed(hash_in(7, 9))]
 
 
 @pytest.mark.parametrize("seed", [0, 1, -1, (1 << 62) + 5])

@@ -1,4 +1,4 @@
-"""The worked examples in the tasks' docstrings are true."""
+"""The worked examples in the docstrings of tasks are correct."""
 
 import pytest
 
@@ -7,7 +7,9 @@ from harness.registry.options import Spec, build_task
 from tasks.base import Example, decode, encode, worked_examples
 
 CATALOG = Catalog()
-EXAMPLES = [(name, each) for name in CATALOG.names("task") for each in worked_examples(CATALOG.find("task", name).cls)]
+EXAMPLES = [
+    (name, example) for name in CATALOG.names("task") for example in worked_examples(CATALOG.find("task", name).cls)
+]
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=str)

@@ -1,4 +1,4 @@
-"""RASP-L: the language keeps its rules, and a program's length is what its definition says."""
+"""RASP-L: the language enforces its rules, and the length of a program counts its core operations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ import torch
 from tasks import rasp
 from tasks.base import IGNORE
 from tasks.rasp import END, START, RuleBroken, Sequence, choose
-from tasks.rasp._machine import evaluate, generate, graph, length, next_tokens
+from tasks.rasp._machine import build_graph, evaluate, generate, length, next_tokens
 
 TOKENS = torch.tensor([[3, 1, 3, 3, 0, 1, 2], [0, 1, 0, 1, 1, 1, 0]])
 
 
 def prefixes(function: Callable[[list[int]], int]) -> torch.Tensor:
-    """What a function of the tokens up to each position says there."""
+    """Return the values of a function of the tokens up to each position."""
     return torch.tensor([[function(row[: end + 1]) for end in range(len(row))] for row in TOKENS.tolist()])
 
 
@@ -65,15 +65,15 @@ LIBRARY: dict[str, tuple[Callable[[Sequence], Sequence], Callable[[list[int]], i
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_library_is_what_its_words_say(name: str) -> None:
     expression, meaning = LIBRARY[name]
-    assert torch.equal(evaluate(graph(expression), TOKENS).data, prefixes(meaning))
+    assert torch.equal(evaluate(build_graph(expression), TOKENS).data, prefixes(meaning))
 
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_nothing_looks_ahead(name: str) -> None:
     expression, _ = LIBRARY[name]
-    whole = evaluate(graph(expression), TOKENS).data
+    whole = evaluate(build_graph(expression), TOKENS).data
     for end in range(1, TOKENS.shape[1]):
-        assert torch.equal(evaluate(graph(expression), TOKENS[:, :end]).data, whole[:, :end])
+        assert torch.equal(evaluate(build_graph(expression), TOKENS[:, :end]).data, whole[:, :end])
 
 
 @pytest.mark.parametrize(
@@ -105,16 +105,16 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda x: rasp.sel_width(rasp.select(rasp.indices(x), rasp.indices(x), lambda k, q: k + k == q)) > 1,
         "computes with an index",
     ),
-    "gives out an index": (rasp.indices, "gives out an index"),
-    "gives out a mean": (lambda x: rasp.kqv(x, x, x, rasp.true), "gives out a mean"),
+    "outputs an index": (rasp.indices, "outputs an index"),
+    "outputs a mean": (lambda x: rasp.kqv(x, x, x, rasp.true), "outputs a mean"),
     "computes with a mean": (lambda x: rasp.kqv(x, x, x, rasp.true) * 2 > 1, "computes with a mean"),
     "branches": (lambda x: rasp.tok_map(x, lambda t: 1 if t > 3 else 0), "branches on a value"),
     "branches outside": (lambda x: x if x > 3 else x + 1, "branches on a value"),
     "looks ahead": (lambda x: rasp.sel_width(rasp.select(x, x, rasp.equals, causal=False)) > 1, "causal"),
     "grows": (lambda x: x * 100, "bounded by 127"),
     "uses fractions": (lambda x: x + 0.5, "integers"),
-    "is no sequence": (lambda x: 3, "must give back a sequence, not int"),
-    "closes over a sequence": (lambda x: rasp.tok_map(x, lambda t: t + x), "by `seq_map`"),
+    "is no sequence": (lambda x: 3, "must return a sequence, not int"),
+    "closes over a sequence": (lambda x: rasp.tok_map(x, lambda t: t + x), "with `seq_map`"),
 }
 
 
@@ -127,17 +127,17 @@ def test_broken_rules_are_one_clear_line(name: str) -> None:
 
 
 def test_programs_that_never_end_or_leave_their_alphabet_are_told() -> None:
-    with pytest.raises(RuleBroken, match=r"never ends: no END after 9 tokens, on a question of 7"):
+    with pytest.raises(RuleBroken, match=r"never ends: no END after 9 tokens, for a source of 7 tokens"):
         generate(lambda x: rasp.full(x, 1), TOKENS, 4, 9, IGNORE)
-    with pytest.raises(RuleBroken, match=r"leaves its alphabet: it gives out 4, beyond 0 to 3"):
+    with pytest.raises(RuleBroken, match=r"leaves its alphabet: it outputs 4, not 0 to 3"):
         generate(lambda x: x + 1, TOKENS[:, :4], 4, 99, IGNORE)
 
 
 def test_generate_ends_row_by_row() -> None:
     def down(x: Sequence) -> Sequence:
-        """From the last token down to 1."""
-        begun = rasp.shift_right(x)
-        return rasp.seq_map(x, begun, lambda t, last: choose(t == START, last, choose(t <= 1, END, t - 1)))
+        """Count from the last token down to 1."""
+        previous = rasp.shift_right(x)
+        return rasp.seq_map(x, previous, lambda t, last: choose(t == START, last, choose(t <= 1, END, t - 1)))
 
     answers = generate(down, torch.tensor([[0, 3], [4, 1]]), 5, 9, IGNORE)
     assert answers.tolist() == [[3, 2, 1], [1, IGNORE, IGNORE]]

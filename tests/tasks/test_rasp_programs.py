@@ -1,4 +1,4 @@
-"""RASP-L programs: those of the catalog equal their tasks, and those of a user become tasks."""
+"""RASP-L programs: those of the catalog agree with their tasks, and those of a user become tasks."""
 
 import sys
 import textwrap
@@ -16,7 +16,7 @@ from harness.registry.options import Spec, build_task
 from tasks import rasp
 from tasks.base import IGNORE, Task
 from tasks.rasp import END
-from tasks.rasp._machine import forced, generate
+from tasks.rasp._machine import generate, teacher_forced
 
 CATALOG = Catalog()
 LENGTHS = (1, 2, 3, 5, 8, 13, 21, 40, 63, 64, 65, 100, 200)
@@ -62,12 +62,12 @@ def test_one_pass_of_the_program_is_solve_at_every_answer_position(spec: str) ->
             continue
         source = task.sample(size, Stream.of([0], spec, "test", size, 16 if size < 64 else 2, "cpu"))
         answer = task.solve(source)
-        asked = answer != IGNORE
-        said = forced(task.program, source, answer.masked_fill(~asked, 0), bound_of(task))
-        assert torch.equal(said[:, :-1][asked], answer[asked]), (spec, size)
+        counted = answer != IGNORE
+        output = teacher_forced(task.program, source, answer.masked_fill(~counted, 0), bound_of(task))
+        assert torch.equal(output[:, :-1][counted], answer[counted]), (spec, size)
         if task.answer == "generate":
-            end = asked.sum(1, keepdim=True)
-            assert (said.gather(1, end) == END).all(), (spec, size)
+            end = counted.sum(1, keepdim=True)
+            assert (output.gather(1, end) == END).all(), (spec, size)
 
 
 def test_every_program_in_the_catalog_is_tested() -> None:
@@ -135,7 +135,7 @@ def mine(tmp_path: Path) -> Iterator[Catalog]:
 
 def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
     names = [entry.name for entry in mine.entries["task"].values() if entry.origin == "plug-in"]
-    assert names == [f"mine.{each}" for each in ("echo", "forever", "leaves", "branches", "divides")]
+    assert names == [f"mine.{name}" for name in ("echo", "forever", "leaves", "branches", "divides")]
     task = build_task(Spec.parse("task", "mine.echo", mine))
     assert (task.symbols, task.lengths) == (tuple("abcdefgh"), range(1, 9))
     source = task.sample(6, Stream.of([0], "mine.echo", "test", 0, 8, "cpu"))
@@ -147,7 +147,7 @@ def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
     ("name", "words"),
     [
         ("forever", "task mine.forever: the program never ends: no END after 110 tokens"),
-        ("leaves", "task mine.leaves: the program leaves its alphabet: it gives out 8"),
+        ("leaves", "task mine.leaves: the program leaves its alphabet: it outputs 8"),
         ("branches", "task mine.branches: the program branches on a value"),
         ("divides", "task mine.divides: the program raises TypeError: unsupported operand"),
     ],

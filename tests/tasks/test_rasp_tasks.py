@@ -1,4 +1,4 @@
-"""What the tasks of RASP-L draw, and what counts of a scratchpad."""
+"""Tasks of RASP-L: the distributions of sources, and the tokens of a scratchpad that are graded."""
 
 import pytest
 import torch

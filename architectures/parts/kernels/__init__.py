@@ -1,7 +1,7 @@
-"""Kernel packages, one a file: fast implementations of a mechanism that has a reference form here.
+"""Kernel packages, one in each file: fast implementations of mechanisms that have a reference form in this package.
 
 A kernel never changes the parameters or the function, only the speed. Each file imports its package inside its
-functions and exports ``KERNEL``, which can say whether the package is usable on this machine and, if not, why.
+functions and exports ``KERNEL``, which tells whether the package is usable on this machine and, if not, why.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +14,9 @@ _replicas: ContextVar[bool] = ContextVar("replicas", default=False)
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel package: its name, and ``obstacle``, which says why it cannot be used here and what would help.
+    """A kernel package: ``obstacle`` returns the reason why it cannot be used here, with a remedy, or ``None``.
 
-    ``version`` is called only where there is no obstacle.
+    ``version`` is called only if there is no obstacle.
     """
 
     name: str
@@ -25,23 +25,23 @@ class Kernel:
 
 
 class KernelMissing(ValueError):
-    """A kernel was asked for by name and cannot be used here."""
+    """A kernel that was named in an option cannot be used here."""
 
 
 def require(kernel: Kernel) -> str:
     """Return ``name version`` of a usable kernel; raise :class:`KernelMissing` with the reason otherwise."""
-    why = kernel.obstacle()
-    if why is not None:
-        raise KernelMissing(f"kernel={kernel.name} cannot be used here: {why}")
+    reason = kernel.obstacle()
+    if reason is not None:
+        raise KernelMissing(f"kernel={kernel.name} cannot be used here: {reason}")
     return f"{kernel.name} {kernel.version()}"
 
 
 @contextmanager
 def replicas_ride_along() -> Iterator[None]:
-    """Mark a forward in which ``torch.func.vmap`` carries a population of models through the same code.
+    """Mark a forward pass in which ``torch.func.vmap`` runs a population of models.
 
-    Fused operators without a batching rule (``aten::lstm``, attention on a CPU) ask :func:`replicas` and take
-    their plain form then.
+    Some fused operators have no batching rule (``aten::lstm``, attention on a CPU). Modules that use them check
+    :func:`replicas` and then run their plain form.
     """
     token = _replicas.set(True)
     try:
@@ -51,5 +51,5 @@ def replicas_ride_along() -> Iterator[None]:
 
 
 def replicas() -> bool:
-    """Whether a population rides along in this forward."""
+    """Whether this forward pass runs a population of models."""
     return _replicas.get()

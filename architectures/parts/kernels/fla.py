@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from architectures.parts.backends import cuda_package, fold_replicas
+from architectures.parts.kernel_choice import cuda_package, fold_replicas
 from architectures.parts.kernels import replicas
 
 KERNEL = cuda_package("fla", "fla", "fla.ops.retention", "fla-core")
@@ -16,7 +16,7 @@ def retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     The kernel takes each head's decay from the head's index, ``1 - 2^(-5-h)``.
     """
-    return _replicas_as_rows(_retention, q, k, v)  # as heads they would get other decays
+    return _replicas_as_rows(_retention, q, k, v)  # as heads they would get different decays
 
 
 def _retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -26,23 +26,23 @@ def _retention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return chunk_retention(q, k, v, scale=1.0)[0].transpose(1, 2)
 
 
-def diagonal(log_decay: Tensor, drive: Tensor) -> Tensor:
-    """Return all states of ``h_t = exp(log_decay_t) * h_{t-1} + drive_t`` from zero; all are ``[B, L, D]``.
+def diagonal(log_decay: Tensor, inputs: Tensor) -> Tensor:
+    """Return all states of ``h_t = exp(log_decay_t) * h_{t-1} + input_t`` from zero; all are ``[B, L, D]``.
 
-    The package calls it HGRN (Qin et al. 2023). It has a form in chunks too; this one goes step by step inside one
-    kernel and so never divides by a decay.
+    The package calls it HGRN (Qin et al. 2023). It also has a chunked form. This one runs step by step inside one
+    kernel, so that it never divides by a decay.
     """
-    return _replicas_as_rows(_diagonal, log_decay, drive)
+    return _replicas_as_rows(_diagonal, log_decay, inputs)
 
 
-def _diagonal(log_decay: Tensor, drive: Tensor) -> Tensor:
+def _diagonal(log_decay: Tensor, inputs: Tensor) -> Tensor:
     from fla.ops.hgrn import fused_recurrent_hgrn
 
-    return fused_recurrent_hgrn(drive.contiguous(), log_decay.contiguous())[0]
+    return fused_recurrent_hgrn(inputs.contiguous(), log_decay.contiguous())[0]
 
 
 def linear_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """Return linear attention ``[B, H, L, V]``, neither scaled nor normalised; there is no decay, whatever is given."""
+    """Return linear attention ``[B, H, L, V]``, neither scaled nor normalised; ``log_decay`` is ignored."""
     return _replicas_as_rows(_linear_attention, q, k, v)
 
 
@@ -54,7 +54,7 @@ def _linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def gla(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """Return linear attention ``[B, H, L, V]`` with a decay a row, ``log_decay`` ``[B, H, L, E]``, unscaled."""
+    """Return unscaled linear attention ``[B, H, L, V]`` with one decay for each row, ``log_decay`` ``[B, H, L, E]``."""
     return _replicas_as_rows(_gla, q, k, v, log_decay)
 
 
@@ -66,9 +66,9 @@ def _gla(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
 
 
 def delta_rule(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor) -> Tensor:
-    """Return what ``scans/delta.py`` computes, for the same arguments with ``[B, H]`` in front.
+    """Return the result of ``scans/delta.py`` for the same arguments with leading axes ``[B, H]``.
 
-    The package's kernel without decays refuses float32, so this is always the one with decays.
+    The package's kernel without decays does not accept float32, so this always calls the kernel with decays.
     """
     return _replicas_as_rows(_delta_rule, q, k, v, beta, log_decay.expand_as(beta))
 
@@ -82,12 +82,12 @@ def _delta_rule(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor
 
 
 def dplr(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor) -> Tensor:
-    """Return what ``scans/dplr.py`` computes, for the same arguments with ``[B, H]`` in front."""
+    """Return the result of ``scans/dplr.py`` for the same arguments with leading axes ``[B, H]``."""
     return _replicas_as_rows(_dplr, q, k, v, a, b, log_decay)
 
 
 def dplr_cannot(q: Tensor) -> str | None:
-    """Say why these queries are out of reach; ``None`` where they are not."""
+    """Return the reason why the kernel does not support these queries, or ``None``."""
     if q.dtype in (torch.float16, torch.bfloat16):
         return None
     return f"takes float16 or bfloat16 here, not {str(q.dtype).removeprefix('torch.')}"
@@ -101,7 +101,7 @@ def _dplr(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tens
 
 
 def _replicas_as_rows(kernel: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Call a kernel on ``[B, ...]``; where a population rides along, on ``[R * B, ...]``."""
+    """Call a kernel on ``[B, ...]``, or on ``[R * B, ...]`` for a population."""
 
     def folded(*stacked: Tensor) -> Tensor:
         return kernel(*(x.flatten(0, 1) for x in stacked)).unflatten(0, stacked[0].shape[:2])

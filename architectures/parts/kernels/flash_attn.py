@@ -1,24 +1,24 @@
 """FlashAttention 2 from its authors' package, flash-attn: CUDA only, float16 or bfloat16 only.
 
-Dao 2023, "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning". The same algorithm as
-``sdpa.py`` pins in torch; asked for by name, to compare.
+Dao 2023, "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning". It is the same algorithm
+that ``sdpa.py`` pins in torch. It runs only if an option names it, for comparison.
 
 flash-attn 2 and 4 share the import name ``flash_attn``; only version 2 has the extension ``flash_attn_2_cuda``.
 """
 
 from torch import Tensor
 
-from architectures.parts.backends import cuda_package
+from architectures.parts.kernel_choice import cuda_package
 from architectures.parts.kernels.sdpa import NO_BIAS, cannot_on_cuda
 
 KERNEL = cuda_package("flash_attn", "flash", "flash_attn_2_cuda", "flash-attn")
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0, slopes: Tensor | None = None) -> Tensor:
-    """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each; causal queries are the last of all.
+    """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each; causal queries are the last positions.
 
-    ``window`` is how many keys a query sees, its own included; 0 for all. ``slopes`` are ALiBi's, float32 ``[H]``:
-    the package takes them instead of a bias and measures distance by index.
+    ``window`` is how many keys a query sees, its own included; 0 for all. ``slopes`` are those of ALiBi, float32
+    ``[H]``: the package takes them instead of a bias and measures distance by index.
     """
     from flash_attn import flash_attn_func
 
@@ -28,5 +28,5 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0, sl
 
 
 def cannot(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, window: int) -> str | None:
-    """Say why this is out of reach; ``None`` where it is not."""
+    """Return the reason why the kernel does not support these arguments, or ``None``."""
     return cannot_on_cuda(q) if bias is None else NO_BIAS

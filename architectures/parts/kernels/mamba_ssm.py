@@ -1,11 +1,11 @@
 """mamba-ssm: the CUDA kernel of the selective scan by the authors of Mamba (Gu & Dao 2023, section 3.3).
 
-It never writes the states to memory: they are computed again in the backward pass.
+It does not store the states in memory, but computes them again in the backward pass.
 """
 
 from torch import Tensor
 
-from architectures.parts.backends import cuda_package, fold_replicas
+from architectures.parts.kernel_choice import cuda_package, fold_replicas
 from architectures.parts.kernels import replicas
 
 KERNEL = cuda_package("mamba_ssm", "mamba", "mamba_ssm.ops.selective_scan_interface", "mamba-ssm")
@@ -21,17 +21,17 @@ def selective_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) ->
     """
     if replicas():
         return fold_replicas(_all_replicas, x, delta, A, B, C)
-    return _all_replicas(*(each[None] for each in (x, delta, A, B, C)))[0]
+    return _all_replicas(*(z[None] for z in (x, delta, A, B, C)))[0]
 
 
 def _all_replicas(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """The same with an axis of replicas in front. They become channels, and groups of channels for ``B`` and ``C``."""
+    """Scan tensors ``[R, ...]``: replicas become channels, and groups of channels for ``B`` and ``C``."""
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
     count, rows, length, width = x.shape
     x, delta = (z.permute(1, 0, 3, 2).reshape(rows, count * width, length) for z in (x, delta.to(x.dtype)))
     B, C = (z.to(x.dtype).permute(1, 0, 3, 2).contiguous() for z in (B, C))  # [B, R, N, L]
-    A = A.float().transpose(1, 2).reshape(count * width, -1)  # the kernel takes A in float32 alone
+    A = A.float().transpose(1, 2).reshape(count * width, -1)  # the kernel takes A in float32 only
     return selective_scan_fn(x, delta, A, B, C).unflatten(1, (count, width)).permute(1, 0, 3, 2)
 
 
@@ -50,14 +50,14 @@ def chunk_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Ten
 
 
 def _chunk_scan_of_all_replicas(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """The same with an axis of replicas in front. They become heads, and groups of heads for ``B`` and ``C``."""
+    """Scan tensors ``[R, ...]``: replicas become heads, and groups of heads for ``B`` and ``C``."""
     count = x.shape[0]
-    x, delta, B, C = (each.movedim(0, 2).flatten(2, 3) for each in (x, delta, B, C))
+    x, delta, B, C = (z.movedim(0, 2).flatten(2, 3) for z in (x, delta, B, C))
     return _chunk_scan(x, delta, A.flatten(), B, C).unflatten(2, (count, -1)).movedim(2, 0)
 
 
 def _chunk_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
 
-    x, delta, B, C = (each.contiguous() for each in (x, delta, B, C))
+    x, delta, B, C = (z.contiguous() for z in (x, delta, B, C))
     return mamba_chunk_scan_combined(x, delta.to(x.dtype), A.float(), B, C, chunk_size=64)

@@ -1,8 +1,8 @@
-"""FlashAttention as torch carries it: scaled dot-product attention in tiles, without ever storing ``[Lq, Lk]`` scores.
+"""FlashAttention of torch: scaled dot-product attention in tiles, without storing ``[Lq, Lk]`` scores.
 
-Dao et al. 2022, "FlashAttention"; Dao 2023, "FlashAttention-2" (the one torch ships for CUDA, and a version of it for
-CPUs). Left alone, ``scaled_dot_product_attention`` picks another kernel on every chip, so the backend is pinned here:
-where FlashAttention cannot run, torch raises instead of computing something else.
+Dao et al. 2022, "FlashAttention"; Dao 2023, "FlashAttention-2" (torch includes it for CUDA, and a version of it for
+CPUs). By default ``scaled_dot_product_attention`` selects a kernel by device, so the backend is pinned here. If
+FlashAttention cannot run, torch raises an error instead of using another kernel.
 """
 
 import torch
@@ -20,25 +20,25 @@ NO_BIAS = "takes no additive bias such as ALiBi's"
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, window: int = 0) -> Tensor:
     """Return ``softmax(q k^T / sqrt(E)) v`` for ``[B, H, L, E]`` each."""
-    causal = causal and q.shape[-2] > 1  # a single query is the last and sees all; torch would make it the first
-    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))  # RoPE on heads of two leaves others
+    causal = causal and q.shape[-2] > 1  # a single query is the last and sees all keys; torch assumes it is the first
+    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))  # RoPE on heads of two changes strides
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
 def cannot(q: Tensor, k: Tensor, bias: Tensor | None, causal: bool, window: int) -> str | None:
-    """Say why this is out of reach; ``None`` where it is not."""
+    """Return the reason why the kernel does not support these arguments, or ``None``."""
     if bias is not None:
         return NO_BIAS
     if window:
         return "takes no sliding window"
     if causal and q.shape[-2] not in (1, k.shape[-2]):
-        return "takes causal queries for all keys or for the last, not for some"
+        return "takes causal queries for all positions or for the last one, not for several of the last"
     return None if q.device.type == "cpu" else _obstacle() or cannot_on_cuda(q)
 
 
 def cannot_on_cuda(q: Tensor) -> str | None:
-    """Say which limit of FlashAttention 2 on CUDA these queries break; ``None`` for none."""
+    """Return the limit of FlashAttention 2 on CUDA that these queries exceed, or ``None``."""
     if q.device.type != "cuda":
         return f"does not run on {q.device.type}"
     if q.dtype not in HALF:

@@ -1,7 +1,7 @@
-"""Position encodings, one a file: what a position looks like to the model.
+"""Position encodings, one in each file: they turn position ids into vectors or attention biases.
 
-An encoding has four places to act: on the embeddings (``embed``), on queries and on keys (``query``, ``key``), or on
-the attention scores (``bias``). Each file overrides what it needs.
+An encoding can change the embeddings (``embed``), the queries and keys (``query``, ``key``) or the attention scores
+(``bias``). Each file overrides the methods that it needs.
 """
 
 from typing import Literal
@@ -37,22 +37,27 @@ ENCODINGS: dict[str, type[Encoding]] = {
 
 
 class Misplaced(ValueError):
-    """An encoding that this mixer, or these places, have no use for."""
+    """A position encoding that does not work with the mixer or with the option ``places``."""
 
 
 def make_encoding(name: str, places: str, setting: Setting, *, attends: bool, places_read: bool = False) -> Encoding:
-    """Build the encoding ``name``; :class:`Misplaced` where a mixer or the places have no use for it.
+    """Build the encoding ``name``; :class:`Misplaced` if it does not work with the mixer or with ``places``.
 
-    ``places_read`` says that the mixer looks at places itself.
+    Args:
+        name: a key of :data:`ENCODINGS`.
+        places: the option that assigns position ids (``parts/position_ids.py``).
+        setting: sizes and alphabet.
+        attends: whether the mixer has attention.
+        places_read: whether the mixer reads position ids itself.
     """
-    kind = ENCODINGS[name]
-    if kind.in_attention and not attends:
-        outside = ", ".join(other for other, each in ENCODINGS.items() if not each.in_attention)
-        raise Misplaced(f"position={name} works inside attention, which this mixer has not; choose from {outside}")
-    if places != "identity" and not (kind.reads_places or places_read):
-        raise Misplaced(f"places={places} changes nothing, as position={name} looks at no places; leave it out")
-    if places == "ntk" and kind is not RoPE:
-        raise Misplaced(f"places=ntk bends the frequencies of position=rope, not of {name}; try places=linear")
-    if places == "linear" and not kind.squeezes:
-        raise Misplaced(f"places=linear puts tokens between the positions that {name} has; try places=identity")
-    return kind(setting)
+    encoding = ENCODINGS[name]
+    if encoding.in_attention and not attends:
+        others = ", ".join(other for other, cls in ENCODINGS.items() if not cls.in_attention)
+        raise Misplaced(f"position={name} works inside attention, which this mixer does not have; choose from {others}")
+    if places != "identity" and not (encoding.reads_positions or places_read):
+        raise Misplaced(f"places={places} has no effect, because position={name} ignores position ids; leave it out")
+    if places == "ntk" and encoding is not RoPE:
+        raise Misplaced(f"places=ntk scales the frequencies of position=rope, not of {name}; try places=linear")
+    if places == "linear" and not encoding.interpolates:
+        raise Misplaced(f"places=linear needs fractional positions, which position={name} lacks; try places=identity")
+    return encoding(setting)

@@ -1,13 +1,13 @@
-"""Abacus: every digit is told its place within its own number, so that digits of equal worth look alike.
+"""Abacus: every digit gets its index within its number, so that digits of equal significance get the same vector.
 
-McLeish et al. 2024, "Transformers Can Do Arithmetic with the Right Embeddings", section 3. A learned vector for each
-place, counted from the number's first written digit; while training all places of a batch are shifted by one random
-offset, so that places beyond the longest number in training have been seen.
+McLeish et al. 2024, "Transformers Can Do Arithmetic with the Right Embeddings", section 3. There is a learned vector
+for each index, counted from the first written digit of the number. In training, all indices of a batch are shifted by
+one random offset, so that indices beyond the longest number in training are trained.
 
-Symbols that are digits, ``0`` to ``9``, make numbers; all other symbols have place 0, whose vector is learned too. It
-looks at tokens alone, never at ``places``.
+Consecutive symbols ``0`` to ``9`` form a number. All other symbols have index 0, whose vector is learned too. The
+encoding reads tokens only, never the position ids of ``places``.
 
-Differs from the paper: the offset is drawn from what ``reach`` leaves beside the whole stream, up to 100 (``k``).
+Differs from the paper: the offset is at most 100 (``k``), and less if ``reach`` minus the stream length is less.
 """
 
 import torch
@@ -20,10 +20,10 @@ FARTHEST_OFFSET = 100
 
 
 class Abacus(Encoding):
-    """A table ``[reach, D]``, normal with deviation 0.02. A digit's place needs the tokens before it: no stepping."""
+    """A table ``[reach, D]``, initialised normal (0.02); it has no stepping form, because it reads previous tokens."""
 
-    steps = False
-    reads_places = False
+    can_step = False
+    reads_positions = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -33,16 +33,16 @@ class Abacus(Encoding):
         nn.init.normal_(self.table.weight, std=0.02)
 
     def embed(self, x: Tensor, context: Context) -> Tensor:
-        """Add the vector of each token's place; places beyond the table take its last one."""
-        place = places_in_numbers(self.is_digit[context.tokens])  # type: ignore[index]
+        """Add the vector of each token's index; indices beyond the table take its last vector."""
+        index = digit_positions(self.is_digit[context.tokens])  # type: ignore[index]
         if context.training:
-            room = max(1, min(FARTHEST_OFFSET, len(self.table.weight) - x.shape[1]))
-            place = torch.where(place > 0, place + torch.randint(room, (1,), device=x.device), place)
-        return x + self.table(place.clamp(max=len(self.table.weight) - 1))
+            offsets = max(1, min(FARTHEST_OFFSET, len(self.table.weight) - x.shape[1]))
+            index = torch.where(index > 0, index + torch.randint(offsets, (1,), device=x.device), index)
+        return x + self.table(index.clamp(max=len(self.table.weight) - 1))
 
 
-def places_in_numbers(digit: Tensor) -> Tensor:
-    """Return for bool ``[B, L]`` the place of each digit in its run of digits, from 1, and 0 elsewhere."""
+def digit_positions(digit: Tensor) -> Tensor:
+    """Return the index of each digit in its run of digits, from 1, and 0 for other symbols; from bool ``[B, L]``."""
     index = torch.arange(1, digit.shape[1] + 1, device=digit.device)
-    before = torch.where(digit, 0, index).cummax(dim=1).values  # the last position that is no digit
-    return torch.where(digit, index - before, 0)
+    last_other = torch.where(digit, 0, index).cummax(dim=1).values  # the last position that is not a digit
+    return torch.where(digit, index - last_other, 0)

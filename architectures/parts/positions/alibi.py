@@ -1,7 +1,7 @@
 """ALiBi: a penalty on the attention scores that grows linearly with distance, at a different slope in each head.
 
-Press et al. 2022, "Train Short, Test Long", section 3. Slopes are the geometric sequence ``2^(-8h/H)``; for a head
-count that is no power of two, those of the next lower power and then every other one of the next higher.
+Press et al. 2022, "Train Short, Test Long", section 3. Slopes are the geometric sequence ``2^(-8h/H)``. If the number
+of heads is not a power of two, they are the slopes of the next lower power, then every other slope of the next higher.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The contract of a position encoding."""
+"""The base class of position encodings."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from architectures.base import Context
 
 @dataclass(frozen=True)
 class Setting:
-    """What an encoding may be made for: channels of the stream, attention heads, positions, alphabet."""
+    """The sizes that an encoding is built for: channels, attention heads, number of position ids, alphabet."""
 
     width: int
     heads: int = 1
@@ -18,25 +18,28 @@ class Setting:
 
 
 class Encoding(nn.Module):
-    """Four hooks, all of them neutral. ``context.positions`` are the places of what is given.
+    """Four methods that change nothing by default; ``context.positions`` are the position ids of ``x``, ``q`` or ``k``.
 
-    Class facts: ``in_attention`` says that it acts on queries, keys or scores and so needs an attention mixer;
-    ``bounded`` that it has no value beyond ``reach`` positions; ``steps`` that a token's encoding needs no other token;
-    ``squeezes`` that places between two whole numbers mean something; ``reads_places`` that it looks at places at all.
+    Class attributes:
+        in_attention: the encoding acts on queries, keys or scores, so it needs an attention mixer.
+        bounded: the encoding is undefined beyond ``reach`` positions.
+        can_step: the encoding of a token needs no other token.
+        interpolates: the encoding supports positions between two integers.
+        reads_positions: the encoding depends on position ids.
     """
 
     in_attention: bool = False
     bounded: bool = False
-    steps: bool = True
-    squeezes: bool = True
-    reads_places: bool = True
+    can_step: bool = True
+    interpolates: bool = True
+    reads_positions: bool = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
 
     @property
     def biases(self) -> bool:
-        """Whether something is added to the scores."""
+        """Whether this encoding adds a bias to the scores."""
         return type(self).bias is not Encoding.bias
 
     def embed(self, x: Tensor, context: Context) -> Tensor:
@@ -48,13 +51,13 @@ class Encoding(nn.Module):
         return q
 
     def key(self, k: Tensor, context: Context) -> Tensor:
-        """Change keys ``[B, H, L, E]``, of as many or fewer heads; a cache keeps what is returned."""
+        """Change keys ``[B, G, L, E]``, with as many or fewer heads; the cache stores the result."""
         return k
 
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor | None:
-        """Return what is added to the scaled scores, ``[(B,) H, Lq, Lk]``; ``None`` for nothing.
+        """Return a bias ``[(B,) H, Lq, Lk]`` that is added to the scaled scores, or ``None``.
 
-        ``q`` are queries ``[B, H, Lq, E]`` that :meth:`query` returned, at ``context.positions``; ``keys`` are the
-        places ``[Lk]`` of keys. Long sequences ask for some queries and some keys at a time.
+        ``q`` are queries ``[B, H, Lq, E]`` from :meth:`query`, at ``context.positions``. ``keys`` are the position ids
+        ``[Lk]`` of the keys. For long sequences it is called for blocks of queries and keys.
         """
         return None

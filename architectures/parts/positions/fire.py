@@ -3,16 +3,17 @@
 Li et al. 2023, "Functional Interpolation for Relative Positions Improves Long Context Transformers".
 
 Glossary (paper <-> code):
-    psi(x) = log(|c| x + 1)    makes near distances finer    <-> compress, with c = scale
+    psi(x) = log(|c| x + 1)    resolves short distances      <-> compress, with c = scale
     L      threshold of the normaliser                       <-> threshold
     f      a network with one hidden layer of 32             <-> network
 
     bias(i, j) = f(psi(i - j) / psi(max(i, L)))
 
-As every distance is divided by the farthest that the query has, unseen lengths are interpolated. ``c`` starts at 0.1
-and ``L`` at 512, both learned, as in the paper's code listing (appendix); ``L`` multiplies a fixed 512.
+Every distance is divided by the largest distance that the query has, so that unseen lengths are interpolated. ``c``
+starts at 0.1 and ``L`` at 512, both learned, as in the paper's code listing (appendix); ``threshold`` multiplies a
+fixed 512.
 
-Differs from the paper: keys after a query, which only models that look both ways have, count by ``|i - j|``.
+Differs from the paper: for keys after a query, which only bidirectional models have, the distance is ``|i - j|``.
 """
 
 import torch
@@ -23,7 +24,7 @@ from architectures.parts.positions.base import Encoding, Setting
 
 HIDDEN, SCALE, THRESHOLD = 32, 0.1, 512.0
 FLOOR = 1e-6
-"""Keeps the first position's distance to itself a number where the threshold has been trained to nothing."""
+"""Avoids a division by zero at the first position if training makes the threshold zero."""
 
 
 class FIRE(Encoding):
@@ -39,9 +40,9 @@ class FIRE(Encoding):
 
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the biases ``[H, Lq, Lk]``."""
-        places, keys = context.positions.to(q.dtype), keys.to(q.dtype)
-        distance = (places[:, None] - keys[None, :]).abs()
-        farthest = torch.maximum(places, (THRESHOLD * self.threshold).abs())[:, None]
+        queries, keys = context.positions.to(q.dtype), keys.to(q.dtype)
+        distance = (queries[:, None] - keys[None, :]).abs()
+        farthest = torch.maximum(queries, (THRESHOLD * self.threshold).abs())[:, None]
         relative = self.compress(distance) / self.compress(farthest).clamp(min=FLOOR)
         return self.network(relative[..., None]).permute(2, 0, 1)
 

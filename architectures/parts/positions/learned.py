@@ -1,7 +1,7 @@
 """Learned positions: a trained vector for each of the first ``reach`` positions, added to the embeddings.
 
 Gehring et al. 2017, "Convolutional Sequence to Sequence Learning", section 3.1; used by BERT and GPT-2.
-A position that no training stream reached keeps its initial value, so this encoding cannot extrapolate.
+A position beyond the longest training stream keeps its initial value, so this encoding cannot extrapolate.
 """
 
 from torch import Tensor, nn
@@ -11,10 +11,10 @@ from architectures.parts.positions.base import Encoding, Setting
 
 
 class Learned(Encoding):
-    """A table ``[reach, D]``, initialised as GPT-2 does (normal, 0.02)."""
+    """A table ``[reach, D]``, initialised as in GPT-2 (normal, 0.02)."""
 
     bounded = True
-    squeezes = False
+    interpolates = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

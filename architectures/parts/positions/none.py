@@ -1,9 +1,9 @@
-"""No positions: a causal transformer still sees order through its mask (Kazemnejad et al. 2023)."""
+"""No positions: a causal transformer can still infer order from its mask (Kazemnejad et al. 2023)."""
 
 from architectures.parts.positions.base import Encoding
 
 
 class NoPositions(Encoding):
-    """Changes nothing."""
+    """An encoding that changes nothing."""
 
-    reads_places = False
+    reads_positions = False

@@ -1,11 +1,12 @@
-"""Rotary positions: queries and keys are turned by an angle that grows with their position.
+"""Rotary positions: queries and keys are rotated by an angle proportional to their position.
 
 Su et al. 2021, "RoFormer", section 3.2, and equation 34 (section 3.4). The score of two positions then depends on their
-distance alone. Channels are paired as halves, ``(i, i + E/2)``, like in GPT-NeoX and Llama; the paper pairs
-neighbours, which is the same up to a fixed permutation of the channels.
+distance only. Channels are paired as halves, ``(i, i + E/2)``, as in GPT-NeoX and Llama. The paper pairs adjacent
+channels, which is the same up to a fixed permutation.
 
-A ``stretch`` above one lowers the frequencies, the slowest by that factor and the fastest not at all: the "NTK-aware"
-scaling of the base (bloc97 2023; Peng et al. 2023, "YaRN", section 3.1), ``base' = base * stretch^(E / (E - 2))``.
+A ``scale`` above one lowers the frequencies, the slowest by that factor and the fastest not at all. This is the
+"NTK-aware" scaling of the base (bloc97 2023; Peng et al. 2023, "YaRN", section 3.1):
+``base' = base * scale^(E / (E - 2))``.
 """
 
 import torch
@@ -18,23 +19,23 @@ BASE = 10000.0
 
 
 class RoPE(Encoding):
-    """Base 10000, all channels turned. The head width must be even."""
+    """Rotation of all channels with base 10000. The head width must be even."""
 
     in_attention = True
 
     def query(self, q: Tensor, context: Context) -> Tensor:
-        """Turn the queries to their places."""
+        """Rotate the queries by their positions."""
         return rotate(q, context.positions, context.stretch)
 
     def key(self, k: Tensor, context: Context) -> Tensor:
-        """Turn the keys to their places."""
+        """Rotate the keys by their positions."""
         return rotate(k, context.positions, context.stretch)
 
 
-def rotate(x: Tensor, positions: Tensor, stretch: float = 1.0) -> Tensor:
-    """Turn ``[B, H, L, E]`` by the angles of ``positions`` ``[L]``."""
+def rotate(x: Tensor, positions: Tensor, scale: float = 1.0) -> Tensor:
+    """Rotate ``[B, H, L, E]`` by the angles of ``positions`` ``[L]``."""
     half = x.shape[-1] // 2
-    base = BASE * stretch ** (half / max(half - 1, 1))
+    base = BASE * scale ** (half / max(half - 1, 1))
     frequency = torch.pow(base, -torch.arange(half, device=x.device) / half)
     angle = positions[:, None] * frequency  # [L, E/2]
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)

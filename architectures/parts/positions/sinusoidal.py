@@ -19,7 +19,7 @@ class Sinusoidal(Encoding):
         self.width = setting.width
 
     def embed(self, x: Tensor, context: Context) -> Tensor:
-        """Add the table's rows at the positions."""
+        """Add the sinusoids of the positions."""
         return x + sinusoids(context.positions, self.width).to(x.dtype)
 
 

@@ -1,11 +1,11 @@
 """T5's relative positions: a learned bias for each head and each bucket of distances.
 
 Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", section 2.1.
-Half of the buckets hold one distance each, the other half logarithmically wider ranges up to ``FARTHEST``; all that is
-farther shares the last bucket. All layers share the biases, as in the paper.
+Half of the buckets hold one distance each, the other half logarithmically wider ranges up to ``FARTHEST``. All larger
+distances share the last bucket. All layers share the biases, as in the paper.
 
-Differs from the paper: T5 does not scale its scores by ``1/sqrt(E)``; here they are scaled as everywhere. Models that
-look both ways have 32 buckets for each direction, theirs 16. The biases start as in the authors' code, with deviation
+Differs from the paper: T5 does not scale its scores by ``1/sqrt(E)``; here all scores are scaled. Bidirectional models
+have 32 buckets for each direction, in the paper 16. The biases start as in the authors' code, with standard deviation
 ``1/sqrt(D)``.
 """
 
@@ -31,7 +31,7 @@ class T5(Encoding):
         nn.init.normal_(self.table.weight, std=setting.width**-0.5)
 
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
-        """Look the distances up, ``[H, Lq, Lk]``."""
+        """Return the biases of the distances, ``[H, Lq, Lk]``."""
         distance = context.positions[:, None] - keys[None, :]
         return self.table(bucket(distance.abs()) + BUCKETS * (distance < 0)).permute(2, 0, 1)
 

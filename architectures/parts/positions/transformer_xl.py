@@ -1,11 +1,11 @@
-"""Transformer-XL's relative positions: a query scores a key by what it holds, and separately by how far away it is.
+"""Transformer-XL's relative positions: the score of a key is a content term plus a distance term.
 
 Dai et al. 2019, "Transformer-XL: Attentive Language Models Beyond a Fixed-Length Context", section 3.3.
 
 Glossary (paper <-> code):
     R_{i-j}   sinusoids of a distance     <-> sinusoids
-    W_{k,R}   their way into key space    <-> distance
-    u, v      what every query asks for   <-> content, place    [H, 1, E]
+    W_{k,R}   their map to key space      <-> distance
+    u, v      biases of every query       <-> content, place    [H, 1, E]
 
     score(i, j) = (q_i + u) . k_j + (q_i + v) . W_{k,R} R_{i-j}        (both scaled by 1/sqrt(E))
 
@@ -23,7 +23,7 @@ from architectures.parts.positions.sinusoidal import sinusoids
 
 
 class TransformerXL(Encoding):
-    """Defined at every distance, in both directions."""
+    """An encoding that is defined at every distance, in both directions."""
 
     in_attention = True
 
@@ -41,13 +41,15 @@ class TransformerXL(Encoding):
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the second term, ``[B, H, Lq, Lk]``.
 
-        ``sin(i - j)`` and ``cos(i - j)`` are products of sines and cosines of ``i`` and of ``j``, so that a product of
-        matrices does it and no vector is ever made for a pair of positions.
+        ``sin(i - j)`` and ``cos(i - j)`` are sums of products of sines and cosines of ``i`` and of ``j``. One matrix
+        product is therefore enough, and no vector is stored for a pair of positions.
         """
-        into = self.distance.weight.unflatten(0, (q.shape[1], -1))  # [H, E, D]
-        sine, cosine = ((q - self.content + self.place) @ into).unflatten(-1, (-1, 2)).unbind(-1)  # of i - j
-        here, there = (sinusoids(places, self.width).to(q.dtype) for places in (context.positions, keys))
-        sine_here, cosine_here = here.unflatten(-1, (-1, 2)).unbind(-1)
-        of_sine = cosine * sine_here - sine * cosine_here
-        of_cosine = sine * sine_here + cosine * cosine_here
-        return torch.stack((of_sine, of_cosine), dim=-1).flatten(-2) @ there.T / math.sqrt(q.shape[-1])
+        key_map = self.distance.weight.unflatten(0, (q.shape[1], -1))  # [H, E, D]
+        # The query's coefficients of sin(i - j) and cos(i - j).
+        sine, cosine = ((q - self.content + self.place) @ key_map).unflatten(-1, (-1, 2)).unbind(-1)
+        of_queries, of_keys = (sinusoids(position, self.width).to(q.dtype) for position in (context.positions, keys))
+        sine_i, cosine_i = of_queries.unflatten(-1, (-1, 2)).unbind(-1)
+        # Its coefficients of sin(j) and cos(j), by the angle difference identities.
+        sine_j = cosine * sine_i - sine * cosine_i
+        cosine_j = sine * sine_i + cosine * cosine_i
+        return torch.stack((sine_j, cosine_j), dim=-1).flatten(-2) @ of_keys.T / math.sqrt(q.shape[-1])

@@ -1,19 +1,19 @@
 """Linear attention with decay: ``S_t = diag(a_t) S_{t-1} + k_t v_t^T`` and ``o_t = S_t^T q_t``, from ``S_0 = 0``.
 
 The state is a matrix ``[E, V]`` whose rows decay. One decay for all rows gives RetNet (a constant) and Mamba-2 (from
-the input), one decay a row gives GLA and RWKV-6. Three forms of the same function (Sun et al. 2023, section 2.1; Yang
-et al. 2023, "Gated Linear Attention Transformers", section 4):
+the input); one decay for each row gives GLA and RWKV-6. Three forms compute the same function (Sun et al. 2023, section
+2.1; Yang et al. 2023, "Gated Linear Attention Transformers", section 4):
 
-    recurrent   the equation, one step after another
+    recurrent   the equation, step by step
     parallel    ``o = (Q K^T * decay between the two) V``, quadratic in the length
     chunked     parallel inside chunks, recurrent from chunk to chunk
 
-Papers add a normaliser, a bonus for the present token, or decays of either sign. :func:`normalised`,
-:func:`with_bonus` and :func:`signed` give these to any form, and to a kernel with the arguments of one.
+Papers add a normaliser, a bonus for the current token, or negative decays. :func:`normalised`, :func:`with_bonus` and
+:func:`signed` add these to any form, and to a kernel with the same arguments.
 
-Shapes in all of them, where ``...`` is batch and heads: queries and keys ``[..., L, E]``, values ``[..., L, V]``, and
-``log_decay``, the logarithm of ``a``, ``[..., L, 1]`` or ``[..., L, E]``, whose batch and heads may be left to
-broadcasting. The result is ``[..., L, V]``.
+Shapes in all forms, where ``...`` is batch and heads: queries and keys ``[..., L, E]``, values ``[..., L, V]``, and
+``log_decay``, the logarithm of ``a``, ``[..., L, 1]`` or ``[..., L, E]``. Batch and heads of ``log_decay`` may be
+broadcast. The result is ``[..., L, V]``.
 """
 
 import math
@@ -28,15 +28,16 @@ from architectures.parts.scans import diagonal
 Form = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 CHUNK, ROW_CHUNK = 64, 16
+"""Positions in a chunk with one decay for all rows, and with one decay for each row."""
 
 
 def recurrent(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
     """Run the equation step by step."""
     state = torch.zeros_like(k[..., 0, :, None] * v[..., 0, None, :])  # [..., E, V]
     out = []
-    for each_q, each_k, each_v, each_decay in zip(*(x.unbind(-2) for x in (q, k, v, log_decay)), strict=True):
-        state = update(state, each_k, each_v, each_decay)
-        out.append(read(state, each_q))
+    for q_t, k_t, v_t, log_decay_t in zip(*(x.unbind(-2) for x in (q, k, v, log_decay)), strict=True):
+        state = update(state, k_t, v_t, log_decay_t)
+        out.append(read(state, q_t))
     return torch.stack(out, dim=-2)
 
 
@@ -46,39 +47,39 @@ def update(state: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
 
 
 def read(state: Tensor, q: Tensor) -> Tensor:
-    """Return what one position's query ``[..., E]`` finds in the state, ``[..., V]``."""
+    """Return the value ``[..., V]`` that a query ``[..., E]`` of one position reads from the state."""
     return (q[..., None, :] @ state)[..., 0, :]
 
 
 def parallel(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """Weigh all pairs of positions at once."""
+    """Compute the scores of all pairs of positions at once."""
     return scores(q, k, log_decay) @ v
 
 
 def scores(q: Tensor, k: Tensor, log_decay: Tensor) -> Tensor:
     """Return ``q_i . (a_{j+1} ... a_i * k_j)`` for all ``j <= i``, zero above the diagonal: ``[..., L, L]``."""
     if log_decay.shape[-1] > 1:
-        return decay_a_row(q, k, log_decay)[0]
+        return row_decay_block(q, k, log_decay)[0]
     return (q @ k.transpose(-1, -2)) * between(log_decay).exp()
 
 
 def block(q: Tensor, k: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return what positions are to each other, and to those before and after them.
+    """Return the scores within a block of positions, and the terms that connect it with other blocks.
 
-    These are their scores, queries with the decay since the first position, ``a_1 ... a_i * q_i``, keys with the decay
-    until the last, ``a_{j+1} ... a_L * k_j``, and the decay of all of them, as a logarithm ``[..., 1, E]``.
+    These terms are queries with the decay since the first position, ``a_1 ... a_i * q_i``, keys with the decay until
+    the last position, ``a_{j+1} ... a_L * k_j``, and the logarithm of the decay of the whole block, ``[..., 1, E]``.
     """
     if log_decay.shape[-1] > 1:
-        return decay_a_row(q, k, log_decay)
-    kept, since = between(log_decay).exp(), log_decay.cumsum(-2)
-    return (q @ k.transpose(-1, -2)) * kept, q * since.exp(), k * kept[..., -1, :, None], since[..., -1:, :]
+        return row_decay_block(q, k, log_decay)
+    decays, since = between(log_decay).exp(), log_decay.cumsum(-2)
+    return (q @ k.transpose(-1, -2)) * decays, q * since.exp(), k * decays[..., -1, :, None], since[..., -1:, :]
 
 
 def between(log_decay: Tensor) -> Tensor:
-    """Return one decay from after ``j`` up to ``i``, as a logarithm: ``[..., L, L]``, ``-inf`` for ``j > i``.
+    """Return the logarithm of the decay ``a_{j+1} ... a_i``: ``[..., L, L]``, ``-inf`` for ``j > i``.
 
-    Each pair has its own sum. A difference of two running sums would lose the digits of a weak decay that follows
-    strong ones; a ratio of two running products would be 0 / 0 there.
+    The sum is computed separately for each pair. A difference of two running sums would lose the digits of a weak
+    decay after strong ones, and a ratio of two running products would be 0 / 0.
     """
     length = log_decay.shape[-2]
     ahead = torch.ones(length, length, dtype=torch.bool, device=log_decay.device).triu()  # j >= i
@@ -86,11 +87,12 @@ def between(log_decay: Tensor) -> Tensor:
     return sums.masked_fill(~ahead.T, -math.inf)
 
 
-def decay_a_row(q: Tensor, k: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return a :func:`block` of positions, without the ``L^2 E`` decays between all pairs of them.
+def row_decay_block(q: Tensor, k: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a :func:`block` of positions for one decay in each row, without ``L^2 E`` decays for all pairs.
 
-    Blocks double in size. Where two meet, the decay from a key of the left one to a query of the right one is that from
-    the key to the border times that from the border to the query: one product of matrices, no division.
+    It merges adjacent blocks and so doubles their size. The decay from a key of the left block to a query of the right
+    block is the decay from the key to the border times the decay from the border to the query. The scores between two
+    blocks are therefore one matrix product, without division.
     """
     length = q.shape[-2]
     missing = power_of_two(length) - length
@@ -110,7 +112,7 @@ def decay_a_row(q: Tensor, k: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor
 
 
 def halves(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """Split pairs of neighbouring blocks ``[..., 2 N, c, E]`` into left and right ones, ``[..., N, c, E]`` each."""
+    """Split pairs of adjacent blocks ``[..., 2 N, c, E]`` into left and right ones, ``[..., N, c, E]`` each."""
     return blocks[..., ::2, :, :], blocks[..., 1::2, :, :]
 
 
@@ -120,12 +122,12 @@ def power_of_two(length: int) -> int:
 
 
 def chunked(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | None = None) -> Tensor:
-    """Work in equal chunks of at most 64 positions; with a decay a row, in chunks of 16, the last one filled up.
+    """Use equal chunks of at most 64 positions; with one decay for each row, padded chunks of 16.
 
     On one core (RetNet, batch 64, width 64) 64 was within a tenth of the best of 16, 32, 64 and 128 at lengths 40 to
-    200, and a quarter behind 16 at 400. With a decay a row (batch 64, 4 heads of 16 x 16, forward and backward) 16 was
-    the best of 4, 8, 16 and 32 at lengths 40 and 200, and ahead of ``recurrent`` from 20 on: 11 ms against 17 at 20, 85
-    against 150 at 200.
+    200, and a quarter slower than 16 at 400. With one decay for each row (batch 64, 4 heads of 16 x 16, forward and
+    backward) 16 was the best of 4, 8, 16 and 32 at lengths 40 and 200. It was faster than ``recurrent`` from length 20
+    on: 11 ms against 17 at 20, 85 against 150 at 200.
     """
     length, by_row = v.shape[-2], log_decay.shape[-1] > 1
     chunk = chunk or (ROW_CHUNK if by_row else CHUNK)
@@ -141,7 +143,7 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | Non
 
 
 def normalised(form: Form, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, floor: float = 1e-6) -> Tensor:
-    """Divide by what the form gives for values of one: a weighted mean of values, for positive queries and keys.
+    """Divide by the form's result for values of one: a weighted mean of values, for positive queries and keys.
 
     The normaliser is one more column of the state (Katharopoulos et al. 2020, equations 18 and 19).
     """
@@ -159,32 +161,32 @@ def divide(out: Tensor, floor: float = 1e-6) -> Tensor:
 
 
 def with_bonus(form: Form, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, bonus: Tensor) -> Tensor:
-    """Read before the update, and see the present token through ``bonus``, which broadcasts to the keys.
+    """Read before the update, and weight the current token by ``bonus``, which broadcasts to the keys.
 
-    ``o_t = (S_{t-1} + diag(bonus) k_t v_t^T)^T q_t`` (RWKV; Peng et al. 2024, section 4.1). The state before an update
-    is that of a sequence which comes one step later.
+    ``o_t = (S_{t-1} + diag(bonus) k_t v_t^T)^T q_t`` (RWKV; Peng et al. 2024, section 4.1). The state before each
+    update is the state of the sequence delayed by one step.
     """
-    late = (F.pad(x[..., :-1, :], (0, 0, 1, 0)) for x in (k, v, log_decay))
-    return form(q, *late) + present(q, k, v, bonus)
+    delayed = (F.pad(x[..., :-1, :], (0, 0, 1, 0)) for x in (k, v, log_decay))
+    return form(q, *delayed) + present(q, k, v, bonus)
 
 
 def present(q: Tensor, k: Tensor, v: Tensor, bonus: Tensor) -> Tensor:
-    """Return what queries see of their own positions' values."""
+    """Return the contribution of the current position, ``(q_t . bonus k_t) v_t``."""
     return (q * bonus * k).sum(-1, keepdim=True) * v
 
 
 def signed(form: Form, q: Tensor, k: Tensor, v: Tensor, decay: Tensor) -> Tensor:
     """Run a form with decays of either sign, ``[..., L, 1]``, not their logarithms.
 
-    The sign of ``a_{j+1} ... a_i`` is that of ``a_1 ... a_i`` times that of ``a_1 ... a_j``: one turns what is read at
-    ``i``, the other the value of ``j``.
+    The sign of ``a_{j+1} ... a_i`` is the sign of ``a_1 ... a_i`` times the sign of ``a_1 ... a_j``. The first factor
+    multiplies the output at ``i``, the second the value at ``j``.
     """
     sign, log_decay = sign_and_log(decay)
-    turned = sign.cumprod(-2)
-    return turned * form(q, k, turned * v, log_decay)
+    running_sign = sign.cumprod(-2)
+    return running_sign * form(q, k, running_sign * v, log_decay)
 
 
 def sign_and_log(decay: Tensor, tiny: float = 1e-30) -> tuple[Tensor, Tensor]:
-    """Return sign and logarithm of the magnitude; zero counts as ``tiny``, so that its gradient is a number."""
+    """Return sign and logarithm of the magnitude; zero counts as ``tiny``, so that its gradient is finite."""
     decay = decay + tiny * (decay.detach().abs() < tiny)
     return decay.detach().sign(), decay.abs().log()

@@ -1,9 +1,10 @@
 """Diagonal linear recurrences: ``h_t = a_t * h_{t-1} + u_t``, channel by channel, from ``h_0 = 0``.
 
-The decays may be anything: zero, negative or complex. ``loop`` is the recurrence; ``chunked`` cuts time into chunks,
-runs the loop over all chunks at once and then hands the state from chunk to chunk. It takes ``2 sqrt(L)`` steps
-instead of ``L`` and twice the arithmetic and memory. That suits a device bound by launches; one CPU core is bound by
-memory, and there the loop was faster at every size measured (forward and backward, batch 64, one thread, ms):
+The decays may be any number, also zero, negative or complex. ``loop`` is the recurrence. ``chunked`` cuts time into
+chunks, runs the loop over all chunks at once and then propagates the state from chunk to chunk. It takes ``2 sqrt(L)``
+steps instead of ``L``, and twice the arithmetic and memory. This is faster on a GPU, where kernel launches limit the
+speed. On one CPU core memory limits the speed, and the loop was faster at every size measured (forward and backward,
+batch 64, one thread, ms):
 
 ==============  =====  ====  =======
 channels        L      loop  chunked
@@ -22,48 +23,48 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def loop(decay: Tensor, drive: Tensor, dim: int = 1) -> Tensor:
-    """Return all states of ``h_t = decay_t * h_{t-1} + drive_t``.
+def loop(decay: Tensor, inputs: Tensor, dim: int = 1) -> Tensor:
+    """Return all states of ``h_t = decay_t * h_{t-1} + input_t``.
 
     Args:
-        decay: ``a``, any shape that broadcasts to the drive's and has its length along ``dim``.
-        drive: ``u``, ``[..., L, ...]`` with time along ``dim``.
-        dim: the axis of time, in both.
+        decay: ``a``, any shape that broadcasts to that of ``inputs`` and has the same length along ``dim``.
+        inputs: ``u``, ``[..., L, ...]`` with time along ``dim``.
+        dim: the axis of time in both.
     """
     state, states = None, []
-    for a, u in zip(decay.unbind(dim), drive.unbind(dim), strict=True):
+    for a, u in zip(decay.unbind(dim), inputs.unbind(dim), strict=True):
         state = u if state is None else torch.addcmul(u, a, state)
         states.append(state)
     return torch.stack(states, dim)
 
 
-def chunked(decay: Tensor, drive: Tensor, chunk: int | None = None) -> Tensor:
-    """Return what :func:`loop` returns, for tensors ``[B, L, ...]``; a chunk has ``sqrt(L)`` positions by default."""
-    length = drive.shape[1]
+def chunked(decay: Tensor, inputs: Tensor, chunk: int | None = None) -> Tensor:
+    """Return the result of :func:`loop` for ``[B, L, ...]``; a chunk has ``sqrt(L)`` positions by default."""
+    length = inputs.shape[1]
     chunk = chunk or math.isqrt(length - 1) + 1
-    decay, drive = split(decay, chunk, dim=1), split(drive, chunk, dim=1)  # [B, K, c, ...]
-    within = loop(decay, drive, dim=2)
-    kept = running_product(decay, dim=2)
-    ends = loop(kept[:, :, -1], within[:, :, -1])  # [B, K, ...], the true state at each chunk's end
+    decay, inputs = split(decay, chunk, dim=1), split(inputs, chunk, dim=1)  # [B, K, c, ...]
+    within = loop(decay, inputs, dim=2)
+    since = running_product(decay, dim=2)
+    ends = loop(since[:, :, -1], within[:, :, -1])  # [B, K, ...], the true state at each chunk's end
     entering = torch.cat((torch.zeros_like(ends[:, :1]), ends[:, :-1]), dim=1)[:, :, None]
-    return torch.addcmul(within, kept, entering).flatten(1, 2)[:, :length]
+    return torch.addcmul(within, since, entering).flatten(1, 2)[:, :length]
 
 
 def running_product(x: Tensor, dim: int) -> Tensor:
-    """Return the products of the first 1, 2, 3... entries. The gradient of ``torch.cumprod`` divides by the entries."""
+    """Return the products of the first 1, 2, 3... entries; ``torch.cumprod`` divides by the entries in its gradient."""
     products = [x.select(dim, 0)]
-    for each in x.unbind(dim)[1:]:
-        products.append(products[-1] * each)
+    for factor in x.unbind(dim)[1:]:
+        products.append(products[-1] * factor)
     return torch.stack(products, dim)
 
 
 def split(x: Tensor, chunk: int, dim: int) -> Tensor:
-    """Cut the axis ``dim`` of length ``L`` into ``(K, chunk)``, filled up with zeros at its end."""
+    """Cut the axis ``dim`` of length ``L`` into ``(K, chunk)``, padded with zeros at its end."""
     missing = -x.shape[dim] % chunk
-    after = x.dim() - 1 - dim % x.dim()
-    return F.pad(x, (0, 0) * after + (0, missing)).unflatten(dim, (-1, chunk))
+    later_axes = x.dim() - 1 - dim % x.dim()
+    return F.pad(x, (0, 0) * later_axes + (0, missing)).unflatten(dim, (-1, chunk))
 
 
 def even(length: int, chunk: int) -> int:
-    """Return the size of equal chunks of at most ``chunk``: 65 are 2 chunks of 33, not of 64 and much padding."""
+    """Return the size of equal chunks of at most ``chunk``; length 65 gives 2 chunks of 33, to avoid padding."""
     return math.ceil(length / math.ceil(length / chunk))

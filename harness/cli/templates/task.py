@@ -8,7 +8,7 @@ from string import ascii_lowercase
 from torch import Tensor
 
 from tasks.base import Stream, Task
-from tasks.limits import within
+from tasks.validation import check_range
 
 
 class Starter(Task):
@@ -26,7 +26,7 @@ class Starter(Task):
     answer = "readout"
 
     def __init__(self, *, letters: int = 3) -> None:
-        within("letters", letters, 1, len(ascii_lowercase))
+        check_range("letters", letters, 1, len(ascii_lowercase))
         self.symbols = tuple(ascii_lowercase[:letters])
 
     def sample(self, length: int, stream: Stream) -> Tensor:

@@ -1,4 +1,4 @@
-"""Oracles of arithmetic: with Python's own integers."""
+"""Oracles of arithmetic, computed with Python integers."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,11 @@ def write(value: int, places: int, base: int, reverse: bool) -> list[str]:
 
 
 def window(tokens: list[str]) -> list[int]:
-    """The hints of a number: one before each digit, consecutive."""
-    known = [int(token[1:]) for token in tokens[::2]]
+    """Return the hints of a number: one before each digit, consecutive."""
+    numbers = [int(token[1:]) for token in tokens[::2]]
     assert not any(token.startswith("#") for token in tokens[1::2])
-    assert known == list(range(known[0], known[0] + len(known)))
-    return known
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return numbers
 
 
 def hinted(digits: list[str], first: int) -> list[str]:
@@ -32,27 +32,27 @@ def hinted(digits: list[str], first: int) -> list[str]:
 
 def sum_or_difference(
     sign: str,
-    of: Callable[[int, int], int],
-    more: int,
+    combine: Callable[[int, int], int],
+    extra: int,
     base: int,
     reverse: bool,
     hints: bool,
     padding: int = 0,
     shorter: int = 0,
 ) -> Oracle:
-    """The answer has ``more`` places than the first operand, padding included."""
+    """Build the oracle; the answer has ``extra`` digits more than the first operand including padding."""
 
     def oracle(source: list[str]) -> list[str]:
         middle = source.index(sign)
         a, b = source[:middle], source[middle + 1 :]
         assert len(b) == max(len(a) - shorter * (1 + hints), (1 + padding) * (1 + hints))
-        value = of(read(a, base, reverse), read(b, base, reverse))
-        answer = write(value, len(a) // (1 + hints) + more, base, reverse)
+        value = combine(read(a, base, reverse), read(b, base, reverse))
+        answer = write(value, len(a) // (1 + hints) + extra, base, reverse)
         if not hints:
             return answer
-        known, second = window(a), window(b)
-        assert second == (known[: len(second)] if reverse else known[-len(second) :])
-        return hinted(answer, known[0] - (0 if reverse else more))
+        hints_read, second = window(a), window(b)
+        assert second == (hints_read[: len(second)] if reverse else hints_read[-len(second) :])
+        return hinted(answer, hints_read[0] - (0 if reverse else extra))
 
     return oracle
 
@@ -62,25 +62,25 @@ def addition(base: int = 10, reverse: bool = False, hints: bool = False, padding
 
 
 def subtraction(base: int = 10, reverse: bool = False, hints: bool = False) -> Oracle:
-    """The answer would not be written if it were negative."""
+    """Build the oracle; ``write`` fails for a negative answer."""
     return sum_or_difference("-", lambda a, b: a - b, 0, base, reverse, hints)
 
 
 def scratchpad(base: int = 10, reverse: bool = False, hints: bool = False, padding: int = 0) -> Oracle:
-    """Written place by place as in school, before the answer of addition."""
+    """Build the oracle: written addition place by place, then the answer of addition."""
     answered = addition(base, reverse, hints, padding)
 
     def oracle(source: list[str]) -> list[str]:
         answer = answered(source)
         middle = source.index("+")
-        a, b = (read(each, base, reverse) for each in (source[:middle], source[middle + 1 :]))
+        a, b = (read(operand, base, reverse) for operand in (source[:middle], source[middle + 1 :]))
         steps: list[str] = []
         carry, places = 0, len(answer) // (1 + hints)
         for place in range(places):
-            here = a // base**place % base + b // base**place % base + carry
-            carry = here // base
+            total = a // base**place % base + b // base**place % base + carry
+            carry = total // base
             steps += [answer[2 * place if reverse else 2 * (places - 1 - place)]] if hints else []
-            steps += write(here, 2, base, reverse=False)
+            steps += write(total, 2, base, reverse=False)
         return [*steps, "=", *answer]
 
     return oracle

@@ -28,7 +28,7 @@ def sort(source: list[str]) -> list[str]:
 
 
 def unique(oracle: Oracle) -> Oracle:
-    """As the oracle, of questions in which nothing occurs twice."""
+    """Wrap an oracle and assert that no symbol of the source occurs twice."""
 
     def checked(source: list[str]) -> list[str]:
         assert len(set(source)) == len(source)
@@ -38,7 +38,7 @@ def unique(oracle: Oracle) -> Oracle:
 
 
 def padded(answer: list[str], size: int) -> list[str]:
-    """Close an answer and mark what is not asked."""
+    """Append the end token to an answer and mark the positions without a target."""
     return [*answer, "$", *["."] * (size - 1 - len(answer))]
 
 
@@ -53,12 +53,12 @@ def stack_manipulation(source: list[str]) -> list[str]:
 
 
 def arithmetic(modulus: int) -> Oracle:
-    """Modular arithmetic with brackets, with Python's own reading of expressions."""
+    """Build the oracle, which evaluates the expression in Python."""
     return lambda source: [str(eval(" ".join(source)) % modulus)]
 
 
 def equation(modulus: int) -> Oracle:
-    """Try every number."""
+    """Build the oracle, which tries every number."""
 
     def oracle(source: list[str]) -> list[str]:
         *left, equals, value = source
@@ -75,7 +75,7 @@ def number(bits: list[str]) -> int:
 
 
 def binary(sign: str, places: int) -> Oracle:
-    """With Python's own integers; the answer has as many places more than the question."""
+    """Build the oracle with Python integers; the target has ``places`` more positions than the source."""
 
     def oracle(source: list[str]) -> list[str]:
         middle = source.index(sign)

@@ -1,4 +1,4 @@
-"""Oracles of formal languages: regular expressions and counts, and what may come next by trying it out."""
+"""Oracles of formal languages: regular expressions and counts, and legal next symbols by trying completions."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TOMITA: dict[int, Belongs] = {
     7: lambda word: re.fullmatch("0*1*0*1*", word) is not None,
 }
 REACH = {1: 0, 2: 1, 3: 1, 4: 0, 5: 2, 6: 2, 7: 0}
-"""How many letters complete any prefix that can be completed."""
+"""Number of letters that suffice to complete any prefix that can be completed."""
 
 STAR_FREE: dict[str, tuple[str, Belongs]] = {
     "first": ("01", lambda word: word.startswith("1")),
@@ -34,12 +34,12 @@ def recognised(belongs: Belongs) -> Oracle:
 
 
 def nexts(letters: str, belongs: Belongs, reach: int) -> Callable[[str], list[str]]:
-    """What may come next: letters after which some short word completes the prefix, and the end if it does."""
+    """Build a function that returns the legal next symbols: letters with a short completion, and the end."""
     tails = ["".join(tail) for size in range(reach + 1) for tail in product(letters, repeat=size)]
 
     def possible(prefix: str) -> list[str]:
         letters_on = [letter for letter in letters if any(belongs(prefix + letter + tail) for tail in tails)]
-        return letters_on + ["$"] * belongs(prefix)
+        return [*letters_on, *(["$"] if belongs(prefix) else [])]
 
     return possible
 
@@ -49,7 +49,7 @@ def sets(possible: Callable[[str], list[str]]) -> Oracle:
 
 
 def following(possible: Callable[[str], list[str]]) -> Oracle:
-    """The symbol that does come next; after the last one, the last that may."""
+    """Build the oracle of ``next``: the next symbol of the source; at its end, the last legal one."""
 
     def oracle(source: list[str]) -> list[str]:
         for i, letter in enumerate(source[1:], 1):
@@ -63,7 +63,7 @@ PAIRS = {"(": ")", "[": "]", "<": ">", "{": "}"}
 
 
 def stack(word: str, depth: int) -> str | None:
-    """The brackets left open, or None where the word cannot be completed."""
+    """Return the open brackets, or None if the word cannot be completed."""
     left = ""
     for bracket in word:
         if bracket in PAIRS:
@@ -82,22 +82,23 @@ def dyck(word: str, depth: int = 8) -> bool:
 
 
 def after_dyck(kinds: int, depth: int) -> Callable[[str], list[str]]:
-    """Symbols after which the word can still be completed."""
+    """Build a function that returns the symbols after which the word can still be completed."""
     letters = "()[]<>{}"[: 2 * kinds]
 
     def possible(prefix: str) -> list[str]:
-        return [each for each in letters if stack(prefix + each, depth) is not None] + ["$"] * dyck(prefix, depth)
+        legal = [letter for letter in letters if stack(prefix + letter, depth) is not None]
+        return [*legal, *(["$"] if dyck(prefix, depth) else [])]
 
     return possible
 
 
 def by_kind(word: str) -> list[str]:
-    """The word of each kind of bracket on its own."""
-    return ["".join(each for each in word if each in pair) for pair in PAIRS.items()]
+    """Return the brackets of each kind as separate words."""
+    return ["".join(bracket for bracket in word if bracket in pair) for pair in PAIRS.items()]
 
 
 def shuffle_dyck(word: str) -> bool:
-    return all(dyck(each, 0) for each in by_kind(word))
+    return all(dyck(part, 0) for part in by_kind(word))
 
 
 def after_shuffle(kinds: int) -> Callable[[str], list[str]]:
@@ -105,7 +106,8 @@ def after_shuffle(kinds: int) -> Callable[[str], list[str]]:
 
     def possible(prefix: str) -> list[str]:
         left = {close: prefix.count(opening) - prefix.count(close) for opening, close in PAIRS.items()}
-        return [each for each in letters if left.get(each, 1) > 0] + ["$"] * (not any(left.values()))
+        legal = [bracket for bracket in letters if left.get(bracket, 1) > 0]
+        return legal if any(left.values()) else [*legal, "$"]
 
     return possible
 
@@ -115,12 +117,12 @@ def blocks(letters: int) -> Belongs:
 
 
 def after_blocks(letters: int) -> Callable[[str], list[str]]:
-    """Symbols that some word with at most one more of the first letter goes on with."""
+    """Build a function that returns the next symbols of words with at most one more of the first letter."""
     alphabet = "abcdefgh"[:letters]
 
     def possible(prefix: str) -> list[str]:
         first = prefix.count("a")
-        words = ["".join(each * size for each in alphabet) + "$" for size in (first, first + 1)]
+        words = ["".join(letter * size for letter in alphabet) + "$" for size in (first, first + 1)]
         return sorted({word[len(prefix)] for word in words if word.startswith(prefix)}, key=(alphabet + "$").index)
 
     return possible
@@ -172,11 +174,11 @@ COUNTING: dict[str, Oracle] = {
 ORACLES: dict[str, Oracle] = {
     "tomita": recognised(TOMITA[4]),
     "star_free": recognised(STAR_FREE["last"][1]),
-    **{f"tomita:index={i}": recognised(each) for i, each in TOMITA.items()},
-    **{f"tomita:index={i},ask=sets": sets(nexts("01", each, REACH[i])) for i, each in TOMITA.items()},
-    **{f"tomita:index={i},ask=next": following(nexts("01", each, REACH[i])) for i, each in TOMITA.items()},
-    **{f"star_free:language={name}": recognised(each) for name, (_, each) in STAR_FREE.items()},
-    **{f"star_free:language={name},ask=sets": sets(nexts(*each, 2)) for name, each in STAR_FREE.items()},
-    **{f"star_free:language={name},ask=next": following(nexts(*each, 2)) for name, each in STAR_FREE.items()},
+    **{f"tomita:index={i}": recognised(belongs) for i, belongs in TOMITA.items()},
+    **{f"tomita:index={i},ask=sets": sets(nexts("01", belongs, REACH[i])) for i, belongs in TOMITA.items()},
+    **{f"tomita:index={i},ask=next": following(nexts("01", belongs, REACH[i])) for i, belongs in TOMITA.items()},
+    **{f"star_free:language={name}": recognised(belongs) for name, (_, belongs) in STAR_FREE.items()},
+    **{f"star_free:language={name},ask=sets": sets(nexts(*language, 2)) for name, language in STAR_FREE.items()},
+    **{f"star_free:language={name},ask=next": following(nexts(*language, 2)) for name, language in STAR_FREE.items()},
     **COUNTING,
 }

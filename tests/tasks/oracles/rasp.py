@@ -1,4 +1,4 @@
-"""Oracles of the tasks that come with RASP-L."""
+"""Oracles of the tasks of RASP-L."""
 
 from collections import Counter
 

@@ -4,7 +4,7 @@ from oracles import Oracle
 
 
 def mqar(pairs: int) -> Oracle:
-    """A dictionary of the pairs; whatever is in it later is asked."""
+    """Build the oracle with a dictionary of the pairs; every later token in it is a query."""
 
     def oracle(source: list[str]) -> list[str]:
         bound = {source[2 * pair]: source[2 * pair + 1] for pair in range(pairs)}
@@ -17,8 +17,8 @@ def mqar(pairs: int) -> Oracle:
 
 
 def associative_recall(source: list[str]) -> list[str]:
-    *pairs, asked = source
-    return [dict(zip(pairs[::2], pairs[1::2], strict=True))[asked]]
+    *pairs, query = source
+    return [dict(zip(pairs[::2], pairs[1::2], strict=True))[query]]
 
 
 def induction_heads(source: list[str]) -> list[str]:
@@ -32,7 +32,7 @@ def selective_copying(source: list[str]) -> list[str]:
 
 
 def ngram_lookup(n: int = 3, continuation: int = 1, prefix: bool = False) -> Oracle:
-    """With Python's own string search."""
+    """Build the oracle with the string search of Python."""
 
     def oracle(source: list[str]) -> list[str]:
         left, right = "".join(source).split("|")
@@ -45,18 +45,18 @@ def ngram_lookup(n: int = 3, continuation: int = 1, prefix: bool = False) -> Ora
 
 
 def noisy_recall(source: list[str]) -> list[str]:
-    seen: dict[str, str] = {}
+    values: dict[str, str] = {}
     labels = []
     for first, second in zip(source[::2], source[1::2], strict=True):
-        labels += [seen.get(first, "."), "."]
+        labels += [values.get(first, "."), "."]
         if first.startswith("k"):
-            assert seen.setdefault(first, second) == second
+            assert values.setdefault(first, second) == second
     assert labels[-2] != "."
     return labels
 
 
 def fuzzy_recall(motif: int) -> Oracle:
-    """Cut into runs of one kind: padding, then key and value in turn, the arrow, the key asked."""
+    """Build the oracle, which splits the source into runs: padding, keys and values in turn, the arrow, the query."""
 
     def oracle(source: list[str]) -> list[str]:
         runs: list[list[str]] = []
@@ -67,11 +67,11 @@ def fuzzy_recall(motif: int) -> Oracle:
                 runs.append([token])
         if runs[0][0] == "_":
             runs = runs[1:]
-        *pairs, arrow, asked = runs
+        *pairs, arrow, query = runs
         assert arrow == ["=>"]
-        known = {tuple(key): value for key, value in zip(pairs[::2], pairs[1::2], strict=True)}
-        assert all(known[tuple(key)] == value for key, value in zip(pairs[::2], pairs[1::2], strict=True))
-        value = known[tuple(asked)]
+        values = {tuple(key): value for key, value in zip(pairs[::2], pairs[1::2], strict=True)}
+        assert all(values[tuple(key)] == value for key, value in zip(pairs[::2], pairs[1::2], strict=True))
+        value = values[tuple(query)]
         return value + ["."] * (motif - len(value))
 
     return oracle

@@ -6,26 +6,28 @@ from oracles import Oracle
 
 
 def k_hop(hops: int) -> Oracle:
-    """Hop by hop and position by position."""
+    """Build the oracle, which hops step by step from each position."""
 
     def oracle(source: list[str]) -> list[str]:
-        def hop(place: int) -> int | None:
-            earlier = [other for other in range(place) if source[other] == source[place]]
+        def hop(position: int) -> int | None:
+            earlier = [
+                earlier_position for earlier_position in range(position) if source[earlier_position] == source[position]
+            ]
             return earlier[-1] + 1 if earlier else None
 
         labels = []
         for start in range(len(source)):
-            place: int | None = start
+            position: int | None = start
             for _ in range(hops):
-                place = None if place is None else hop(place)
-            labels.append("_" if place is None else source[place])
+                position = None if position is None else hop(position)
+            labels.append("_" if position is None else source[position])
         return labels
 
     return oracle
 
 
 def lego(source: list[str]) -> list[str]:
-    """From the asked variable back to the one."""
+    """Follow the chain from the queried variable back to the constant 1."""
     clauses = [source[start : start + 5] for start in range(0, len(source) - 2, 5)]
     assert all(clause[1] == "=" and clause[4] == ";" for clause in clauses)
     assert source[-2] == "?"
@@ -41,7 +43,7 @@ def lego(source: list[str]) -> list[str]:
 
 
 def listops(source: list[str]) -> list[str]:
-    """Recursive descent."""
+    """Evaluate the expression by recursive descent."""
     functions = {
         "[MIN": min,
         "[MAX": max,
@@ -65,7 +67,7 @@ def listops(source: list[str]) -> list[str]:
 
 
 def automata(**options: int) -> Oracle:
-    """After the name: the next token, unless it is a bar; in the end the letter of the first edge."""
+    """Build the oracle: after the name, the next token unless it is a bar; at the end, the letter of the first edge."""
 
     def oracle(source: list[str]) -> list[str]:
         assert source[6] == "|"
@@ -84,14 +86,14 @@ def legal_letters(
     automata: int = 5000,
     held_out: int = False,
 ) -> list[list[str]]:
-    """Return what the automaton of the row allows after each token behind the name, edge by edge."""
+    """Return the letters that the automaton of the row allows after each token that follows the name, edge by edge."""
 
     def mix(x: int) -> int:
         x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
         return x ^ x >> 31
 
-    signed = mix(sum((ord(letter) - 97) * letters**place for place, letter in enumerate(source[:6])) + 1)
+    signed = mix(sum((ord(letter) - 97) * letters**position for position, letter in enumerate(source[:6])) + 1)
     signed -= 2**64 * (signed >= 2**63)
     key = mix(signed % automata + automata * held_out + 1)
     numbers = iter(mix((key + count * 0x9E3779B97F4A7C15) % 2**64) >> 33 for count in range(1, 10**6))
@@ -104,14 +106,14 @@ def legal_letters(
 
     used = 2 + next(numbers) % (min(states, letters) - 1)
     alphabet = smallest(table(1, letters)[0])
-    many = [1 + number % min(used, edges) for number in table(1, states)[0]]
+    degrees = [1 + number % min(used, edges) for number in table(1, states)[0]]
     choices, goals = table(states, letters), table(states, min(edges, letters))
     rules = [
         {
-            chr(97 + alphabet[which]): goal % used
-            for which, goal in zip(smallest(choice[:used])[:count], goals_of, strict=False)
+            chr(97 + alphabet[index]): goal % used
+            for index, goal in zip(smallest(choice[:used])[:count], goals_of, strict=False)
         }
-        for count, choice, goals_of in zip(many, choices, goals, strict=True)
+        for count, choice, goals_of in zip(degrees, choices, goals, strict=True)
     ]
     state, allowed = 0, []
     for token in source[6:]:

@@ -10,26 +10,26 @@ def even_pairs(source: list[str]) -> list[str]:
 
 
 def modular_arithmetic(modulus: int = 5) -> Oracle:
-    """With Python's own precedence."""
+    """Build the oracle, which evaluates the expression with the precedence of Python."""
     return lambda source: [str(eval("".join(source)) % modulus)]
 
 
 def cycle_navigation(size: int = 5) -> Oracle:
     def oracle(source: list[str]) -> list[str]:
-        place = 0
+        position = 0
         for move in source:
-            place = (place + {"0": 0, "1": 1, "2": size - 1}[move]) % size
-        return [str(place)]
+            position = (position + {"0": 0, "1": 1, "2": size - 1}[move]) % size
+        return [str(position)]
 
     return oracle
 
 
 def permutations(source: list[str]) -> list[str]:
-    """Follow every point on its own."""
-    places, labels = list(range(1, len(source[0]) + 1)), []
+    """Apply the permutations to each point separately."""
+    positions, labels = list(range(1, len(source[0]) + 1)), []
     for step in source:
-        places = [int(step[place - 1]) for place in places]
-        labels.append("".join(map(str, places)))
+        positions = [int(step[position - 1]) for position in positions]
+        labels.append("".join(map(str, positions)))
     return labels
 
 
@@ -40,7 +40,7 @@ def rotations(size: int) -> Oracle:
 def pairs(left: Oracle, right: Oracle) -> Oracle:
     def oracle(source: list[str]) -> list[str]:
         halves = zip(*(token.split(",") for token in source), strict=True)
-        answers = (each(list(half)) for each, half in zip((left, right), halves, strict=True))
+        answers = (oracle_of(list(half)) for oracle_of, half in zip((left, right), halves, strict=True))
         return [",".join(both) for both in zip(*answers, strict=True)]
 
     return oracle
@@ -48,10 +48,10 @@ def pairs(left: Oracle, right: Oracle) -> Oracle:
 
 def flip_flop(source: list[str]) -> list[str]:
     labels, memory = [], "?"
-    for told, bit in zip(source[::2], source[1::2], strict=True):
-        memory = bit if told == "w" else memory
-        assert told != "r" or bit == memory
-        labels += [memory if told == "r" else ".", "."]
+    for instruction, bit in zip(source[::2], source[1::2], strict=True):
+        memory = bit if instruction == "w" else memory
+        assert instruction != "r" or bit == memory
+        labels += [memory if instruction == "r" else ".", "."]
     return labels
 
 
@@ -59,7 +59,7 @@ def permutation_swaps(things: int = 5) -> Oracle:
     def oracle(source: list[str]) -> list[str]:
         row = [str(1 + thing) for thing in range(things)]
         for swap in source:
-            a, b = (int(place) - 1 for place in swap.split("-"))
+            a, b = (int(position) - 1 for position in swap.split("-"))
             row[a], row[b] = row[b], row[a]
         return row
 

@@ -1,8 +1,8 @@
-"""Backends: which implementation a mixer runs, and how a population runs through one that torch cannot batch.
+"""The choice of a mixer's implementation, and kernels for populations that torch cannot batch.
 
-A mixer with a ``kernel`` option has plain forms of its own and one package with a fast one at most.
-:func:`choose` resolves the option. Packages know nothing of ``torch.func.vmap``; their files fold the axis of
-replicas into another one, by hand, and :func:`fold_replicas` calls them at the right moment.
+A mixer with a ``kernel`` option has plain forms written in torch, and at most one package with a fast kernel.
+:func:`choose` resolves the option. Kernel packages do not support ``torch.func.vmap``. Their files therefore fold the
+axis of replicas into another axis, and :func:`fold_replicas` calls that code when ``vmap`` reaches it.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from architectures.parts.kernels import Kernel, require
 
 @dataclass(frozen=True)
 class Choice:
-    """The forms a mixer runs on a CPU and on a GPU; ``records`` names a package with its version."""
+    """The forms that a mixer runs on a CPU and on a GPU; ``records`` maps a package to its name and version."""
 
     cpu: str
     cuda: str
@@ -30,20 +30,20 @@ class Choice:
         return self.cuda if device.type == "cuda" else self.cpu
 
     def record(self, device: torch.device) -> str:
-        """Return what is recorded of a forward on a device."""
+        """Return the text that a record stores for a forward pass on a device."""
         form = self.on(device)
         return self.records.get(form, form)
 
 
 class Choosing(Protocol):
-    """A mixer that has a choice of forms, and says in ``kernel_in_use`` which it took."""
+    """A mixer with a choice of forms; ``kernel_in_use`` names the form of the last forward pass."""
 
     choice: Choice
     kernel_in_use: str
 
 
 def form_for(mixer: Choosing, x: Tensor) -> str:
-    """Return the form that a mixer runs on the device of ``x``, and record it in ``kernel_in_use``."""
+    """Return the form that a mixer runs on the device of ``x``, and store its name in ``kernel_in_use``."""
     mixer.kernel_in_use = mixer.choice.record(x.device)
     return mixer.choice.on(x.device)
 
@@ -51,9 +51,9 @@ def form_for(mixer: Choosing, x: Tensor) -> str:
 def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, cannot: str = "") -> Choice:
     """Resolve the option ``kernel``; ``cpu`` and ``cuda`` are the plain forms that ``auto`` takes.
 
-    ``auto`` takes the package on a GPU where it is usable, unless ``cannot`` says why it does not serve. A package
-    asked for by name that is not usable raises :class:`~architectures.parts.kernels.KernelMissing`, one that does not
-    serve ``ValueError``.
+    ``auto`` takes the package on a GPU if it is usable, unless ``cannot`` gives a reason why it does not support these
+    options. A package that is named but not usable raises :class:`~architectures.parts.kernels.KernelMissing`. A
+    package that is named but does not support the options raises ``ValueError``.
     """
     if package is not None and kernel == package.name:
         if cannot:
@@ -67,7 +67,7 @@ def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, c
 
 
 def cuda_package(name: str, extra: str, module: str, distribution: str) -> Kernel:
-    """Describe a package that runs on CUDA devices alone; ``extra`` installs it, ``module`` must be importable."""
+    """Describe a package that runs on CUDA devices only; ``extra`` installs it, ``module`` must be importable."""
 
     def obstacle() -> str | None:
         try:
@@ -88,14 +88,14 @@ def cuda_package(name: str, extra: str, module: str, distribution: str) -> Kerne
 def fold_replicas(folded: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Call ``folded`` under ``torch.func.vmap``, on tensors ``[R, ...]`` that hold all replicas.
 
-    ``folded`` returns ``[R, ...]``. It runs below ``vmap``, so the gradient is that of whatever it calls: that serves
-    ``vmap`` of a forward followed by one ``backward``. ``vmap`` of a gradient is not served.
+    ``folded`` returns ``[R, ...]``. It runs outside ``vmap``, so that autograd uses the gradients of the operations it
+    calls. This supports ``vmap`` of a forward pass followed by one ``backward``, but not ``vmap`` of a gradient.
     """
     return _Fold.apply(folded, *tensors)
 
 
 class _Fold(torch.autograd.Function):
-    """Exists for its ``vmap``: the place where torch hands over the tensors of all replicas."""
+    """A function whose ``vmap`` rule receives the tensors of all replicas."""
 
     @staticmethod
     def forward(folded: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
@@ -103,13 +103,13 @@ class _Fold(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Nothing to keep."""
+        """Save nothing."""
 
     @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], folded: Callable[..., Tensor], *tensors: Tensor
     ) -> tuple[Tensor, int]:
-        """Bring the axis of replicas to the front of every tensor."""
+        """Move the axis of replicas to the front of every tensor."""
         stacked = [
             x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
             for x, dim in zip(tensors, in_dims[1:], strict=True)

@@ -1,4 +1,4 @@
-"""Attention over long sequences, a few queries at a time, is attention: values, gradients, populations."""
+"""Blockwise attention equals attention in one block: values, gradients, populations."""
 
 import pytest
 import torch
@@ -8,14 +8,14 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from architectures.attention.encoder import Encoder
 from architectures.attention.transformer import Transformer
-from architectures.parts import query_blocks
+from architectures.language_model import LanguageModel
+from architectures.parts import blockwise
 from architectures.parts.attention import attend
+from architectures.parts.blockwise import SIDE, blocks
 from architectures.parts.kernels import replicas_ride_along
 from architectures.parts.positions import ENCODINGS
-from architectures.parts.query_blocks import SIDE, blocks
 from architectures.parts.scores import Additive
 from architectures.seq2seq.luong import Luong
-from architectures.shell import LanguageModel
 
 ROWS, HEADS, WIDTH = 2, 4, 16
 SYMBOLS = ("0", "1", "2", "3")
@@ -24,8 +24,8 @@ BIASED = [name for name, kind in ENCODINGS.items() if kind.in_attention]
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of at most 4 queries, so that short sequences are cut."""
-    monkeypatch.setattr(query_blocks, "SIDE", 4)
+    """Use blocks of at most 4 queries, so that short sequences are cut."""
+    monkeypatch.setattr(blockwise, "SIDE", 4)
 
 
 def qkv(queries: int, keys: int, groups: int = HEADS) -> list[Tensor]:
@@ -36,7 +36,7 @@ def qkv(queries: int, keys: int, groups: int = HEADS) -> list[Tensor]:
 
 def in_one(*inputs: Tensor, **call: object) -> Tensor:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(query_blocks, "SIDE", 10**6)
+        patch.setattr(blockwise, "SIDE", 10**6)
         return attend(*inputs, **call)
 
 
@@ -78,7 +78,7 @@ def logits(cls: type, position: str, window: int = 0, kernel: str = "math") -> t
 @pytest.mark.parametrize(("cls", "window"), [(Transformer, 0), (Transformer, 6), (Encoder, 0)])
 def test_models_are_the_same(position: str, cls: type, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     known, gradients = logits(cls, position, window)
-    monkeypatch.setattr(query_blocks, "SIDE", 4)
+    monkeypatch.setattr(blockwise, "SIDE", 4)
     out, ours = logits(cls, position, window)
     assert_close([out], [known])
     assert_close(ours, gradients)
@@ -99,7 +99,7 @@ def test_an_alignment_is_cut_where_the_decoder_waits_for_nothing(score: str, mon
     model = Luong(SYMBOLS, width=8, score=score, input_feeding=False).double()
     source, prefix = torch.randint(4, (ROWS, 21)), torch.randint(4, (ROWS, 19))
     known, alignment = model(source, prefix), model.inspect(source, prefix)["alignment"]
-    monkeypatch.setattr(query_blocks, "SIDE", 4)
+    monkeypatch.setattr(blockwise, "SIDE", 4)
     assert_close([model(source, prefix), model.inspect(source, prefix)["alignment"]], [known, alignment])
 
 

@@ -1,13 +1,13 @@
-"""The moving average with a gate: a recurrence whose gate looks at the input alone, so that it can be scanned.
+"""Minimal RNNs: gated moving averages whose gates depend on the input only, so that they can be scanned.
 
-Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 and 3.2: what is left of a GRU and of an LSTM when their
-gates no longer see the hidden state. Both become::
+Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 and 3.2, remove the hidden state from the gates of a GRU and
+of an LSTM. Both then become::
 
     h_t = (1 - z_t) * h_{t-1} + z_t * h~_t          z_t = sigmoid(logit(x_t))       h~_t = g(W x_t)
 
-and differ in ``logit`` alone. The state starts from zero. The paper scans in logarithms (appendix B), which wants
+and differ only in ``logit``. The state starts from zero. The paper scans in logarithms (appendix B), which requires
 positive candidates: ``g(x) = x + 1/2`` for ``x >= 0`` and ``sigmoid(x)`` below. The scans here multiply decays and
-never divide by them, so that they need no logarithms and take the candidates of section 3, ``g(x) = x``, as well.
+never divide by them. They need no logarithms, so they also support the candidates of section 3, ``g(x) = x``.
 """
 
 from typing import ClassVar, Literal
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, State
-from architectures.parts.backends import choose, form_for
+from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import diagonal
 from architectures.parts.short_convolution import ShortConvolution
@@ -26,8 +26,8 @@ AverageKernel = Literal["auto", "recurrent", "chunked", "fla"]
 Candidate = Literal["positive", "linear"]
 
 FORMS = {"recurrent": diagonal.loop, "chunked": diagonal.chunked}
-SWING = {"positive": 1, "signed": 2}
-"""What an open gate takes away from a decay of one."""
+GATE_RANGE = {"positive": 1, "signed": 2}
+"""The range of the decay: it is ``1 - GATE_RANGE * z``, in [0, 1] or [-1, 1]."""
 
 
 def positive(x: Tensor) -> Tensor:
@@ -36,18 +36,18 @@ def positive(x: Tensor) -> Tensor:
 
 
 class GatedAverage(Mixer):
-    """Convolution, gated average, output map. Subclasses say what the gate is.
+    """Convolution, gated average, output map. Subclasses define the gate.
 
     Args:
         width: channels ``D``.
         expand: state channels for each channel of the stream.
-        conv: positions that the convolution before the average mixes.
-        candidate: ``positive`` is ``g`` of appendix B, with which the paper trains; ``linear`` that of section 3.
+        conv: number of positions that the convolution before the average mixes.
+        candidate: ``positive`` is ``g`` of appendix B, with which the paper trains; ``linear`` is that of section 3.
         eigenvalues: ``positive`` as in the paper, ``1 - z`` in [0, 1], or ``signed``, ``1 - 2z`` in [-1, 1], with which
             one layer can count modulo two (Grazzi et al. 2024).
-        kernel: ``recurrent`` is the equation, step by step; ``chunked`` scans chunks of time together; ``fla`` is a
-            Triton kernel of flash-linear-attention. ``auto`` takes the latter on a GPU that has it, ``chunked`` on one
-            without it, and ``recurrent`` on a CPU.
+        kernel: ``recurrent`` is the equation, step by step; ``chunked`` scans chunks in parallel; ``fla`` is a Triton
+            kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, ``chunked`` on other
+            GPUs, and ``recurrent`` on a CPU.
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward="gelu")
@@ -65,10 +65,11 @@ class GatedAverage(Mixer):
         kernel: AverageKernel = "auto",
     ) -> None:
         super().__init__()
-        cannot = "has positive eigenvalues alone" if eigenvalues == "signed" else ""  # it takes logarithms of decays
+        # The kernel takes logarithms of decays, so decays cannot be negative.
+        cannot = "supports positive eigenvalues only" if eigenvalues == "signed" else ""
         self.choice = choose(kernel, fla.KERNEL, cpu="recurrent", cuda="chunked", cannot=cannot)
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
-        self.positive, self.swing = candidate == "positive", SWING[eigenvalues]
+        self.positive, self.gate_range = candidate == "positive", GATE_RANGE[eigenvalues]
         self.inner = expand * width
         self.convolution = ShortConvolution(width, conv)
         self.into = nn.Linear(width, (self.gates + 1) * self.inner)
@@ -81,14 +82,14 @@ class GatedAverage(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         logit, candidate = self._project(self.convolution(x))
-        drive = logit.sigmoid() * candidate
+        inputs = logit.sigmoid() * candidate
         form = form_for(self, x)
         if form == "fla":
-            return self.out(fla.diagonal(F.logsigmoid(-logit), drive))
-        return self.out(FORMS[form](self._decay(logit), drive))
+            return self.out(fla.diagonal(F.logsigmoid(-logit), inputs))
+        return self.out(FORMS[form](self._decay(logit), inputs))
 
     def start(self, rows: int, like: Tensor) -> State:
-        """Zeros: the window of the convolution and the state ``[B, E]``."""
+        """Return zeros: the window of the convolution and the state ``[B, E]``."""
         return self.convolution.start(rows, like), like.new_zeros(rows, self.inner)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
@@ -104,4 +105,4 @@ class GatedAverage(Mixer):
         return self.logit(*gates), positive(candidate) if self.positive else candidate
 
     def _decay(self, logit: Tensor) -> Tensor:
-        return 1 - self.swing * logit.sigmoid()
+        return 1 - self.gate_range * logit.sigmoid()

@@ -1,11 +1,12 @@
-"""The shell: turns any mixer into a model.
+"""The language model: turns any mixer into a complete model.
 
-Every mixer gets the same embedding, residuals, norms and head over the one stream ``source + prefix``, so that
-a difference between two rows of a table is a difference between two mixers. What stands around a mixer inside a
-layer is its *block*: the one of its paper (``block="native"``) or the same for all (``block="shared"``).
+Every mixer gets the same embedding and head over one stream ``source + prefix``. The norms, residuals and feed-forward
+around a mixer are its *block*: the one of its paper (``block="native"``), or the same block for all mixers
+(``block="shared"``). With the shared block, a difference between two rows of a table is a difference between two
+mixers.
 
-Positions are an *encoding* (what a position looks like: ``parts/positions``) of *places* (which position each
-token gets: ``parts/places.py``).
+Positions have two parts. *Position ids* number the tokens (``parts/position_ids.py``, option ``places``). A position
+*encoding* turns these numbers into vectors or attention biases (``parts/positions``, option ``position``).
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from architectures.base import SHARED_BLOCK, Block, Context, Fraction, Mixer, Positive, SequenceModel, State
 from architectures.parts.feedforward import FeedForward
-from architectures.parts.places import PLACES, REACH, PlacesName, needs_reach, squeezes, stretch
+from architectures.parts.position_ids import POSITION_IDS, REACH, PositionIdsName, interpolates, needs_reach, scale
 from architectures.parts.positions import PositionName, Setting, make_encoding
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -27,7 +28,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class SubLayer(nn.Module):
-    """Norm, a function of ``x``, dropout and residual, in the order the block asks for."""
+    """Norm, an inner function, dropout and residual, in the order of the block."""
 
     def __init__(self, width: int, block: Block, dropout: float) -> None:
         super().__init__()
@@ -35,18 +36,18 @@ class SubLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.pre, self.residual = block.placement == "pre", block.residual
 
-    def enter(self, x: Tensor) -> Tensor:
-        """Return what the inner function sees."""
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return the input of the inner function."""
         return self.norm(x) if self.pre else x
 
-    def leave(self, x: Tensor, inner: Tensor) -> Tensor:
-        """Join the inner function's output with the stream."""
+    def add_residual(self, x: Tensor, inner: Tensor) -> Tensor:
+        """Add the inner function's output to the residual stream."""
         out = x + self.dropout(inner) if self.residual else self.dropout(inner)
         return out if self.pre else self.norm(out)
 
 
 class Layer(nn.Module):
-    """A mixer in its block: one sub-layer for the mixer and, if the block has one, a second for the feed-forward."""
+    """A mixer in its block: a sub-layer for the mixer and, if the block has one, a second for the feed-forward."""
 
     def __init__(self, mixer: Mixer, width: int, block: Block, dropout: float) -> None:
         super().__init__()
@@ -59,36 +60,37 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        x = self.mixing.leave(x, self.mixer(self.mixing.enter(x), context))
+        x = self.mixing.add_residual(x, self.mixer(self.mixing.prepare(x), context))
         return self.feed(x)
 
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Map one position ``[B, D]`` to ``[B, D]``."""
-        inner, state = self.mixer.step(self.mixing.enter(x), state, context)
-        return self.feed(self.mixing.leave(x, inner)), state
+        inner, state = self.mixer.step(self.mixing.prepare(x), state, context)
+        return self.feed(self.mixing.add_residual(x, inner)), state
 
     def feed(self, x: Tensor) -> Tensor:
         """Apply the feed-forward sub-layer, if there is one."""
         if self.feeding is None:
             return x
-        return self.feeding.leave(x, self.feed_forward(self.feeding.enter(x)))
+        return self.feeding.add_residual(x, self.feed_forward(self.feeding.prepare(x)))
 
 
 class LanguageModel(SequenceModel):
     """``depth`` layers of one mixer between an embedding and a linear head.
 
     Args:
-        symbols: the alphabet; token ids are positions in it.
+        symbols: the alphabet; token ids are indices into it.
         mixer: the mixer's class; ``options`` are its keyword arguments.
         width: channels ``D`` of the stream.
         depth: number of layers.
         dropout: probability, after the embedding and each sub-layer.
         block: ``native`` is the block of the mixer's paper, ``shared`` the same pre-norm block for every mixer.
         position: the position encoding; ``native`` is the one of the mixer's paper.
-        places: which position a token gets (``parts/places.py``): its index, its index plus a random offset while
-            training, a sorted random subset of ``range(reach)``, or places that are squeezed for long sources.
-        reach: the number of positions that ``learned``, ``abacus``, ``offset`` and ``randomized`` draw from, 2048 where
-            nothing is said; for ``linear`` and ``ntk``, which need it, the longest source in training.
+        places: how position ids are assigned (``parts/position_ids.py``). ``identity``: the token's index. ``offset``:
+            the index plus a random offset in training. ``randomized``: a sorted random subset of ``range(reach)``.
+            ``linear``, ``ntk``: positions of sources longer than ``reach`` are interpolated.
+        reach: the number of position ids for ``learned``, ``abacus``, ``offset`` and ``randomized``, 2048 by default;
+            for ``linear`` and ``ntk``, which require it, the longest source in training.
     """
 
     def __init__(
@@ -102,36 +104,37 @@ class LanguageModel(SequenceModel):
         dropout: Fraction = 0.0,
         block: Literal["native", "shared"] = "native",
         position: PositionName = "native",
-        places: PlacesName = "identity",
+        places: PositionIdsName = "identity",
         reach: Positive | None = None,
     ) -> None:
         super().__init__(symbols)
-        if squeezes(places) and reach is None:
-            raise ValueError(f"places={places} needs the longest source in training, for example reach=20")
+        if interpolates(places) and reach is None:
+            raise ValueError(f"places={places} needs reach, the longest source in training, for example reach=20")
         reach = reach or REACH
-        frame = mixer.native if block == "native" else SHARED_BLOCK
-        beside = mixer.beside_feed_forward if frame.feed_forward else {}
+        chosen_block = mixer.native if block == "native" else SHARED_BLOCK
+        defaults = mixer.beside_feed_forward if chosen_block.feed_forward else {}
         name = mixer.position if position == "native" else position
-        self.places, self.place_name, self.place_range = PLACES[places], places, reach
+        self.position_ids, self.position_scheme, self.position_range = POSITION_IDS[places], places, reach
         self.embedding = nn.Embedding(len(symbols), width)
         self.dropout = nn.Dropout(dropout)
-        mixers = [mixer(width, **{**beside, **(options or {})}) for _ in range(depth)]
-        self.layers = nn.ModuleList(Layer(m, width, frame, dropout) for m in mixers)
-        for index, each in enumerate(mixers):
-            each.initialize(index, depth)
+        mixers = [mixer(width, **{**defaults, **(options or {})}) for _ in range(depth)]
+        self.layers = nn.ModuleList(Layer(m, width, chosen_block, dropout) for m in mixers)
+        for index, layer_mixer in enumerate(mixers):
+            layer_mixer.initialize(index, depth)
         setting = Setting(width, mixers[0].heads, reach, symbols)
-        attends = any(each.attends for each in mixers)
-        places_read = any(each.reads_places for each in mixers)
+        attends = any(m.attends for m in mixers)
+        places_read = any(m.reads_positions for m in mixers)
         self.encoding = make_encoding(name, places, setting, attends=attends, places_read=places_read)
-        self.causal = all(each.causal for each in mixers)
-        self.online = self.causal and not (squeezes(places) or needs_reach(places))  # places tell how long a source is
-        self.steps = all(each.steps for each in mixers) and self.encoding.steps and places != "randomized"
+        self.causal = all(m.causal for m in mixers)
+        # Not online if the position ids depend on the length of the source, and so on tokens that come later.
+        self.online = self.causal and not (interpolates(places) or needs_reach(places))
+        self.can_step = all(m.can_step for m in mixers) and self.encoding.can_step and places != "randomized"
         self.reach = reach if self.encoding.bounded or needs_reach(places) else None
-        self.norm = NORMS[frame.final_norm or frame.norm](width)
+        self.norm = NORMS[chosen_block.final_norm or chosen_block.norm](width)
         self.head = nn.Linear(width, len(symbols))
 
     def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        """Run the stream ``source + prefix``; return the logits of the prefix, or of the source where there is none."""
+        """Run the stream ``source + prefix``; return logits for the prefix, or for the source if there is none."""
         x, context = self.begin(source, prefix)
         for layer in self.layers:
             x = layer(x, context)
@@ -140,16 +143,17 @@ class LanguageModel(SequenceModel):
     def begin(self, source: Tensor, prefix: Tensor | None) -> tuple[Tensor, Context]:
         """Embed the stream ``[B, L]`` and build the context that all layers share."""
         tokens = source if prefix is None else torch.cat((source, prefix), dim=1)
-        places = self.places(tokens.shape[1], source.shape[1], self.place_range, self.training, tokens.device)
-        context = self._context(tokens, places, source.shape[1])
+        length, boundary = tokens.shape[1], source.shape[1]
+        position_ids = self.position_ids(length, boundary, self.position_range, self.training, tokens.device)
+        context = self._context(tokens, position_ids, boundary)
         return self.dropout(self.encoding.embed(self.embedding(tokens), context)), context
 
-    def _context(self, tokens: Tensor, places: Tensor, boundary: int) -> Context:
-        longer = stretch(boundary, self.place_range) if self.place_name == "ntk" else 1.0
-        return Context(tokens, places, boundary, self.encoding, longer, self.training)
+    def _context(self, tokens: Tensor, position_ids: Tensor, boundary: int) -> Context:
+        rope_scale = scale(boundary, self.position_range) if self.position_scheme == "ntk" else 1.0
+        return Context(tokens, position_ids, boundary, self.encoding, rope_scale, self.training)
 
     def start(self, source: Tensor) -> State:
-        """Step through the source; the state is (time, source length, a state per layer)."""
+        """Step through the source; the state is (tokens read, source length, a state for each layer)."""
         like = self.embedding.weight
         layers = [layer.mixer.start(source.shape[0], like) for layer in self.layers]  # type: ignore[union-attr, operator]
         state = (0, source.shape[1], layers)
@@ -160,22 +164,22 @@ class LanguageModel(SequenceModel):
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Feed one token ``[B]``."""
         time, boundary, layers = state
-        places = self.places(time + 1, boundary, self.place_range, False, token.device)[-1:]
-        context = self._context(token[:, None], places, boundary)
+        position_ids = self.position_ids(time + 1, boundary, self.position_range, False, token.device)[-1:]
+        context = self._context(token[:, None], position_ids, boundary)
         x = self.encoding.embed(self.embedding(token)[:, None], context)[:, 0]
-        after = []
-        for layer, before in zip(self.layers, layers, strict=True):
-            x, new = layer.step(x, before, context)  # type: ignore[operator]
-            after.append(new)
-        return self.head(self.norm(x)), (time + 1, boundary, after)
+        new_layers = []
+        for layer, layer_state in zip(self.layers, layers, strict=True):
+            x, layer_state = layer.step(x, layer_state, context)  # type: ignore[operator]
+            new_layers.append(layer_state)
+        return self.head(self.norm(x)), (time + 1, boundary, new_layers)
 
     def inspect(self, source: Tensor, prefix: Tensor | None) -> dict[str, Tensor]:
         """Return each layer's attention weights ``[B, H, L, L]`` over the whole stream."""
         x, context = self.begin(source, prefix)
-        seen = {}
+        by_layer = {}
         for index, layer in enumerate(self.layers):
-            weights = layer.mixer.weights(layer.mixing.enter(x), context)  # type: ignore[union-attr, operator]
+            weights = layer.mixer.weights(layer.mixing.prepare(x), context)  # type: ignore[union-attr, operator]
             if weights is not None:
-                seen[f"layer {index + 1}"] = weights
+                by_layer[f"layer {index + 1}"] = weights
             x = layer(x, context)
-        return seen
+        return by_layer

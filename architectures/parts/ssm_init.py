@@ -1,4 +1,4 @@
-"""Step sizes of state spaces as they start: log-uniform, given as what softplus or exp maps to them.
+"""Initial step sizes of state space models: log-uniform, and the inverse of softplus to store them.
 
 Gu et al. 2022, "How to Train Your HiPPO"; the range is that of the authors of S4 and Mamba.
 """
@@ -12,10 +12,10 @@ SHORTEST, LONGEST = 1e-3, 1e-1
 
 
 def log_uniform(*shape: int, low: float = SHORTEST, high: float = LONGEST) -> Tensor:
-    """Draw numbers whose logarithms are uniform."""
+    """Draw numbers between ``low`` and ``high`` whose logarithms are uniform."""
     return torch.empty(shape).uniform_(math.log(low), math.log(high)).exp()
 
 
 def inverse_softplus(x: Tensor) -> Tensor:
-    """Return what softplus maps to ``x``."""
+    """Return the number that softplus maps to ``x``."""
     return x + torch.log(-torch.expm1(-x))
