@@ -57,8 +57,10 @@ class Task:
         paper: the publication that the task comes from.
         program: its shortest known program in RASP-L (``tasks/rasp``), a function of the tokens so far; None if none is
             known. Set it in ``__init__``, or as a ``staticmethod``.
-        answered_by: simple readers (constant, last token, counts modulo 2 and 3, ...) that are the task's own
-            algorithm. The audit does not count them as shortcuts.
+        algorithm_readers: simple readers (``last token``, ``counts modulo 2 and 3``, ...; see
+            ``harness/evaluation/readers.py``) that are the task's own algorithm. They do not count as shortcuts.
+        known_shortcuts: simple readers that answer the task although they are not its algorithm, because its published
+            definition allows it. Reports say so. ``constant`` stands for all readers.
     """
 
     symbols: tuple[str, ...]
@@ -67,7 +69,8 @@ class Task:
     online: bool = False
     paper: str = ""
     program: Callable[[Any], Any] | None = None
-    answered_by: tuple[str, ...] = ()
+    algorithm_readers: tuple[str, ...] = ()
+    known_shortcuts: tuple[str, ...] = ()
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw sources: long ``[rows, source_length]``. All rows have one source length."""

@@ -42,6 +42,8 @@ class Language(Task):
         self.symbols = tuple(dict.fromkeys((*letters, *answers[ask])))
         self.answer = "readout" if ask == "recognise" else "tag"
         self.online = ask == "next"
+        if ask == "next" and set.intersection(*map(set, sets)):
+            self.known_shortcuts = ("constant",)  # one symbol may follow every prefix
         self.labels = torch.full((1 << len(order),), IGNORE)
         if ask == "sets":
             for symbols in sets:

@@ -7,7 +7,7 @@ same in all numbers of a source and its answer.
 
 from dataclasses import dataclass
 from string import ascii_lowercase, digits
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,9 @@ from torch import Tensor
 from tasks.base import Stream
 
 DIGITS = digits + ascii_lowercase
+
+Order = Literal["forward", "reversed", "reversed_answer"]
+"""The order in which the digits of operands and answer are written."""
 Base = Annotated[int, Interval(ge=2, le=len(DIGITS))]
 
 
@@ -84,13 +87,13 @@ class Notation:
     Args:
         sign: symbol between the operands.
         base: 2 to 36.
-        order: ``forward`` writes the units last, ``reversed`` first.
+        order: ``forward`` writes the units last, ``reversed`` first; ``reversed_answer`` only in the answer.
         hints: number of hint symbols; 0 for no hints.
     """
 
     sign: str
     base: int
-    order: str
+    order: Order
     hints: int = 0
 
     @property
@@ -99,9 +102,9 @@ class Notation:
         return (*DIGITS[: self.base], self.sign, *(f"#{hint}" for hint in range(self.hints)))
 
     @property
-    def forward(self) -> bool:
-        """Whether the units come last."""
-        return self.order == "forward"
+    def forward_operands(self) -> bool:
+        """Whether the units of an operand come last."""
+        return self.order != "reversed"
 
     @property
     def width(self) -> int:
@@ -113,12 +116,13 @@ class Notation:
         if not self.hints:
             return None
         first = self.base + 1 + stream.integers(self.hints - places + 1, 1)
-        return first + places - 1 if self.forward else first
+        return first + places - 1 if self.forward_operands else first
 
     def write_source(self, a: Tensor, b: Tensor, units: Tensor | None = None) -> Tensor:
         """Write ``a``, the sign and ``b``; ``units`` is the hint of the units."""
         sign = torch.full_like(a[:, :1], self.base)
-        return torch.cat((self.write(a, units), sign, self.write(b, units)), dim=1)
+        operands = (self._write(number, units, self.forward_operands) for number in (a, b))
+        return torch.cat((next(operands), sign, next(operands)), dim=1)
 
     def read_operands(self, source: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return both operands of a source, the first of ``size`` digits, and the hint of the units, ``[B, 1]``."""
@@ -126,20 +130,23 @@ class Notation:
         b, _ = self._read(source[:, size * self.width + 1 :])
         return a, b, units
 
-    def write(self, number: Tensor, units: Tensor | None = None) -> Tensor:
+    def write_answer(self, number: Tensor, units: Tensor | None = None) -> Tensor:
         """Turn digits ``[B, N]`` into tokens ``[B, N]`` or, with the hint of the units ``[B, 1]``, ``[B, 2N]``."""
+        return self._write(number, units, self.order == "forward")
+
+    def _write(self, number: Tensor, units: Tensor | None, forward: bool) -> Tensor:
         tokens = number[..., None]
         if units is not None:
             tokens = torch.stack((self.hints_of(number, units), number), dim=-1)  # [B, N, 2]
-        return (tokens.flip(1) if self.forward else tokens).flatten(1)
+        return (tokens.flip(1) if forward else tokens).flatten(1)
 
     def hints_of(self, number: Tensor, units: Tensor) -> Tensor:
         """Return the hint of every digit, ``[B, N]``."""
         place = torch.arange(number.shape[1], device=number.device)
-        return units - place if self.forward else units + place
+        return units - place if self.forward_operands else units + place
 
     def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the digits of a number, units first, and the hint of the units."""
         digit = tokens.unflatten(1, (-1, self.width))  # [B, N, 1 or 2]
-        digit = digit.flip(1) if self.forward else digit
+        digit = digit.flip(1) if self.forward_operands else digit
         return digit[..., -1], digit[:, :1, 0] if self.hints else None

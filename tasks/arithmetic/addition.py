@@ -1,18 +1,17 @@
 """Addition: add two numbers digit by digit, with carries that may propagate over the whole length.
 
-In forward order, the first digit of the answer may depend on every carry; in reversed order, each digit depends on one
-carry only. Index hints (Zhou et al. 2023, "What Algorithms can Transformers Learn?") mark digits of equal place value
-with the same symbol, so that a model can find them by matching instead of counting. Padding with a zero provides a
-place for the last carry. Operands of different lengths (McLeish et al. 2024, "Transformers Can Do Arithmetic with the
-Right Embeddings") require aligning the digits.
+In forward order, the first digit of the answer may depend on every carry; where the answer is reversed, each digit
+depends on one carry only. Zhou et al. 2023 ("What Algorithms can Transformers Learn?") reverse only the answer, McLeish
+et al. 2024 ("Transformers Can Do Arithmetic with the Right Embeddings") operands and answer. Index hints (Zhou et al.)
+mark digits of equal place value with the same symbol, so that a model can find them by matching instead of counting.
+Padding with a zero provides a place for the last carry. Operands of different lengths (McLeish et al.) require aligning
+the digits.
 """
-
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.arithmetic._digits import Base, Notation, add
+from tasks.arithmetic._digits import Base, Notation, Order, add
 from tasks.base import Stream, Task
 from tasks.rasp import _programs
 from tasks.validation import NonNegative, check_range
@@ -26,7 +25,8 @@ class Addition(Task):
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer.
+        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer, and
+            ``reversed_answer`` writes them first only in the answer.
         hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. The hint of its place value precedes every digit.
             Hints are consecutive in reading order and start at a random one. An answer has at most ``hints`` digits.
         padding: number of zeros added to each operand on its most significant side.
@@ -38,10 +38,12 @@ class Addition(Task):
         base=2: 1 0 + 1 1 -> 1 0 1
         base=16: f + f -> 1 e
         order=reversed: 4 5 + 7 3 -> 1 9 0
+        order=reversed_answer: 5 4 + 3 7 -> 1 9 0
         padding=1: 0 5 4 + 0 3 7 -> 0 9 1
         padding=2,order=reversed: 9 0 0 + 1 0 0 -> 0 1 0
         hints=5: #2 5 #3 4 + #2 3 #3 7 -> #1 0 #2 9 #3 1
         hints=5,order=reversed: #2 4 #3 5 + #2 7 #3 3 -> #2 1 #3 9 #4 0
+        hints=5,order=reversed_answer: #2 5 #3 4 + #2 3 #3 7 -> #3 1 #2 9 #1 0
         hints=5,padding=1: #0 0 #1 5 + #0 0 #1 7 -> #0 1 #1 2
         shorter=2: 9 9 9 5 + 1 5 -> 1 0 0 1 0
         shorter=2: 4 5 + 7 -> 0 5 2
@@ -55,7 +57,7 @@ class Addition(Task):
         self,
         *,
         base: Base = 10,
-        order: Literal["forward", "reversed"] = "forward",
+        order: Order = "forward",
         hints: NonNegative = 0,
         padding: NonNegative = 0,
         shorter: NonNegative = 0,
@@ -79,7 +81,7 @@ class Addition(Task):
     def solve(self, source: Tensor) -> Tensor:
         """Add and write the answer with the hints of the source."""
         a, b, units = self.read(source)
-        return self.notation.write(add(a, b, self.notation.base), units)
+        return self.notation.write_answer(add(a, b, self.notation.base), units)
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return both operands with as many digits as their sum, units first, and the hint of the units ``[B, 1]``."""

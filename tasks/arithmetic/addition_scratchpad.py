@@ -4,12 +4,10 @@ Nye et al. 2021 ("Show Your Work: Scratchpads for Intermediate Computation with 
 steps of long addition. The layout is ours.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from tasks.arithmetic._digits import Base, add
+from tasks.arithmetic._digits import Base, Order, add
 from tasks.arithmetic.addition import Addition
 from tasks.base import Stream, Task
 from tasks.validation import NonNegative
@@ -24,7 +22,8 @@ class AdditionScratchpad(Task):
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units of operands and answer last, ``reversed`` first.
+        order: ``forward`` writes the units of operands and answer last, ``reversed`` first; ``reversed_answer`` first
+            only in the answer.
         hints: number of hint symbols, as in addition.
         padding: number of zeros added to each operand, as in addition.
 
@@ -32,6 +31,7 @@ class AdditionScratchpad(Task):
         5 4 + 3 7 -> 1 1 0 9 0 0 = 0 9 1
         9 9 + 9 9 -> 1 8 1 9 0 1 = 1 9 8
         order=reversed: 4 5 + 7 3 -> 1 1 0 9 0 0 = 1 9 0
+        order=reversed_answer: 5 4 + 3 7 -> 1 1 0 9 0 0 = 1 9 0
         padding=1: 0 8 + 0 5 -> 1 3 0 1 = 1 3
         hints=5,padding=1: #2 0 #3 8 + #2 0 #3 5 -> #3 1 3 #2 0 1 = #2 1 #3 3
     """
@@ -43,7 +43,7 @@ class AdditionScratchpad(Task):
         self,
         *,
         base: Base = 10,
-        order: Literal["forward", "reversed"] = "forward",
+        order: Order = "forward",
         hints: NonNegative = 0,
         padding: NonNegative = 0,
     ) -> None:
@@ -64,7 +64,7 @@ class AdditionScratchpad(Task):
         if units is not None:
             steps = torch.cat((notation.hints_of(total, units)[..., None], steps), dim=-1)
         equals = torch.full_like(total[:, :1], len(self.symbols) - 1)
-        return torch.cat((steps.flatten(1), equals, notation.write(total, units)), dim=1)
+        return torch.cat((steps.flatten(1), equals, notation.write_answer(total, units)), dim=1)
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Grade only the tokens after the equals sign."""

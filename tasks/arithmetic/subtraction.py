@@ -4,13 +4,11 @@ A task of Kazemnejad et al. 2023 ("The Impact of Positional Encoding on Length G
 notations are those of addition; the protocol is ours.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.arithmetic._digits import Base, Notation, subtract
+from tasks.arithmetic._digits import Base, Notation, Order, subtract
 from tasks.base import Stream, Task
 from tasks.validation import NonNegative, check_range
 
@@ -23,7 +21,8 @@ class Subtraction(Task):
 
     Args:
         base: 2 to 36; digits are ``0`` to ``9``, then ``a`` to ``z``.
-        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer.
+        order: ``forward`` writes the units last, ``reversed`` writes them first, in operands and answer, and
+            ``reversed_answer`` writes them first only in the answer.
         hints: number of hint symbols ``#0``, ``#1``, ...; 0 for none. The hint of its place value precedes every digit.
             Hints are consecutive in reading order and start at a random one. An answer has at most ``hints`` digits.
         padding: number of zeros added to each operand on its most significant side.
@@ -35,6 +34,7 @@ class Subtraction(Task):
         base=2: 1 0 - 0 1 -> 0 1
         base=16: f 0 - 0 f -> e 1
         order=reversed: 4 5 - 7 3 -> 7 1
+        order=reversed_answer: 5 4 - 3 7 -> 7 1
         padding=1: 0 5 4 - 0 3 7 -> 0 1 7
         hints=5: #2 5 #3 4 - #2 3 #3 7 -> #2 1 #3 7
         hints=5,order=reversed: #2 4 #3 5 - #2 7 #3 3 -> #2 7 #3 1
@@ -47,7 +47,7 @@ class Subtraction(Task):
         self,
         *,
         base: Base = 10,
-        order: Literal["forward", "reversed"] = "forward",
+        order: Order = "forward",
         hints: NonNegative = 0,
         padding: NonNegative = 0,
     ) -> None:
@@ -69,7 +69,7 @@ class Subtraction(Task):
     def solve(self, source: Tensor) -> Tensor:
         """Subtract and write the answer with the hints of the source."""
         a, b, units = self.notation.read_operands(source, (source.shape[1] - 1) // (2 * self.notation.width))
-        return self.notation.write(subtract(a, b, self.notation.base), units)
+        return self.notation.write_answer(subtract(a, b, self.notation.base), units)
 
 
 def _is_smaller(a: Tensor, b: Tensor) -> Tensor:

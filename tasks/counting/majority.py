@@ -31,6 +31,7 @@ class Majority(Task):
     symbols = ("0", "1")
     answer = "readout"
     paper = "Huang et al. 2025 (arXiv 2410.02140), binary majority"
+    algorithm_readers = ("bag of symbols",)
     program = staticmethod(majority)
 
     def sample(self, length: int, stream: Stream) -> Tensor:

@@ -31,6 +31,7 @@ class MajorityAlphabet(Task):
 
     answer = "readout"
     paper = "Huang et al. 2025 (arXiv 2410.02140), majority"
+    algorithm_readers = ("bag of symbols",)
 
     def __init__(self, *, alphabet: SeveralLetters = 26) -> None:
         self.symbols = tuple(ascii_lowercase[:alphabet])

@@ -33,6 +33,7 @@ class Mode(Task):
     """
 
     paper = "Zhou et al. 2023 (arXiv 2310.16028), mode and mode with a scratchpad"
+    algorithm_readers = ("bag of symbols",)
 
     def __init__(self, *, alphabet: SeveralLetters = 5, scratchpad: bool = False) -> None:
         self.scratchpad = scratchpad

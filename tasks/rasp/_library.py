@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.rasp._language import (
+    RuleBroken,
     Selector,
     Sequence,
     Value,
@@ -31,6 +32,9 @@ equals, leq, lt, geq, gt = operator.eq, operator.le, operator.lt, operator.ge, o
 NOTHING = -127
 """The value with which :func:`where` marks dropped positions, the lowest integer; no token has it."""
 
+NOWHERE = -(1 << 20)
+"""An index that remains outside of every sequence when an offset is added to it."""
+
 _AGGREGATES = {"mean": aggr_mean, "max": aggr_max, "min": aggr_min}
 
 
@@ -52,11 +56,18 @@ def kqv(
 
 
 def shift_right(x: Sequence, n: int = 1, default: int = 0) -> Sequence:
-    """Return the value ``n`` positions before; ``default`` if there is none."""
-    position = shifted = indices(x)
-    for _ in range(n):
-        shifted = shifted + 1
-    return kqv(shifted, position, x, equals, default, "max")
+    """Return the value ``n`` positions before; ``default`` if there is none, as everywhere for a negative ``n``."""
+    position = indices(x)
+    return kqv(_move(position, n), position, x, equals, default, "max")
+
+
+def _move(index: Sequence, offset: int) -> Sequence:
+    """Add an offset to an index in steps of one, the only steps that the language allows."""
+    if not isinstance(offset, int):
+        raise RuleBroken(f"shifts by {offset!r}: an offset is a whole number that is written in the program")
+    for _ in range(abs(offset)):
+        index = index + 1 if offset > 0 else index - 1
+    return index
 
 
 def cumsum(truth: Sequence) -> Sequence:
@@ -135,9 +146,9 @@ def induct(k: Sequence, q: Sequence, offset: int = 1, default: int = 0, null: in
     return induct_kqv(k, q, k, offset, default, null)
 
 
-def induct_prev(k: Sequence, q: Sequence, offset: int = 1, default: int = 0, null: int = -9) -> Sequence:
-    """Return the key ``offset`` positions after the last one that equals the query."""
-    return index_select(k, lasts(shift_right(k, offset, null), q), default)
+def induct_prev(k: Sequence, q: Sequence, offset: int = -1, default: int = 0, null: int = NOWHERE) -> Sequence:
+    """Return the key at ``offset`` from the first key that equals the query; the offset is usually negative."""
+    return index_select(k, _move(firsts(k, q, null), offset), default)
 
 
 def mode(x: Sequence) -> Sequence:

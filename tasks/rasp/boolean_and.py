@@ -34,6 +34,7 @@ class BooleanAnd(Task):
     symbols = ("0", "1")
     answer = "readout"
     paper = "Zhou et al. 2023 (arXiv 2310.16028), the counterexample to min-degree interpolation"
+    algorithm_readers = ("bag of symbols", "counts modulo 2 and 3")
     program = staticmethod(all_true)
 
     def __init__(self, *, fixed: Positive = 5, varied: bool = False) -> None:

@@ -35,6 +35,7 @@ class NoisyRecall(Task):
     """
 
     answer = "tag"
+    online = True  # the label of a key is the next source token
     paper = "Poli et al. 2024 (arXiv 2403.17844), in-context recall and noisy in-context recall"
     lengths = range(4, 1 << 24, 2)
 

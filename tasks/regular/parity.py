@@ -21,6 +21,7 @@ class Parity(Task):
     symbols = ("0", "1")
     answer = "readout"
     paper = "Deletang et al. 2023 (arXiv 2207.02098), table 2"
+    algorithm_readers = ("counts modulo 2 and 3",)
 
     def sample(self, length: int, stream: Stream) -> Tensor:
         """Draw fair bits."""

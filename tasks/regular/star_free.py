@@ -47,3 +47,5 @@ class StarFree(Regular):
         self, *, language: Literal["first", "contains", "blocks", "marker", "last"] = "last", ask: Ask = "recognise"
     ) -> None:
         super().__init__(AUTOMATA[language], ask)
+        if language == "first" and ask == "recognise":
+            self.algorithm_readers = ("first token", "first and last token")

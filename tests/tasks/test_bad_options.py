@@ -63,7 +63,7 @@ FIXED_BOUNDS = {
     "permutation_swaps:things=1": "int >= 2 <= 9",
 }
 CHOICES = {
-    "addition:order=backward": "forward | reversed; did you mean forward?",
+    "addition:order=backward": "forward | reversed | reversed_answer; did you mean forward?",
     "subtraction:order=back": "forward | reversed",
     "mqar:filler=blanks": "random | blank; did you mean blank?",
     "ngram_lookup:key=prefixes": "prefix | suffix; did you mean prefix?",

@@ -231,6 +231,7 @@ def test_brackets_as_deep_as_they_can_be(side: str) -> None:
         ("copy:alphabet=9,unique=true", range(1, 10)),
         ("sort:alphabet=9,unique=true", range(1, 10)),
         ("missing_duplicate", range(2, 1 << 24, 2)),
+        ("missing_duplicate:holes=2", range(4, 1 << 24, 2)),
         ("stack_manipulation", range(2, 1 << 24)),
         ("solve_equation", range(3, 1 << 24)),
         ("binary_addition", range(3, 1 << 24)),

@@ -54,8 +54,15 @@ LIBRARY: dict[str, tuple[Callable[[Sequence], Sequence], Callable[[list[int]], i
     "induct": (lambda x: rasp.induct(x, x), lambda row: row[row.index(row[-1]) + 1] if row[-1] in before(row) else 0),
     "induct_prev": (
         lambda x: rasp.induct_prev(x, x),
-        lambda row: row[max(i for i, t in enumerate(before(row)) if t == row[-1]) + 1] if row[-1] in before(row) else 0,
+        lambda row: row[row.index(row[-1]) - 1] if row.index(row[-1]) >= 1 else 0,
     ),
+    "induct_prev -2": (
+        lambda x: rasp.induct_prev(x, x, -2, 7),
+        lambda row: row[row.index(row[-1]) - 2] if row.index(row[-1]) >= 2 else 7,
+    ),
+    "induct_prev of what has not occurred": (lambda x: rasp.induct_prev(x, x + 9, -1, 7), lambda row: 7),
+    "shift_right by a negative number": (lambda x: rasp.shift_right(x, -1, 7), lambda row: 7),
+    "shift_right by nothing": (lambda x: rasp.shift_right(x, 0), lambda row: row[-1]),
     "mode": (rasp.mode, lambda row: max(row, key=lambda t: (row.count(t), t))),
     "binary_mode": (lambda x: rasp.binary_mode(x == 1), lambda row: int(2 * row.count(1) > len(row))),
     "leq": (lambda x: rasp.leq(x, rasp.shift_right(x)), lambda row: int(row[-1] <= (row[-2] if len(row) > 1 else 0))),
@@ -96,6 +103,8 @@ def test_length_counts_core_operations(program: Callable[[Sequence], Sequence], 
 
 
 BROKEN: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "shifts by a sequence": (lambda x: rasp.shift_right(x, x), "a whole number"),
+    "shifts by a fraction": (lambda x: rasp.induct_prev(x, x, 0.5), "a whole number"),
     "doubles an index": (lambda x: rasp.indices(x) * 2 == x, "computes with an index"),
     "adds indices": (lambda x: rasp.indices(x) + rasp.indices(x) == x, "computes with an index"),
     "steps by two": (lambda x: rasp.indices(x) + 2 == x, "computes with an index"),

@@ -73,6 +73,8 @@ def test_lego_is_balanced_in_any_order() -> None:
     source = task.sample(6, stream(6_000))
     assert is_uniform(task.solve(source) - 21, 2)
     assert is_uniform(source[:, -1], 20)
+    queried = (source[:, 3:-2:5] == source[:, -1:]).any(1)
+    assert 0.8 < float(queried.float().mean()) < 0.87  # of six variables, five occur on a right side
     starts = (source[:, 3:-2:5] == 20).byte().argmax(1)
     assert is_uniform(starts, 6)
     ordered = Lego(variables=20, order="chain").sample(6, stream(100))

@@ -86,6 +86,18 @@ def scratchpad(base: int = 10, reverse: bool = False, hints: bool = False, paddi
     return oracle
 
 
+def answer_reversed(oracle: Oracle, width: int = 1) -> Oracle:
+    """Build the oracle of reversed answers to forward operands; ``width`` is the number of tokens of a digit."""
+
+    def reversed_oracle(source: list[str]) -> list[str]:
+        answer = oracle(source)
+        start = answer.index("=") + 1 if "=" in answer else 0
+        digits = [answer[i : i + width] for i in range(start, len(answer), width)]
+        return [*answer[:start], *(token for digit in digits[::-1] for token in digit)]
+
+    return reversed_oracle
+
+
 def multiplication(digits: int = 1, base: int = 10, reverse: bool = False) -> Oracle:
     def oracle(source: list[str]) -> list[str]:
         middle = source.index("*")
@@ -106,6 +118,16 @@ ORACLES: dict[str, Oracle] = {
     "addition:base=36": addition(base=36),
     "addition:base=2,order=reversed": addition(base=2, reverse=True),
     "addition:order=reversed": addition(reverse=True),
+    "addition:order=reversed_answer": answer_reversed(addition()),
+    "addition:base=3,hints=600,order=reversed_answer,padding=1": answer_reversed(
+        addition(base=3, hints=True, padding=1), width=2
+    ),
+    "addition_scratchpad:order=reversed_answer": answer_reversed(scratchpad()),
+    "addition_scratchpad:hints=600,order=reversed_answer,padding=1": answer_reversed(
+        scratchpad(hints=True, padding=1), width=2
+    ),
+    "subtraction:hints=600,order=reversed_answer": answer_reversed(subtraction(hints=True), width=2),
+    "multiplication:digits=2,order=reversed_answer": answer_reversed(multiplication(digits=2)),
     "addition:padding=1": addition(padding=1),
     "addition:padding=3,order=reversed": addition(padding=3, reverse=True),
     "addition:hints=2": addition(hints=True),

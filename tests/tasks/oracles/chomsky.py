@@ -10,8 +10,8 @@ def duplicate_string(source: list[str]) -> list[str]:
 
 
 def missing_duplicate(source: list[str]) -> list[str]:
-    half = len(source) // 2
-    return [b if a == "_" else a for a, b in zip(source[:half], source[half:], strict=True) if "_" in (a, b)]
+    half, hole = len(source) // 2, source.index("_")
+    return [(source[half:] + source[:half])[hole]]
 
 
 def odds_first(source: list[str]) -> list[str]:
@@ -97,6 +97,8 @@ ORACLES: dict[str, Oracle] = {
     "duplicate_string:alphabet=26": duplicate_string,
     "missing_duplicate": missing_duplicate,
     "missing_duplicate:alphabet=26": missing_duplicate,
+    "missing_duplicate:holes=2": missing_duplicate,
+    "missing_duplicate:alphabet=5,holes=2": missing_duplicate,
     "odds_first": odds_first,
     "odds_first:alphabet=26": odds_first,
     "copy": copy,

@@ -1,5 +1,6 @@
 """Oracles of structure."""
 
+from functools import partial
 from statistics import median
 
 from oracles import Oracle
@@ -26,7 +27,7 @@ def k_hop(hops: int) -> Oracle:
     return oracle
 
 
-def lego(source: list[str]) -> list[str]:
+def lego(source: list[str], last: bool = False) -> list[str]:
     """Follow the chain from the queried variable back to the constant 1."""
     clauses = [source[start : start + 5] for start in range(0, len(source) - 2, 5)]
     assert all(clause[1] == "=" and clause[4] == ";" for clause in clauses)
@@ -38,7 +39,7 @@ def lego(source: list[str]) -> list[str]:
         sign *= 1 if rules[variable][0] == "+" else -1
         variable = rules[variable][1]
         steps += 1
-    assert steps == len(clauses)
+    assert steps == len(clauses) if last else 1 <= steps <= len(clauses)
     return ["+" if sign == 1 else "-"]
 
 
@@ -129,6 +130,8 @@ ORACLES: dict[str, Oracle] = {
     "k_hop:alphabet=1,hops=5": k_hop(5),
     "lego": lego,
     "lego:order=chain": lego,
+    "lego:ask=last": partial(lego, last=True),
+    "lego:ask=last,order=chain": partial(lego, last=True),
     "lego:variables=600": lego,
     "lego:variables=1": lego,
     "automata": automata(),
