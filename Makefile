@@ -28,19 +28,13 @@ test: lint  ## lint, type check, tests
 
 OUT ?= results/gpu
 DEVICE ?= cuda
-HERE := PYTHONPATH=. PYTHONUNBUFFERED=1 timeout -s INT
 gpu:  ## every GPU check in one call of less than ten minutes, results into OUT; uses the Python at hand, installs nothing
-	mkdir -p $(OUT)
-	$(HERE) 20 $(PYTHON) -m harness doctor | tee $(OUT)/doctor.txt
-	-$(HERE) 220 $(PYTHON) -m pytest tests/gpu -v --tb=short -p no:cacheprovider | tee $(OUT)/tests.txt
-	-$(HERE) 40 $(PYTHON) -m harness bench populations -a transformer:depth=4 --device $(DEVICE) --output $(OUT)/goal.csv
-	-$(HERE) 170 $(PYTHON) -m harness bench populations --device $(DEVICE) --steps 8 --output $(OUT)/populations.csv
-	-$(HERE) 80 $(PYTHON) -m harness bench --device $(DEVICE) --steps 8 --output $(OUT)/step.csv
-	-$(HERE) 60 $(PYTHON) -m harness bench decode --device $(DEVICE) --output $(OUT)/decode.csv
+	OUT="$(OUT)" DEVICE="$(DEVICE)" PYTHON="$(PYTHON)" bash tests/gpu/run.sh
 
-gpu-plan:  ## how long the whole chomsky suite takes on a GPU with ten seeds, by steps measured there
+gpu-plan:  ## estimate how long the whole chomsky suite takes on a GPU with ten seeds, from steps measured there
 	mkdir -p $(OUT)
-	-$(HERE) 580 $(PYTHON) -m harness run chomsky --seeds 10 --device $(DEVICE) --dry-run | tee $(OUT)/chomsky.txt
+	-PYTHONPATH=. PYTHONUNBUFFERED=1 timeout -s INT 580 \
+		$(PYTHON) -m harness run chomsky --seeds 10 --device $(DEVICE) --dry-run | tee $(OUT)/chomsky.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""The loop anyone would write: torch's optimizer, torch's clipping, the same model on the same batches."""
+"""A hand-written training loop with torch's optimizer and clipping, on the same model and the same batches."""
 
 import torch
 import torch.nn.functional as F
@@ -8,18 +8,18 @@ from tasks.base import IGNORE
 
 
 class PlainLoop:
-    """A hand-written training loop for a subject."""
+    """A hand-written training loop for a workload."""
 
-    def __init__(self, subject: Workload) -> None:
-        self.model = subject.build().to(subject.device)
-        self.data, self.recipe = subject.batches(), subject.cell.recipe
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), subject.cell.learning_rate, weight_decay=0.0)
+    def __init__(self, workload: Workload) -> None:
+        self.model = workload.build().to(workload.device)
+        self.batches, self.recipe = workload.batches(), workload.cell.recipe
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), workload.cell.learning_rate, weight_decay=0.0)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.recipe.factor)
-        self.done = 0
+        self.steps_taken = 0
 
     def step(self) -> None:
         """Take one training step."""
-        source, prefix, target = self.data(self.done)
+        source, prefix, target = self.batches(self.steps_taken)
         logits = self.model(source, prefix)
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE)
         self.optimizer.zero_grad()
@@ -27,4 +27,4 @@ class PlainLoop:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.schedule.step()
-        self.done += 1
+        self.steps_taken += 1

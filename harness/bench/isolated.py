@@ -1,4 +1,4 @@
-"""Measuring in a process of its own, so that a peak of memory is that of one thing alone."""
+"""Measurements in a fresh process, so that the peak of memory belongs to one measurement only."""
 
 import multiprocessing
 import resource
@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from harness.bench.timing import block
+from harness.bench.timing import time_calls
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,15 +21,18 @@ STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Seconds of a call, and how far the bytes of the process, or of its tensors on a GPU, rose above those before."""
+class Usage:
+    """Seconds of a call, and how far memory rose above that before it.
+
+    Memory is that of the process, or of its tensors on a GPU.
+    """
 
     seconds: float
     bytes: int
 
 
-def in_fresh_process(measure: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
-    """Call a function in a new process; ``None`` where it ran out of memory."""
+def call_in_fresh_process(measure: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
+    """Call a function in a new process; return ``None`` if the process ran out of memory."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         try:
@@ -38,22 +41,22 @@ def in_fresh_process(measure: Callable[P, T], *arguments: P.args, **options: P.k
             return None
 
 
-def spend(prepare: Callable[[], Callable[[], object]], device: str, times: int = 1) -> Spent:
-    """Measure the call that ``prepare`` returns; memory includes what it prepares, time does not."""
-    before = held(device, most=False)
+def measure_usage(prepare: Callable[[], Callable[[], object]], device: str, times: int = 1) -> Usage:
+    """Measure the call that ``prepare`` returns; memory includes that of ``prepare``, time does not."""
+    before = memory_bytes(device, peak=False)
     call = prepare()
-    seconds = block(call, times, device) / times
-    return Spent(seconds, max(0, held(device, most=True) - before))
+    seconds = time_calls(call, times, device) / times
+    return Usage(seconds, max(0, memory_bytes(device, peak=True) - before))
 
 
-def held(device: str, *, most: bool) -> int:
-    """Return the bytes held now, or the most ever, by this process or by its tensors on a GPU.
+def memory_bytes(device: str, *, peak: bool) -> int:
+    """Return the current or the peak memory of this process, or of its tensors on a GPU, in bytes.
 
-    Where the system does not say what is held now (macOS), that is the most so far.
+    On a system that does not report current memory (macOS), the peak is returned instead.
     """
     if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device) if most else torch.cuda.memory_allocated(device)
+        return torch.cuda.max_memory_allocated(device) if peak else torch.cuda.memory_allocated(device)
     if STATUS.exists():
-        name = "VmHWM:" if most else "VmRSS:"
+        name = "VmHWM:" if peak else "VmRSS:"
         return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(name)) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""What a long evaluation costs: time and memory of scoring one row, far beyond any training length."""
+"""Cost of a long evaluation: time and memory of scoring one row that is far longer than any training length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from harness.bench.isolated import Spent, in_fresh_process, spend
+from harness.bench.isolated import Usage, call_in_fresh_process, measure_usage
 from harness.bench.workload import TASK, make_workload
 from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set, score
@@ -18,31 +18,33 @@ WARM_UP = 4
 
 
 @dataclass(frozen=True)
-class Long:
-    """Scoring one row of ``reverse``: the length of its source; ``spent`` is ``None`` where memory ran out."""
+class LongEvaluation:
+    """The length of a source of ``reverse``, and the usage of scoring it; ``None`` if memory ran out."""
 
     length: int
-    spent: Spent | None
+    usage: Usage | None
 
 
-def long_costs(
+def measure_long_evaluations(
     spec: str, plugins: Sequence[Path] = (), *, device: str = "cpu", lengths: Sequence[int] = LENGTHS
-) -> list[Long]:
-    """Measure the lengths within a model's reach, each in a fresh process."""
-    subject = make_workload(spec, Catalog(tuple(plugins)), device)
-    reach = subject.build().reach
-    within = [length for length in lengths if reach is None or subject.presentation.stream_length(length) <= reach]
-    return [Long(each, in_fresh_process(score_one_row, spec, tuple(plugins), device, each)) for each in within]
+) -> list[LongEvaluation]:
+    """Measure each length within the model's maximum length, in a fresh process."""
+    workload = make_workload(spec, Catalog(tuple(plugins)), device)
+    reach = workload.build().reach
+    possible = [length for length in lengths if reach is None or workload.presentation.stream_length(length) <= reach]
+    return [
+        LongEvaluation(length, call_in_fresh_process(score_one_row, spec, tuple(plugins), device, length))
+        for length in possible
+    ]
 
 
-def score_one_row(spec: str, plugins: tuple[Path, ...], device: str, length: int) -> Spent:
-    """Score a freshly built model on one row, as an evaluation does; a short row comes first and is not counted."""
+def score_one_row(spec: str, plugins: tuple[Path, ...], device: str, length: int) -> Usage:
+    """Score an untrained model on one row, as an evaluation does, after a short row that is not counted."""
     torch.set_num_threads(1)
-    subject = make_workload(spec, Catalog(plugins), device)
-    population = Population([subject.build()], device)
-    short, long = (
-        fixed_set(subject.presentation, TASK, Purpose.EVALUATE, each, 1, torch.device(device))
-        for each in (WARM_UP, length)
+    workload = make_workload(spec, Catalog(plugins), device)
+    presentation, population = workload.presentation, Population([workload.build()], device)
+    short_set, long_set = (
+        fixed_set(presentation, TASK, Purpose.EVALUATE, width, 1, torch.device(device)) for width in (WARM_UP, length)
     )
-    score(population, subject.presentation, short)
-    return spend(lambda: lambda: score(population, subject.presentation, long), device)
+    score(population, presentation, short_set)
+    return measure_usage(lambda: lambda: score(population, presentation, long_set), device)

@@ -1,6 +1,6 @@
-"""Picture of decoding: time of a token and state against the length of the source, each line named at its end.
+"""Figure of decoding: time of a token and size of the state by source length, with a name at the end of each line.
 
-Two colours tell the two kinds apart: a state that grows with what was read, and one that stays as it is.
+Two colours separate states that grow with the tokens read from states of constant size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,75 +12,76 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from harness.bench.decode import Decode
+from harness.bench.decode import DecodingCost
 from harness.report import number_format as fmt
 from harness.report.figures import CONSTANT, GROWING, Gallery, Panel, save
 
-LETTERS = 0.125
-"""Inches that a name takes."""
+NAME_HEIGHT = 0.125
+"""Height of a name in inches."""
 
 BASES = {"bytes": 4, "seconds": 10}
-"""Steps of the two axes, such that their numbers are round."""
+"""Bases of the two logarithmic axes, chosen so that ticks are round numbers."""
 
-Costs = Mapping[str, Sequence[Decode]]
+Costs = Mapping[str, Sequence[DecodingCost]]
 
 
 def draw_decoding(costs: Costs, file: Path) -> Path:
-    """Draw the costs of all architectures that step; write PNG and SVG beside each other and return the PNG."""
-    known = {name: of for name, of in costs.items() if of}
-    size = (6.4, max(3.5, 0.17 * len(known) + 1))
+    """Draw the costs of all architectures that can be stepped, write a PNG and an SVG file, and return the PNG file."""
+    measured = {name: points for name, points in costs.items() if points}
+    size = (6.4, max(3.5, 0.17 * len(measured) + 1))
     panels = (
-        Panel("State of one sequence", partial(draw, costs=known, value="bytes", words=fmt.size), size=size),
-        Panel("Time of a token", partial(draw, costs=known, value="seconds", words=_milliseconds), size=size),
+        Panel("State of one sequence", partial(draw, costs=measured, field="bytes", to_text=fmt.size), size=size),
+        Panel("Time of a token", partial(draw, costs=measured, field="seconds", to_text=_milliseconds), size=size),
     )
     gallery = Gallery(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
     save(gallery, {}, file.with_suffix(".svg"), file)
     return file
 
 
-def draw(ax: Axes, costs: Costs, value: str, words: Callable[[float], str]) -> None:
-    """Draw one value of every architecture by length, both logarithmic."""
-    lengths = sorted({each.length for of in costs.values() for each in of})
-    for of in costs.values():
-        line = [getattr(each, value) for each in of]
-        ax.plot([each.length for each in of], line, color=kind_of(of), marker="o", ms=3, lw=1.1, alpha=0.8)
+def draw(ax: Axes, costs: Costs, field: str, to_text: Callable[[float], str]) -> None:
+    """Draw one field of each architecture by length, on logarithmic axes."""
+    lengths = sorted({point.length for points in costs.values() for point in points})
+    for points in costs.values():
+        values = [getattr(point, field) for point in points]
+        color = color_of(points)
+        ax.plot([point.length for point in points], values, color=color, marker="o", ms=3, lw=1.1, alpha=0.8)
     ax.set(xscale="log", yscale="log", xlabel="length of the source", xlim=(lengths[0] / 1.15, lengths[-1] * 5))
     ax.set_xticks(lengths, [f"{length}" for length in lengths])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_locator(LogLocator(base=BASES[value], numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: words(number)))
+    ax.yaxis.set_major_locator(LogLocator(base=BASES[field], numticks=12))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: to_text(number)))
     ax.yaxis.set_minor_locator(NullLocator())
-    name_the_ends(ax, costs, value, lengths[-1])
+    label_line_ends(ax, costs, field, lengths[-1])
 
 
-def kind_of(of: Sequence[Decode]) -> str:
-    """Return the colour of an architecture: whether its state grew."""
-    return GROWING if of[-1].bytes > of[0].bytes else CONSTANT
+def color_of(points: Sequence[DecodingCost]) -> str:
+    """Return the colour of an architecture, which tells whether its state grew."""
+    return GROWING if points[-1].bytes > points[0].bytes else CONSTANT
 
 
-def name_the_ends(ax: Axes, costs: Costs, value: str, end: int) -> None:
-    """Write each name right of its line, moved up or down until no two touch."""
-    ordered = sorted(costs, key=lambda name: getattr(costs[name][-1], value))
+def label_line_ends(ax: Axes, costs: Costs, field: str, end: int) -> None:
+    """Write each name to the right of its line, moved up or down until no two names overlap."""
+    ordered = sorted(costs, key=lambda name: getattr(costs[name][-1], field))
     low, high = np.log(ax.get_ylim())
-    wanted = [(np.log(getattr(costs[name][-1], value)) - low) / (high - low) for name in ordered]
-    room = ax.get_figure().get_size_inches()[1] - 1  # type: ignore[union-attr]
-    for name, place in zip(ordered, spread(wanted, LETTERS / room), strict=True):
+    wanted = [(np.log(getattr(costs[name][-1], field)) - low) / (high - low) for name in ordered]
+    height = ax.get_figure().get_size_inches()[1] - 1  # type: ignore[union-attr]
+    for name, position in zip(ordered, spread(wanted, NAME_HEIGHT / height), strict=True):
         last = costs[name][-1]
         ax.annotate(
             name,
-            (last.length, getattr(last, value)),
-            (end * 1.35, np.exp(low + place * (high - low))),
-            color=kind_of(costs[name]),
+            (last.length, getattr(last, field)),
+            (end * 1.35, np.exp(low + position * (high - low))),
+            color=color_of(costs[name]),
             fontsize=7.5,
             va="center",
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": kind_of(costs[name]), "alpha": 0.6, "shrinkA": 1},
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": color_of(costs[name]), "alpha": 0.6, "shrinkA": 1},
         )
 
 
 def spread(wanted: Sequence[float], gap: float) -> np.ndarray:
-    """Return places at least ``gap`` apart, as near to the ascending wanted ones as possible, above 0 and below 1.
+    """Return positions in [0, 1] at least ``gap`` apart, as near as possible to the wanted positions, which ascend.
 
-    Places less their number of gaps must not fall: the nearest such sequence is an isotonic regression.
+    Position ``i`` minus ``i`` gaps must not decrease with ``i``. The nearest such sequence is an isotonic regression.
     """
     gaps = gap * np.arange(len(wanted))
     return isotonic_regression(np.array(wanted) - gaps).x.clip(0, max(0.0, 1 - gaps[-1])) + gaps

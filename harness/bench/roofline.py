@@ -1,7 +1,7 @@
-"""What a training step cannot do without: operations, and bytes to be moved; and what a device does of both a second.
+"""The least time of a training step: its operations and bytes, divided by what a device can do in a second.
 
-A step cannot take less time than the larger of the two says. How much more it takes is what launches, small kernels and
-detours through memory cost.
+A step cannot be faster than the slower of the two. The rest of its time is spent on kernel launches, on small kernels,
+and on intermediate results that pass through memory.
 """
 
 import weakref
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.bench.timing import block
+from harness.bench.timing import time_calls
 from harness.bench.workload import Workload
 from harness.models.cost import Count
 from harness.models.precision import NO_CAPTURE
 
 SIDE = {"cpu": 1024, "cuda": 8192}
-"""Rows and columns of the matrices that are multiplied; copied are as many numbers."""
+"""Rows and columns of the matrices that are multiplied and copied."""
 TIMES = 4
 PASSES = 9
 """How often a step reads or writes as much as the parameters: values and both moments twice, gradients thrice."""
@@ -28,7 +28,7 @@ PASSES = 9
 
 @dataclass(frozen=True)
 class PeakRates:
-    """What a device does a second at best, measured: operations of a float32 product, and bytes read or written."""
+    """Measured peak rates of a device per second: operations of a float32 product, and bytes read or written."""
 
     operations: float
     bytes: float
@@ -36,64 +36,67 @@ class PeakRates:
 
 @dataclass(frozen=True)
 class Work:
-    """What a step of one model must do: operations as torch counts them, and bytes read or written.
+    """The least work of one model's step: operations as torch counts them, and bytes read or written.
 
-    The bytes are those of the optimizer, and of the most that tensors held at once, written and read back: what a
-    forward leaves for its backward.
+    The bytes are those of the optimizer, and those of the peak memory of tensors, written once and read once. At its
+    peak, memory holds what the forward leaves for the backward.
     """
 
     operations: float
     bytes: float
 
     def seconds(self, rates: PeakRates) -> float:
-        """Return the least time a device needs for it."""
+        """Return the least time that a device needs."""
         return max(self.operations / rates.operations, self.bytes / rates.bytes)
 
 
-def work_of(subject: Workload) -> Work:
-    """Count a step of two models trained at once and halve it: on a CPU their form hides nothing in fused operators."""
-    trainer = subject.trainer(2, numerics=NO_CAPTURE)
+def work_of(workload: Workload) -> Work:
+    """Count a step of two models trained at once, and halve it.
+
+    On a CPU a population of two uses no fused operators, which would hide operations from the count.
+    """
+    trainer = workload.trainer(2, numerics=NO_CAPTURE)
     trainer.step()
-    with Count() as count, PeakMemory() as held:
+    with Count() as count, PeakMemory() as memory:
         trainer.step()
-    return Work(count.total / 2, held.most + PASSES / 2 * trainer.population.values.nbytes)
+    return Work(count.total / 2, memory.peak + PASSES / 2 * trainer.population.values.nbytes)
 
 
 def peak_rates(device: str) -> PeakRates:
     """Measure a large product and a large copy in float32."""
     side = SIDE[torch.device(device).type]
     a, b = (torch.randn(side, side, device=device) for _ in range(2))
-    product, copy = (_seconds(call, device) for call in (lambda: a @ b, lambda: a.copy_(b)))
+    product, copy = (_least_seconds(call, device) for call in (lambda: a @ b, lambda: a.copy_(b)))
     return PeakRates(2 * side**3 / product, 2 * a.nbytes / copy)
 
 
-def _seconds(call: Callable[[], object], device: str) -> float:
-    block(call, 1, device)
-    return min(block(call, 1, device) for _ in range(TIMES))
+def _least_seconds(call: Callable[[], object], device: str) -> float:
+    time_calls(call, 1, device)  # warm up
+    return min(time_calls(call, 1, device) for _ in range(TIMES))
 
 
 class PeakMemory(TorchDispatchMode):
-    """Follows the bytes of all tensors that are made while it is on; ``most`` were there at once."""
+    """Counts the bytes of all tensors that are created while it is active: the ``current`` and the ``peak`` sum."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.most = 0
-        self.known: set[int] = set()
+        self.current = self.peak = 0
+        self.storages: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for each in tree_leaves(out):
-            if isinstance(each, Tensor) and each.untyped_storage()._cdata not in self.known:
-                self._follow(each.untyped_storage())
-        self.most = max(self.most, self.now)
-        return out
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in self.storages:
+                self._add(leaf.untyped_storage())
+        self.peak = max(self.peak, self.current)
+        return result
 
-    def _follow(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         address, size = storage._cdata, storage.nbytes()
-        self.known.add(address)
-        self.now += size
-        weakref.finalize(storage, self._forget, address, size)
+        self.storages.add(address)
+        self.current += size
+        weakref.finalize(storage, self._remove, address, size)
 
-    def _forget(self, address: int, size: int) -> None:
-        self.known.discard(address)
-        self.now -= size
+    def _remove(self, address: int, size: int) -> None:
+        self.storages.discard(address)
+        self.current -= size

@@ -1,7 +1,7 @@
-"""How the cost of training grows: with the length, the width, the models of a population, and the number of cells.
+"""Growth of the cost of training with the length, the width, the size of a population, and the number of cells.
 
-A step takes 64 rows of ``reverse``, of length 20 where that is not what grows, for one model of the architecture's own
-width. Each point is measured in a fresh process: seconds of a step, and memory with all that the trainer holds.
+A step trains one model of the architecture's default width on 64 rows of ``reverse`` of length 20; one of these values
+grows. Each point is measured in a fresh process: seconds of a step, and memory including the trainer's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from harness.bench.isolated import Spent, in_fresh_process, spend
+from harness.bench.isolated import Usage, call_in_fresh_process, measure_usage
 from harness.bench.workload import LENGTH, make_workload
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
@@ -27,18 +27,18 @@ CELLS, CELL_STEPS = (1, 10, 100, 1000), 1000
 
 @dataclass(frozen=True)
 class Point:
-    """What a training step takes at one value of what grows; of ``cells``, all steps of all of them.
+    """Usage of a training step at one value of an axis; on the axis ``cells``, of all steps of all cells.
 
-    ``spent`` is ``None`` where memory ran out.
+    ``usage`` is ``None`` if memory ran out.
     """
 
     architecture: str
     axis: str
     value: int
-    spent: Spent | None
+    usage: Usage | None
 
 
-def growth(
+def measure_growth(
     spec: str,
     plugins: Sequence[Path] = (),
     *,
@@ -46,45 +46,45 @@ def growth(
     device: str = "cpu",
     axes: Mapping[str, Sequence[int]] = AXES,
 ) -> Iterator[Point]:
-    """Measure an architecture along each axis; then estimate what cells take, as a plan does."""
+    """Measure an architecture along each axis; then estimate the cost of many cells from the populations."""
     populations = {}
     for axis, values in axes.items():
         for value in values:
-            spent = in_fresh_process(take_steps, spec, tuple(plugins), device, steps, axis, value)
-            if axis == "population" and spent is not None:
-                populations[value] = spent
-            yield Point(spec, axis, value, spent)
+            usage = call_in_fresh_process(measure_steps, spec, tuple(plugins), device, steps, axis, value)
+            if axis == "population" and usage is not None:
+                populations[value] = usage
+            yield Point(spec, axis, value, usage)
     for count in CELLS if populations else ():
-        yield Point(spec, "cells", count, of_cells(count, populations))
+        yield Point(spec, "cells", count, estimate_cells(count, populations))
 
 
-def of_cells(count: int, populations: Mapping[int, Spent]) -> Spent:
-    """Estimate cells of 1000 steps each, trained by one worker in whatever population is the fastest for so many."""
+def estimate_cells(count: int, populations: Mapping[int, Usage]) -> Usage:
+    """Estimate cells of 1000 steps each, trained by one worker in populations of the fastest size for this count."""
 
-    def training(size: int) -> float:
+    def training_seconds(size: int) -> float:
         return ceil(count / size) * populations[size].seconds * CELL_STEPS
 
-    best = min(populations, key=training)
-    return Spent(training(best), populations[best].bytes)
+    fastest = min(populations, key=training_seconds)
+    return Usage(training_seconds(fastest), populations[fastest].bytes)
 
 
-def take_steps(spec: str, plugins: tuple[Path, ...], device: str, steps: int, axis: str, value: int) -> Spent:
-    """Take training steps of a freshly built population."""
+def measure_steps(spec: str, plugins: tuple[Path, ...], device: str, steps: int, axis: str, value: int) -> Usage:
+    """Measure training steps of untrained models, with one axis at a value."""
     torch.set_num_threads(1)
     catalog = Catalog(plugins)
     if axis == "width":
-        spec = str(widened(Spec.parse("architecture", spec, catalog), value))
-    subject = make_workload(spec, catalog, device, length=value if axis == "length" else LENGTH)
+        spec = str(with_width(Spec.parse("architecture", spec, catalog), value))
+    workload = make_workload(spec, catalog, device, length=value if axis == "length" else LENGTH)
 
     def prepare() -> Callable[[], object]:
-        trainer = subject.trainer(value if axis == "population" else 1)
+        trainer = workload.trainer(value if axis == "population" else 1)
         for _ in range(WARM_UP):
             trainer.step()
         return trainer.step
 
-    return spend(prepare, device, steps)
+    return measure_usage(prepare, device, steps)
 
 
-def widened(spec: Spec, width: int) -> Spec:
+def with_width(spec: Spec, width: int) -> Spec:
     """Return an architecture with another width."""
     return spec.with_options({"width": width})

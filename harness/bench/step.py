@@ -1,4 +1,4 @@
-"""Where a training step's time goes: data, forward, backward, optimizer, and the harness itself."""
+"""Time of each phase of a training step: data, forward, backward, optimizer, and the harness itself."""
 
 import time
 from collections.abc import Iterator
@@ -24,22 +24,24 @@ class Split:
 
 def split_step(workload: Workload, steps: int, warmup: int = 3) -> Split:
     """Time the phases of the harness's own training steps."""
-    seconds: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    phase_seconds: dict[str, list[float]] = {phase: [] for phase in PHASES}
 
     @contextmanager
     def timer(phase: str) -> Iterator[None]:
-        began = time.perf_counter()
+        start = time.perf_counter()
         yield
         synchronize(workload.device)
-        seconds[phase].append(time.perf_counter() - began)
+        phase_seconds[phase].append(time.perf_counter() - start)
 
     trainer = workload.trainer(numerics=NO_CAPTURE, timer=timer)
     totals = []
     for _ in range(steps + warmup):
-        began = time.perf_counter()
+        start = time.perf_counter()
         trainer.step()
         synchronize(workload.device)
-        totals.append(time.perf_counter() - began)
-    phases = {phase: median(times[warmup:]) * 1e3 for phase, times in seconds.items()}
-    rest = [total - sum(parts) for total, *parts in zip(totals, *seconds.values(), strict=True)][warmup:]
-    return Split(phases, median(totals[warmup:]) * 1e3, median(rest) / median(totals[warmup:]))
+        totals.append(time.perf_counter() - start)
+    milliseconds = {phase: median(times[warmup:]) * 1e3 for phase, times in phase_seconds.items()}
+    steps_with_phases = zip(totals, *phase_seconds.values(), strict=True)
+    overheads = [total - sum(phases) for total, *phases in steps_with_phases][warmup:]
+    total = median(totals[warmup:])
+    return Split(milliseconds, total * 1e3, median(overheads) / total)

@@ -1,6 +1,6 @@
-"""How long a plan takes: measured by taking a few real training steps of every pair at its mean training length.
+"""Estimate of the time a plan takes, from a few real training steps of every pair at its mean training length.
 
-On a GPU they are steps of as many models at once as will be trained.
+On a GPU each step trains as many models at once as the run will train.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from harness.bench.timing import block, synchronize
+from harness.bench.timing import synchronize, time_calls
 from harness.bench.workload import Workload
 from harness.config.cell import Cell
 from harness.config.lengths import Span
@@ -22,25 +22,25 @@ from harness.training.memory import is_out_of_memory, release_memory
 
 STEPS = 3
 UNTIMED = {"cpu": 1, "cuda": WARM_UP}
-"""Steps before those that are timed: on a GPU these are replayed."""
+"""Steps before the timed steps; on a GPU the timed steps are then replayed."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of a training step, and how many models take it at once."""
+    """Seconds of a training step, and the number of models that it trains at once."""
 
     seconds: float
     models: int
 
     def training(self, cells: int, steps: int) -> float:
-        """Return the seconds to train cells in as many groups as they need."""
+        """Return the seconds to train the cells in groups of ``models``, one group after another."""
         return ceil(cells / self.models) * steps * self.seconds
 
 
 def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int = 1) -> Pace:
     """Measure a step of ``models`` models at once.
 
-    Where memory runs out, half as many are tried; where torch cannot batch the models, one is measured.
+    If memory runs out, half as many are tried. If torch cannot batch the models, one is measured.
     """
     try:
         return Pace(seconds_per_step(pair, device, numerics, models), models)
@@ -53,7 +53,7 @@ def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int =
 
 
 def seconds_per_step(pair: Pair, device: str, numerics: Numerics, models: int) -> float:
-    """Return the median seconds of a step at the training length nearest to the mean of all."""
+    """Return the median seconds of a step at the training length nearest to the mean training length."""
     task, recipe = pair.task.task, pair.task.recipe
     presentation = Presentation.of(task, recipe)
     lengths = train_lengths(presentation.task, recipe)
@@ -65,4 +65,4 @@ def seconds_per_step(pair: Pair, device: str, numerics: Numerics, models: int) -
     for _ in range(untimed):
         trainer.step()
     synchronize(device)
-    return median(block(trainer.step, 1, device) for _ in range(STEPS))
+    return median(time_calls(trainer.step, 1, device) for _ in range(STEPS))

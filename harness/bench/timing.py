@@ -1,4 +1,4 @@
-"""Fair timing: two things in turn, block by block, and the median of the ratios."""
+"""Timing of calls, and of two calls in turn, so that a noisy machine slows both."""
 
 import time
 from collections.abc import Callable
@@ -12,24 +12,30 @@ BLOCKS = 8
 
 
 def synchronize(device: str) -> None:
-    """Wait for the device, where calls return before they are done."""
+    """Wait for a GPU, whose calls return before they are finished."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 
 
-def block(call: Callable[[], object], times: int, device: str) -> float:
+def time_calls(call: Callable[[], object], times: int, device: str) -> float:
     """Return the seconds of ``times`` calls."""
     synchronize(device)
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(times):
         call()
     synchronize(device)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def ratio(a: Callable[[], None], b: Callable[[], None], steps: int, device: str = "cpu") -> tuple[float, float]:
-    """Return (how many times faster ``b`` is than ``a``, seconds of a call of ``b``), medians over blocks in turn."""
-    each = max(1, steps // BLOCKS)
-    block(a, WARM_UP, device), block(b, WARM_UP, device)
-    pairs = [(block(a, each, device), block(b, each, device)) for _ in range(BLOCKS)]
-    return median(x / y for x, y in pairs), median(y for _, y in pairs) / each
+def measure_speedup(
+    baseline: Callable[[], None], candidate: Callable[[], None], steps: int, device: str = "cpu"
+) -> tuple[float, float]:
+    """Return how many times faster the candidate is than the baseline, and the seconds of a call of the candidate.
+
+    Blocks of calls of the two alternate; both values are medians over blocks.
+    """
+    calls = max(1, steps // BLOCKS)
+    for call in (baseline, candidate):
+        time_calls(call, WARM_UP, device)
+    pairs = [(time_calls(baseline, calls, device), time_calls(candidate, calls, device)) for _ in range(BLOCKS)]
+    return median(slow / fast for slow, fast in pairs), median(seconds for _, seconds in pairs) / calls

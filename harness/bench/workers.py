@@ -1,7 +1,7 @@
-"""Two workers at once: what is left of each core's speed when the harness keeps both busy.
+"""Throughput of two workers that train at the same time, compared with two plain loops.
 
-Two processes alternate, in step with each other, between blocks of the plain loop and blocks of the harness's trainer
-reporting its progress through a queue as a worker does.
+Two processes alternate between blocks of steps of the plain loop and of the harness's trainer. A barrier keeps them in
+step. The trainer reports its progress through a queue, as a worker does.
 """
 
 import multiprocessing
@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from harness.bench.baseline import PlainLoop
-from harness.bench.timing import BLOCKS, block
+from harness.bench.timing import BLOCKS, time_calls
 from harness.bench.workload import make_workload
 from harness.execution.job import Event
 from harness.registry.catalog import Catalog
 
 
-def two_workers(architecture: str, steps: int, processes: int = 2) -> float:
-    """Return the joint throughput of ``processes`` workers relative to as many plain loops side by side."""
+def compare_workers(architecture: str, steps: int, processes: int = 2) -> float:
+    """Return the joint throughput of workers, relative to as many plain loops."""
     context = multiprocessing.get_context("spawn")
     barrier, results, events = context.Barrier(processes), context.Queue(), context.Queue()
     arguments = (architecture, steps, barrier, results, events)
@@ -30,28 +30,29 @@ def two_workers(architecture: str, steps: int, processes: int = 2) -> float:
     timings = [results.get(timeout=600) for _ in workers]
     for worker in workers:
         worker.kill()
-    rounds = zip(*timings, strict=True)
-    return median(sum(1 / harness for _, harness in each) / sum(1 / plain for plain, _ in each) for each in rounds)
+    blocks = zip(*timings, strict=True)  # the processes' (plain, harness) seconds of each block
+    return median(sum(1 / harness for _, harness in pairs) / sum(1 / plain for plain, _ in pairs) for pairs in blocks)
 
 
 def _alternate(architecture: str, steps: int, barrier: Barrier, results: Any, events: Any) -> None:
+    """Put the seconds of each pair of blocks into ``results``; the first pair is a warm-up and left out."""
     torch.set_num_threads(1)
-    subject = make_workload(architecture, Catalog(), "cpu")
-    plain, trainer = PlainLoop(subject), subject.trainer()
+    workload = make_workload(architecture, Catalog(), "cpu")
+    plain, trainer = PlainLoop(workload), workload.trainer()
     trainer.listen = lambda done, loss: events.put(Event(0, "progress", done / steps, f"loss {loss:.3f}"))
-    each = max(1, steps // BLOCKS)
+    block_steps = max(1, steps // BLOCKS)
 
-    def reporting() -> None:
+    def step_and_report() -> None:
         trainer.step()
-        if trainer.done % each == 0:
+        if trainer.done % block_steps == 0:
             trainer.log()
 
-    sides: tuple[Callable[[], None], Callable[[], None]] = (plain.step, reporting)
+    step_functions: tuple[Callable[[], None], ...] = (plain.step, step_and_report)
     timings = []
     for _ in range(BLOCKS + 1):
         pair = []
-        for side in sides:
+        for step in step_functions:
             barrier.wait()
-            pair.append(block(side, each, "cpu"))
+            pair.append(time_calls(step, block_steps, "cpu"))
         timings.append(tuple(pair))
     results.put(timings[1:])

@@ -1,4 +1,4 @@
-"""What is measured: one architecture on one task at one length."""
+"""The workload of a benchmark: one architecture on one task at one length."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ TASK, LENGTH, BATCH = "reverse", 20, 64
 
 @dataclass(frozen=True)
 class Workload:
-    """A cell with the means to train it in more than one way."""
+    """A cell, and what a benchmark needs to train it in more than one way."""
 
     cell: Cell
     presentation: Presentation
@@ -32,14 +32,14 @@ class Workload:
         return build_seeded(self.cell.architecture, self.presentation.symbols, 0)
 
     def trainer(self, size: int = 1, numerics: Numerics = FLOAT32, timer: Timer = untimed) -> Trainer:
-        """Return the harness's trainer on a population of fresh models."""
+        """Return the harness's trainer of a population of untrained models."""
         group = Group(tuple(replace(self.cell, seed=seed) for seed in range(size)))
         models = Population([self.build() for _ in range(size)], self.device, numerics)
         return Trainer(models, group, self.presentation, lambda step, loss: None, timer=timer)
 
     @property
     def tokens(self) -> int:
-        """The tokens of a step at the longest length."""
+        """The number of tokens in a step at the longest training length."""
         return self.cell.recipe.batch_size * self.presentation.stream_length(self.cell.recipe.train_lengths.high)
 
     def batches(self) -> Batches:
@@ -49,11 +49,11 @@ class Workload:
 
 
 def make_workload(text: str, catalog: Catalog, device: str, steps: int = 4096, length: int = LENGTH) -> Workload:
-    """Return the subject of an architecture spec: batches of 64 rows of one length, 20 by default, of ``reverse``."""
-    spec, task = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
-    cell = Cell(spec, task, Recipe(steps=steps, batch_size=BATCH, train_lengths=Span(length, length)), 1e-3, 0)
-    made = build_task(task)
+    """Return the workload of an architecture spec: batches of 64 rows of ``reverse``, all of one length."""
+    spec, task_spec = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
+    recipe = Recipe(steps=steps, batch_size=BATCH, train_lengths=Span(length, length))
+    task = build_task(task_spec)
     with torch.device("meta"):
-        causal = build_model(spec, Presentation(made).symbols).causal
-    presentation = Presentation(made, "generate" if causal else "readout")
-    return Workload(cell, presentation, device)
+        causal = build_model(spec, Presentation(task).symbols).causal
+    presentation = Presentation(task, "generate" if causal else "readout")
+    return Workload(Cell(spec, task_spec, recipe, 1e-3, 0), presentation, device)

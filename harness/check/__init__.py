@@ -1,8 +1,8 @@
-"""The contract of architectures and tasks as checks that anyone can run: ``lengthwise check NAME``, and the tests.
+"""Checks of the contract of architectures and tasks, run by ``lengthwise check NAME`` and by the tests.
 
-A check is a function of a subject (:mod:`harness.check.fixtures`). It returns, or raises
-:class:`~harness.check.result.CheckFailed` with plain words, or :class:`~harness.check.result.Skip`. Two tables name all
-of them; whoever adds a check adds a line.
+A check is a function of a subject (:mod:`harness.check.fixtures`). It returns if the contract holds, and raises
+:class:`~harness.check.result.CheckFailed` with an explanation if it does not. It raises
+:class:`~harness.check.result.Skip` if it does not apply. Two tables list all checks; a new check needs a line in one.
 """
 
 from collections.abc import Iterator
@@ -30,45 +30,45 @@ __all__ = [
 
 ARCHITECTURE_CHECKS: dict[str, Check] = {
     "documented": declarations.is_documented,
-    "builds": declarations.builds,
+    "builds": declarations.can_be_built,
     "records": declarations.records_its_kernels,
-    "shapes": model_invariants.gives_the_right_shapes,
-    "rows": model_invariants.keeps_rows_apart,
+    "shapes": model_invariants.logits_have_the_right_shape,
+    "rows": model_invariants.rows_are_independent,
     "repeatable": model_invariants.is_repeatable,
-    "reads": model_invariants.reads_its_source,
-    "causal": model_invariants.does_not_look_ahead,
-    "online": model_invariants.tags_online,
-    "long": model_invariants.goes_past_training,
-    "gradients": learning.every_parameter_learns,
-    "device": devices.stays_on_its_device,
+    "reads": model_invariants.depends_on_its_source,
+    "causal": model_invariants.is_causal,
+    "online": model_invariants.is_online,
+    "long": model_invariants.is_finite_beyond_training,
+    "gradients": learning.trains_every_parameter,
+    "device": devices.computes_on_one_device,
     "kernels": equivalence.kernels_agree,
-    "steps": equivalence.steps_like_the_whole,
+    "steps": equivalence.steps_equal_forward,
     "state": declarations.has_a_measurable_state,
     "inspection": declarations.shows_weights,
     "population": equivalence.population_equals_its_members,
-    "divergence": equivalence.divergence_stays_alone,
-    "replay": graph_replay.replays,
-    "overfits": learning.learns_one_batch,
+    "divergence": equivalence.divergence_does_not_spread,
+    "replay": graph_replay.training_can_be_replayed,
+    "overfits": learning.overfits_one_batch,
 }
 
 TASK_CHECKS: dict[str, Check] = {
     "documented": task_invariants.is_documented,
-    "alphabet": task_invariants.symbols_are_fit,
-    "examples": task_invariants.examples_are_true,
+    "alphabet": task_invariants.alphabet_is_valid,
+    "examples": task_invariants.examples_are_correct,
     "shapes": task_invariants.shapes_are_right,
-    "lengths": task_invariants.has_its_lengths,
-    "legal": task_invariants.tokens_are_legal,
-    "asked": task_invariants.answers_end_once,
-    "ways": task_invariants.every_way_asks,
-    "rows": task_invariants.rows_are_their_own,
+    "lengths": task_invariants.tokens_grow_with_length,
+    "legal": task_invariants.token_ids_are_valid,
+    "asked": task_invariants.targets_have_no_gaps,
+    "ways": task_invariants.every_answer_mode_has_targets,
+    "rows": task_invariants.rows_are_independent,
     "batches": task_invariants.data_do_not_depend_on_the_batch,
-    "stream": task_invariants.questions_come_from_the_stream,
-    "pure": task_invariants.solving_is_pure,
-    "vary": task_invariants.answers_vary,
-    "grade": task_invariants.grades_are_fair,
+    "stream": task_invariants.sources_come_from_the_stream,
+    "pure": task_invariants.solve_is_pure,
+    "vary": task_invariants.targets_vary,
+    "grade": task_invariants.grade_tells_right_from_wrong,
     "presented": task_invariants.can_be_presented,
-    "device": devices.makes_data_there,
-    "replay": graph_replay.draws_again,
+    "device": devices.makes_data_on_one_device,
+    "replay": graph_replay.data_can_be_replayed,
 }
 
 
@@ -78,14 +78,14 @@ def checks_of(entry: Entry) -> dict[str, Check]:
 
 
 def subject_of(spec: Spec) -> ModelSubject | TaskSubject:
-    """Return what the checks of a spec look at."""
+    """Return the subject that the checks of a spec take."""
     return ModelSubject(spec) if spec.kind == "architecture" else TaskSubject(spec)
 
 
 def run_checks(spec: Spec) -> Iterator[Result]:
-    """Make every check of a spec, in the order of the table.
+    """Run every check of a spec, in the order of the table.
 
-    Raises :class:`~harness.errors.UserError` where the file of the entry does not import or defines nothing.
+    Raises :class:`~harness.errors.UserError` if the file of the entry cannot be imported or defines nothing.
     """
     subject = subject_of(spec)
     spec.entry.load()

@@ -1,7 +1,7 @@
-"""Where things are computed: on the device they are given, with nothing brought from elsewhere.
+"""Checks that everything is computed on one device, and that no step waits for a GPU.
 
-A GPU is not needed to see it: torch's meta device has shapes and no numbers, so that a tensor made on the CPU and a
-look at a value both show.
+The checks need no GPU. They use torch's meta device, whose tensors have shapes but no values. An operation on a CPU
+tensor is therefore visible, and reading a value raises.
 """
 
 from typing import Any
@@ -20,91 +20,95 @@ from harness.training.cuda_graphs import SYNC_ERROR
 
 META = torch.device("meta")
 
-WAITING_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
-CHOOSES = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten.index_put.default}
-"""Operations that wait for the device only where an index is a mask."""
+SYNC_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+INDEXING = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten.index_put.default}
+"""Operations that wait for the device only if an index is a mask."""
 FROM_PYTHON = torch.ops.aten.lift_fresh.default
-"""A tensor made from Python's numbers is copied to the device, and waited for; a single number set in place is not."""
+"""Copies a tensor made from Python numbers to the device and waits for it; setting a single number does not wait."""
 
 
-def waits(operation: Any, arguments: tuple[Any, ...]) -> bool:
+def waits_for_device(operation: Any, arguments: tuple[Any, ...]) -> bool:
     """Whether an operation would wait for a GPU."""
-    if operation in CHOOSES:
-        return any(isinstance(each, Tensor) and each.dtype == torch.bool for each in arguments[1])
+    if operation in INDEXING:
+        return any(isinstance(index, Tensor) and index.dtype == torch.bool for index in arguments[1])
     if operation is FROM_PYTHON:
         return arguments[0].dim() > 0
-    return bool(WAITING_TAGS & set(operation.tags))
+    return bool(SYNC_TAGS & set(operation.tags))
 
 
-class Watch(TorchDispatchMode):
-    """Raise as torch does where an operation would wait for a GPU."""
+class SyncDetector(TorchDispatchMode):
+    """Raises the error that torch raises on a GPU if an operation would wait for the device."""
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if waits(operation, args):
+        if waits_for_device(operation, args):
             raise RuntimeError(f"called a {SYNC_ERROR}: {operation}")
         return operation(*args, **(kwargs or {}))
 
 
-class Elsewhere(RuntimeError):
-    """An operation on the CPU, where all should be on another device."""
+class CPUOperationError(RuntimeError):
+    """An operation ran on the CPU although another device is in use."""
 
 
-class NothingFromCPU(TorchDispatchMode):
-    """Raise where an operation reads or makes more than one number on the CPU."""
+class CPUDetector(TorchDispatchMode):
+    """Raises :class:`CPUOperationError` if an operation reads or returns a CPU tensor with dimensions."""
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = operation(*args, **(kwargs or {}))
-        if any(isinstance(x, Tensor) and x.dim() and x.device.type == "cpu" for x in tree_leaves((args, kwargs, made))):
-            raise Elsewhere(f"{operation.name()} works on the CPU")
-        return made
+        result = operation(*args, **(kwargs or {}))
+        tensors = (leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor))
+        if any(x.dim() and x.device.type == "cpu" for x in tensors):
+            raise CPUOperationError(f"{operation.name()} works on the CPU")
+        return result
 
 
 @torch.no_grad()
-def stays_on_its_device(subject: ModelSubject) -> None:
-    """Everything in a forward lies on the device of the tokens, and no value is looked at."""
+def computes_on_one_device(subject: ModelSubject) -> None:
+    """A forward computes everything on the device of its tokens and never reads a value of a tensor."""
     model = subject.build().train()
-    moved = {name: torch.empty_like(x, device=META) for name, x in (*model.named_parameters(), *model.named_buffers())}
-    tokens = (torch.zeros(2, width, dtype=torch.long, device=META) for width in (6, 4))
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    on_meta = {name: torch.empty_like(x, device=META) for name, x in tensors}
+    source, prefix = (torch.zeros(2, width, dtype=torch.long, device=META) for width in (6, 4))
     try:
-        with NothingFromCPU():
-            logits = functional_call(model, moved, tuple(tokens))
+        with CPUDetector():
+            logits = functional_call(model, on_meta, (source, prefix))
     except Exception as error:
         raise CheckFailed(
-            f"with tokens on another device than the CPU it raises: {error_location(error, subject.entry.path)}; "
-            "give device= to what makes tensors, keep tables in buffers, and branch on no value"
+            f"with tokens on another device than the CPU, forward raises {error_location(error, subject.entry.path)}; "
+            "pass device= where tensors are created, keep tables in buffers, and do not branch on values"
         ) from error
-    expect(logits.device == META, f"the logits must lie where the tokens do, not on the {logits.device.type}")
+    expect(logits.device == META, f"logits must be on the device of the tokens, but are on {logits.device.type}")
 
 
-def makes_data_there(subject: TaskSubject) -> str | None:
-    """Questions, answers and grades are made on the stream's device; tables are tensors held by the task itself."""
-    if _waits(subject):
-        return "waits for a GPU, which has to tell it a value"
-    there, keys = Presentation(subject.task).on(META), seed_keys((0,), str(subject.spec), Purpose.CHECK, META)
+def makes_data_on_one_device(subject: TaskSubject) -> str | None:
+    """Sources, targets and grades are made on the device of the stream; tables are tensors held by the task."""
+    if _waits_for_device(subject):
+        return "making data reads a value of a tensor, and so waits for a GPU"
+    presentation = Presentation(subject.task).on(META)
+    keys = seed_keys((0,), str(subject.spec), Purpose.CHECK, META)
 
-    def make() -> Batch:
-        made = there(there.task.sample(subject.middle, Stream.from_keys(keys, 0, 8)))
-        there.grade(made.source, made.target, made.target)
-        return made
+    def make_batch() -> Batch:
+        batch = presentation(presentation.task.sample(subject.middle, Stream.from_keys(keys, 0, 8)))
+        presentation.grade(batch.source, batch.target, batch.target)
+        return batch
 
     try:
-        make()  # what is made once may come from the CPU
-        with NothingFromCPU():
-            made = make()
+        make_batch()  # tables that are made once may come from the CPU
+        with CPUDetector():
+            batch = make_batch()
     except Exception as error:
         raise CheckFailed(
-            f"on another device than the CPU it raises: {error_location(error, subject.entry.path)}; "
-            "give device=source.device to what makes tensors, and keep tables as attributes"
+            f"on another device than the CPU, making data raises {error_location(error, subject.entry.path)}; "
+            "pass device=source.device where tensors are created, and keep tables as attributes"
         ) from error
-    expect(made.target.device == META, f"answers must lie where questions do, not on the {made.target.device.type}")
+    expect(batch.target.device == META, f"targets must be on the device of sources, not on {batch.target.device.type}")
     return None
 
 
-def _waits(subject: TaskSubject) -> bool:
-    subject.task.solve(subject.questions(subject.middle))  # what is made once may wait
+def _waits_for_device(subject: TaskSubject) -> bool:
+    """Whether sampling and solving would wait for a GPU, once tables are made."""
+    subject.task.solve(subject.sources(subject.middle))  # tables that are made once may wait
     stream = subject.stream(8)
     try:
-        with Watch():
+        with SyncDetector():
             subject.task.solve(subject.task.sample(subject.middle, stream))
     except RuntimeError as error:
         if SYNC_ERROR in str(error):

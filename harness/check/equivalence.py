@@ -1,12 +1,12 @@
-"""Equal forms: every kernel equals the reference, stepping equals the whole, a population equals its members.
+"""Checks of equal forms: kernels and the reference, steps and forward, a population and its members.
 
-All in double precision; see :data:`harness.check.result.TOLERANCE`.
+All are compared in double precision; see :data:`harness.check.result.TOLERANCE`.
 """
 
 import torch
 from torch import Tensor
 
-from harness.check.fixtures import ModelSubject, perturb_parameters, tokens
+from harness.check.fixtures import ModelSubject, perturb_parameters, random_tokens
 from harness.check.model_invariants import CHUNKED, ROWS
 from harness.check.result import CheckFailed, Skip, error_location, expect, expect_equal
 from harness.config.cell import Cell, Group
@@ -21,6 +21,7 @@ from harness.training.trainer import Trainer
 from tasks.strings.reverse import Reverse
 
 LENGTHS = ((1, 1), (5, 2), (CHUNKED, 3))
+"""Tokens of source and prefix."""
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
 RECIPE = Recipe(steps=12, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
@@ -29,117 +30,123 @@ POPULATION_TOLERANCE = 1e-7
 
 
 def kernels_agree(subject: ModelSubject) -> str | None:
-    """Every value of the ``kernel`` option gives the logits and gradients of the reference form."""
-    if "kernel" not in subject.known:
-        raise Skip("has no kernel option")
-    auto, *named = subject.known["kernel"].type.split(" | ")
-    reference = getattr(subject.entry.cls, "reference", None) or named[0]
+    """Every value of the ``kernel`` option gives the logits and gradients of the reference kernel."""
+    if "kernel" not in subject.available_options:
+        raise Skip("the architecture has no kernel option")
+    auto, *kernels = subject.available_options["kernel"].type.split(" | ")
+    reference = getattr(subject.entry.cls, "reference", None) or kernels[0]
     unusable = {}
-    expected = _all_values(subject, reference)
-    for kernel in (auto, *named):
+    expected = _logits_and_gradients(subject, reference)
+    for kernel in (auto, *kernels):
         try:
-            seen = _all_values(subject, kernel)
+            actual = _logits_and_gradients(subject, kernel)
         except (UserError, ValueError) as error:
             if kernel == auto or f"kernel={kernel} " not in str(error):
                 raise
             unusable[kernel] = str(error).rpartition(f"kernel={kernel} ")[2]
             continue
-        for (what, value), (_, wanted) in zip(seen, expected, strict=True):
-            expect_equal(value, wanted, f"kernel={kernel} and kernel={reference} must agree in {what}")
-    return "; ".join(f"kernel={kernel} {why}" for kernel, why in unusable.items()) or None
+        for (name, value), (_, reference_value) in zip(actual, expected, strict=True):
+            expect_equal(value, reference_value, f"kernel={kernel} and kernel={reference} must agree in {name}")
+    return "; ".join(f"kernel={kernel} {reason}" for kernel, reason in unusable.items()) or None
 
 
-def _all_values(subject: ModelSubject, kernel: str) -> list[tuple[str, Tensor]]:
+def _logits_and_gradients(subject: ModelSubject, kernel: str) -> list[tuple[str, Tensor]]:
     """Return logits and the gradients of all parameters as one row, with and without a prefix, at several lengths."""
-    model, found = perturb_parameters(subject.build(kernel=kernel)), []
+    model, named_values = perturb_parameters(subject.build(kernel=kernel)), []
     torch.manual_seed(0)
     for length, width in LENGTHS:
-        for fed in (tokens(ROWS, width), None):
-            logits = model(tokens(ROWS, length), fed)
+        for prefix in (random_tokens(ROWS, width), None):
+            logits = model(random_tokens(ROWS, length), prefix)
             gradients = torch.autograd.grad(logits.square().sum(), list(model.parameters()), materialize_grads=True)
-            at = f"at a source of {length} and {'no prefix' if fed is None else f'a prefix of {width}'}"
-            found += [(f"the logits {at}", logits.detach()), (f"the gradients {at}", _row(gradients))]
-    return found
+            inputs = f"a source of {length} and {'no prefix' if prefix is None else f'a prefix of {width}'}"
+            named_values.append((f"the logits at {inputs}", logits.detach()))
+            named_values.append((f"the gradients at {inputs}", _as_row(gradients)))
+    return named_values
 
 
-def _row(tensors: tuple[Tensor, ...]) -> Tensor:
-    return torch.cat([each.flatten() for each in tensors])
+def _as_row(tensors: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 @torch.no_grad()
-def steps_like_the_whole(subject: ModelSubject) -> None:
-    """Where the model steps, feeding tokens one by one gives the logits of ``forward``."""
+def steps_equal_forward(subject: ModelSubject) -> None:
+    """If the model can be stepped, feeding tokens one by one gives the logits of ``forward``."""
     model = subject.model
     if not model.can_step:
-        raise Skip("has no stepping form")
+        raise Skip("the model cannot be stepped")
     for length, width in (*LENGTHS, (3, CHUNKED)):
-        source, prefix = tokens(ROWS, length), tokens(ROWS, width)
-        state, stepped = model.start(source), []
+        source, prefix = random_tokens(ROWS, length), random_tokens(ROWS, width)
+        state, step_logits = model.start(source), []
         for token in prefix.unbind(1):
             logits, state = model.step(token, state)
-            stepped.append(logits)
-        words = f"start and step must give what forward gives (source of {length}, prefix of {width})"
-        expect_equal(torch.stack(stepped, dim=1), model(source, prefix), words)
+            step_logits.append(logits)
+        message = f"start and step must give the logits of forward (source of {length}, prefix of {width})"
+        expect_equal(torch.stack(step_logits, dim=1), model(source, prefix), message)
 
 
 def population_equals_its_members(subject: ModelSubject) -> str | None:
-    """Three models trained together, at three learning rates, equal each trained alone."""
+    """Three models trained as one population, at three learning rates, equal each trained alone."""
     _expect_same_evaluation(subject)
     if draws_in_training(subject):
-        return "draws random numbers in training, so that only untrained models were compared"
+        return "the model draws random numbers in training, so only untrained models were compared"
     together = _train(subject, SEEDS, RATES)
     alone = [_train(subject, (seed,), (rate,)) for seed, rate in zip(SEEDS, RATES, strict=True)]
-    for (what, seen), *members in zip(together, *alone, strict=True):
-        wanted = torch.cat([value for _, value in members])
-        expect_equal(seen, wanted, f"trained together and alone, models must agree in {what}", POPULATION_TOLERANCE)
+    for (name, actual), *members in zip(together, *alone, strict=True):
+        expected = torch.cat([value for _, value in members])
+        message = f"models trained together must equal models trained alone in {name}"
+        expect_equal(actual, expected, message, POPULATION_TOLERANCE)
     return None
 
 
-def divergence_stays_alone(subject: ModelSubject) -> None:
-    """A model that breaks down in a population does not touch the others."""
+def divergence_does_not_spread(subject: ModelSubject) -> None:
+    """A model of a population whose parameters become NaN does not change the other models."""
     if draws_in_training(subject):
-        raise Skip("draws random numbers in training")
+        raise Skip("the model draws random numbers in training")
     healthy, broken = _train(subject, SEEDS, RATES), _train(subject, SEEDS, RATES, broken=1)
-    for (what, wanted), (_, seen) in zip(healthy, broken, strict=True):
-        expect_equal(seen[[0, 2]], wanted[[0, 2]], f"a member that is not a number changed the others in {what}")
+    for (name, expected), (_, actual) in zip(healthy, broken, strict=True):
+        message = f"a model whose parameters are NaN must not change the other models of the population in {name}"
+        expect_equal(actual[[0, 2]], expected[[0, 2]], message)
 
 
 @torch.no_grad()
 def _expect_same_evaluation(subject: ModelSubject) -> None:
-    """Evaluated together, models must give the logits that each gives alone."""
+    """Expect the logits of a population to be those of its models evaluated alone."""
     models = [subject.build(seed) for seed in SEEDS]
-    source, prefix = (tokens(len(SEEDS) * ROWS, width).view(len(SEEDS), ROWS, width) for width in (6, 4))
+    source, prefix = (random_tokens(len(SEEDS) * ROWS, width).view(len(SEEDS), ROWS, width) for width in (6, 4))
     alone = torch.stack([model(s, p) for model, s, p in zip(models, source, prefix, strict=True)])
     population = Population(models)
     population.train(False)
-    together = _carried(population, source, prefix, subject)
-    expect_equal(together, alone, "evaluated together and alone, models must agree")
+    together = _population_logits(population, source, prefix, subject)
+    expect_equal(together, alone, "models evaluated together must give the logits that each gives alone")
 
 
-def _carried(population: Population, source: Tensor, prefix: Tensor, subject: ModelSubject) -> Tensor:
-    """Return the logits of a population; a kernel asked for by name may refuse it, the architecture may not."""
+def _population_logits(population: Population, source: Tensor, prefix: Tensor, subject: ModelSubject) -> Tensor:
+    """Return the logits of a population; only a kernel requested by name may be unable to compute them."""
     try:
         return population.logits(source, prefix)
     except Exception as error:
-        why = error_location(error, subject.entry.path)
+        reason = error_location(error, subject.entry.path)
         if subject.options.get("kernel", "auto") != "auto":
-            raise Skip(f"this kernel carries no population: {why}") from error
+            raise Skip(f"this kernel cannot compute a population: {reason}") from error
         raise CheckFailed(
-            f"torch.func.vmap cannot carry a population through it: {why}; "
-            "look for in-place writes, .item(), and Python branches on values"
+            f"torch.func.vmap cannot batch the model over a population: {reason}; "
+            "avoid in-place writes, .item(), and Python branches on values"
         ) from error
 
 
 def draws_in_training(subject: ModelSubject) -> bool:
-    """Whether a forward in training is another at every call."""
-    model, source, prefix = subject.build().train(), tokens(1, 5), tokens(1, 3)
+    """Whether two forwards in training mode differ, because the model draws random numbers."""
+    model, source, prefix = subject.build().train(), random_tokens(1, 5), random_tokens(1, 3)
     return not torch.equal(model(source, prefix), model(source, prefix))
 
 
 def _train(
     subject: ModelSubject, seeds: tuple[int, ...], rates: tuple[float, ...], broken: int | None = None
 ) -> list[tuple[str, Tensor]]:
-    """Train a population on reversing; return its losses ``[R, steps]`` and last logits ``[R, B, T, V]``."""
+    """Train a population on ``reverse``; return its losses ``[R, steps]`` and last logits ``[R, B, T, V]``.
+
+    The parameters of the model with index ``broken`` start as NaN.
+    """
     trainer = trainer_of(subject, seeds, rates)
     population = trainer.population
     if broken is not None:
@@ -148,8 +155,8 @@ def _train(
     for _ in range(RECIPE.steps):
         trainer.step()
     expect(bool(trainer.losses[:, 0].isfinite().all()), f"training losses are not finite: {trainer.losses[:, 0]}")
-    drawn = torch.Generator().manual_seed(0)
-    source, prefix = (tokens(ROWS, width, drawn).expand(len(seeds), -1, -1) for width in (6, 4))
+    generator = torch.Generator().manual_seed(0)
+    source, prefix = (random_tokens(ROWS, width, generator).expand(len(seeds), -1, -1) for width in (6, 4))
     with torch.no_grad():
         return [("their losses", trainer.losses.T), ("their last logits", population.logits(source, prefix))]
 
@@ -162,7 +169,7 @@ def trainer_of(
     population: Population | None = None,
     batches: type[Batches] = Batches,
 ) -> Trainer:
-    """Return a trainer of untrained models on reversing, asked in a way the architecture can answer."""
+    """Return a trainer of untrained models on ``reverse``, in an answer mode that the architecture supports."""
     population = population or Population([subject.build(seed) for seed in seeds])
     population.train()
     spec = Spec.parse("task", "reverse", subject.spec.catalog)

@@ -1,4 +1,4 @@
-"""What is checked: small models of one architecture, or questions of one task, the same at every call."""
+"""Subjects of checks: small models of one architecture, or data of one task, the same at every call."""
 
 import sys
 import typing
@@ -27,48 +27,48 @@ NOISE = 0.1
 
 
 def variants(entry: Entry) -> Iterator[dict[str, Value]]:
-    """Yield every other value of every option that has a closed set of them, one at a time."""
+    """Yield every value but the default of each option with a closed set of values, one option at a time."""
     for option in options_of(entry).values():
         choices = (True, False) if option.annotation is bool else typing.get_args(option.annotation)
-        closed = option.annotation is bool or typing.get_origin(option.annotation) is typing.Literal
-        yield from ({option.name: choice} for choice in choices if closed and choice != option.default)
+        is_closed = option.annotation is bool or typing.get_origin(option.annotation) is typing.Literal
+        yield from ({option.name: choice} for choice in choices if is_closed and choice != option.default)
 
 
 def docstring_of(cls: type) -> str:
     """Return the docstring of the file of a class; both must have one."""
     text = (sys.modules[cls.__module__].__doc__ or "").strip()
     expect(bool(text), "the file has no docstring; open it with the idea in one line")
-    expect(bool((vars(cls).get("__doc__") or "").strip()), f"class {cls.__name__} has no docstring")
+    expect(bool((vars(cls).get("__doc__") or "").strip()), f"class {cls.__name__} has no docstring; add one")
     return text
 
 
 @dataclass
 class ModelSubject:
-    """An architecture with options: a mixer in the shell, or a whole model.
+    """An architecture with options: a mixer within the language model, or a whole model.
 
-    Models have width 16, or the next of :data:`WIDTHS` that the architecture can have, and two layers.
+    Models have two layers and width 16, or the next width of :data:`WIDTHS` that the architecture allows.
     """
 
-    asked: Spec
+    requested: Spec
 
     @property
     def entry(self) -> Entry:
         """The entry of the catalog."""
-        return self.asked.entry
+        return self.requested.entry
 
     @property
     def options(self) -> dict[str, Value]:
-        """The options that were asked for."""
-        return dict(self.asked.options)
+        """The options of the requested spec."""
+        return dict(self.requested.options)
 
     @cached_property
     def spec(self) -> Spec:
-        """The spec that was asked for, with the options of a small model."""
+        """The requested spec with the options of a small model."""
         sizes: list[dict[str, Value]] = [{"width": width, "depth": DEPTH, "dropout": 0.0} for width in WIDTHS]
-        specs = [self.asked.with_defaults(size) for size in sizes]
-        return next((spec for spec in specs if self._possible(spec)), specs[0])
+        specs = [self.requested.with_defaults(size) for size in sizes]
+        return next((spec for spec in specs if self._can_build(spec)), specs[0])
 
-    def _possible(self, spec: Spec) -> bool:
+    def _can_build(self, spec: Spec) -> bool:
         try:
             with torch.device("meta"):
                 build_model(spec, SYMBOLS)
@@ -83,30 +83,31 @@ class ModelSubject:
 
     @cached_property
     def model(self) -> SequenceModel:
-        """A model in which no initial zero hides a path."""
+        """A model with perturbed parameters, so that no parameter that starts at zero hides a path."""
         return perturb_parameters(self.build())
 
     @property
-    def known(self) -> dict[str, Option]:
-        """The options the architecture has."""
+    def available_options(self) -> dict[str, Option]:
+        """All options of the architecture, by name."""
         return options_of(self.entry)
 
 
 @torch.no_grad()
 def perturb_parameters(model: SequenceModel) -> SequenceModel:
-    """Move every parameter a little away from where it starts; a model that fits itself is shown random answers."""
+    """Add noise to every parameter; a model that fits itself is fitted to random targets instead."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         if model.is_gradient_free():
-            model.fit([(tokens(8, 12), fed, tokens(8, 12)) for fed in (tokens(8, 12), None)])
+            prefixes = (random_tokens(8, 12), None)
+            model.fit([(random_tokens(8, 12), prefix, random_tokens(8, 12)) for prefix in prefixes])
             return model
         for parameter in model.parameters():
             parameter.add_(NOISE * torch.randn_like(parameter))
     return model
 
 
-def tokens(rows: int, length: int, generator: torch.Generator | None = None) -> Tensor:
-    """Return random letters, long ``[rows, length]``."""
+def random_tokens(rows: int, length: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return ids of random letters, long ``[rows, length]``."""
     return torch.randint(len(LETTERS), (rows, length), generator=generator)
 
 
@@ -128,24 +129,24 @@ class TaskSubject:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """The shortest lengths the task has, and some longer ones."""
-        has = self.task.lengths
-        return [has[place] for place in (0, 1, 2, 4, 9, 19, 49) if place < len(has)]
+        """The shortest lengths of the task, and some longer ones."""
+        lengths = self.task.lengths
+        return [lengths[index] for index in (0, 1, 2, 4, 9, 19, 49) if index < len(lengths)]
 
     @property
     def middle(self) -> int:
-        """A length with many questions: long, but not the longest, which may have few."""
+        """A length with many sources: long, but not the longest, which may have few."""
         return self.task.lengths[min(15, len(self.task.lengths) // 2)]
 
     def stream(self, rows: int = 16, *, seeds: tuple[int, ...] = (0,), step: int = 0) -> Stream:
         """Return a stream of ``rows`` rows for each seed."""
         return Stream.of(seeds, str(self.spec), Purpose.CHECK, step, rows, "cpu")
 
-    def questions(self, length: int, rows: int = 16) -> Tensor:
-        """Return questions of one length, long ``[rows, S]``."""
+    def sources(self, length: int, rows: int = 16) -> Tensor:
+        """Return sources of one length, long ``[rows, S]``."""
         return self.task.sample(length, self.stream(rows))
 
 
-def padded(answer: Tensor, width: int) -> Tensor:
-    """Fill answers up with ``IGNORE``: those of one row may be narrower than those of many."""
-    return torch.nn.functional.pad(answer, (0, max(0, width - answer.shape[1])), value=IGNORE)
+def pad_to(target: Tensor, width: int) -> Tensor:
+    """Append ``IGNORE`` up to a width: the target of one row may be narrower than that of many rows."""
+    return torch.nn.functional.pad(target, (0, max(0, width - target.shape[1])), value=IGNORE)

@@ -1,7 +1,7 @@
-"""What a GPU would replay, without a GPU: a step is written down operation by operation and done again from the list.
+"""Checks that a CUDA graph would replay correctly, made on a CPU: operations are recorded and run again.
 
-A captured step sees memory alone. Whatever else it took from Python (a counter, a draw of ``random``, a branch on a
-value) stays what it was when the step was captured, and this makes the difference visible on a CPU.
+A replayed CUDA graph reads and writes memory only. A value that a step took from Python (a counter, a draw of
+``random``, a branch on a value) stays what it was at the capture. The checks make that difference visible.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.check.devices import Watch
+from harness.check.devices import SyncDetector
 from harness.check.equivalence import RATES, SEEDS, draws_in_training, trainer_of
-from harness.check.fixtures import ModelSubject, TaskSubject, tokens
+from harness.check.fixtures import ModelSubject, TaskSubject, random_tokens
 from harness.check.result import Skip, expect, expect_equal
 from harness.config.lengths import Span
 from harness.config.recipe import Recipe
@@ -28,99 +28,107 @@ RECIPE = Recipe(steps=STEPS, batch_size=4, train_lengths=Span(6, 6), warmup=2)
 
 
 class OpRecorder(TorchDispatchMode):
-    """Writes operations down with the memory they read and wrote; oneDNN's fused recurrences hide some of theirs."""
+    """Records operations with the tensors they read and wrote.
+
+    Tensors inside oneDNN's fused recurrences are not visible to it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = operation(*args, **(kwargs or {}))
-        self.calls.append((operation, args, kwargs or {}, made))
-        return made
+        result = operation(*args, **(kwargs or {}))
+        self.calls.append((operation, args, kwargs or {}, result))
+        return result
 
     @torch.no_grad()
     def replay(self) -> None:
-        """Do all operations again, each result where it was the first time."""
-        for operation, args, kwargs, made in self.calls:
-            for kept, new in zip(tree_leaves(made), tree_leaves(operation(*args, **kwargs)), strict=True):
-                if isinstance(kept, Tensor) and not _same_memory(kept, new):
-                    kept.copy_(new)
+        """Run all operations again and write each result to the memory of the recorded result."""
+        for operation, args, kwargs, result in self.calls:
+            for recorded, new in zip(tree_leaves(result), tree_leaves(operation(*args, **kwargs)), strict=True):
+                if isinstance(recorded, Tensor) and not _share_memory(recorded, new):
+                    recorded.copy_(new)
 
 
-def _same_memory(a: Tensor, b: Tensor) -> bool:
-    """Whether a result is a view or was written in place."""
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    """Whether a new result needs no copy, because it is a view or was written in place."""
     return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
 class CPURecorder:
-    """Stands where a GPU's lane would: what it records, it does at once, so that the first replay is done already."""
+    """Implements :class:`~harness.training.cuda_graphs.GraphRecorder` on a CPU.
+
+    Recording a call also runs it, so the first replay of its graph does nothing.
+    """
 
     def on_stream(self) -> AbstractContextManager[None]:
-        """Nothing is beside anything here."""
+        """Return a context that does nothing: a CPU has no streams."""
         return nullcontext()
 
     @contextmanager
     def sync_forbidden(self) -> Iterator[None]:
-        """Raise where a GPU would be waited for."""
-        with Watch():
+        """Raise if an operation would wait for a GPU."""
+        with SyncDetector():
             yield
 
     def record(self, call: Callable[..., Any], *inputs: Tensor | None) -> Graph:
-        """Do a call and write it down."""
-        with OpRecorder() as tape:
+        """Run a call and record its operations."""
+        with OpRecorder() as recorder:
             outputs = call(*inputs)
-        done = [True]
+        is_first = True
 
         def replay() -> None:
-            if done:
-                done.clear()
-            else:
-                tape.replay()
+            nonlocal is_first
+            if not is_first:
+                recorder.replay()
+            is_first = False
 
         return Graph(replay, inputs, outputs)
 
 
-def replays(subject: ModelSubject) -> str | None:
-    """A training step done again from its list of operations is the next training step."""
+def training_can_be_replayed(subject: ModelSubject) -> str | None:
+    """Training steps replayed from recorded operations equal plain training steps."""
     if subject.model.is_gradient_free():
-        raise Skip("is fitted, not trained step by step")
-    if draws_in_training(subject) and _draws_from_torch(subject):
-        raise Skip("draws random numbers in training")
-    plain, again = (trainer_of(subject, SEEDS, RATES, RECIPE) for _ in range(2))
-    again.use_graphs(CPURecorder())
-    for trainer in (plain, again):
+        raise Skip("the model is fitted, not trained step by step")
+    if draws_in_training(subject) and _draws_only_from_torch(subject):
+        raise Skip("the model draws random numbers in training")
+    plain, replayed = (trainer_of(subject, SEEDS, RATES, RECIPE) for _ in range(2))
+    replayed.use_graphs(CPURecorder())
+    for trainer in (plain, replayed):
         for _ in range(STEPS):
             trainer.step()
-    if obstacle := again.graphed["learn"].obstacle:
-        return f"a step {obstacle}, so that a GPU launches its kernels one by one"
-    expect_equal(again.losses, plain.losses, "a step that is replayed must do what it does; losses")
+    if obstacle := replayed.graphed["learn"].obstacle:
+        return f"a step {obstacle}, so a GPU launches its kernels one by one"
+    message = "a replayed training step must equal a plain one: keep no counter or random number in Python; losses"
+    expect_equal(replayed.losses, plain.losses, message)
     return None
 
 
-def _draws_from_torch(subject: ModelSubject) -> bool:
-    """Whether torch's generator alone makes two calls differ."""
-    model, source, seen = subject.build().train(), tokens(1, 5), []
+def _draws_only_from_torch(subject: ModelSubject) -> bool:
+    """Whether two forwards in training mode agree after torch's generator is reset."""
+    model, source, logits = subject.build().train(), random_tokens(1, 5), []
     for _ in range(2):
         torch.manual_seed(0)
-        seen.append(model(source, None))
-    return torch.equal(*seen)
+        logits.append(model(source, None))
+    return torch.equal(*logits)
 
 
-def draws_again(subject: TaskSubject) -> str | None:
-    """Questions and answers made again from their list of operations are those of the next step."""
+def data_can_be_replayed(subject: TaskSubject) -> str | None:
+    """Sources and targets replayed from recorded operations equal those drawn anew at each step."""
     presentation, length = Presentation(subject.task), subject.middle
-    keys, at = seed_keys((0,), str(subject.spec), Purpose.CHECK, "cpu"), torch.zeros(1, dtype=torch.long)
+    keys, step_tensor = seed_keys((0,), str(subject.spec), Purpose.CHECK, "cpu"), torch.zeros(1, dtype=torch.long)
 
     def draw(size: int) -> Inputs:
-        return presentation(presentation.task.sample(size, Stream.from_keys(keys, at, 8)))
+        return presentation(presentation.task.sample(size, Stream.from_keys(keys, step_tensor, 8)))
 
-    captured = GraphedFunction(draw, CPURecorder())
+    graphed = GraphedFunction(draw, CPURecorder())
     for step in range(STEPS):
-        at.fill_(step)
-        same = all(
+        step_tensor.fill_(step)
+        is_same = all(
             a is b or (a is not None and b is not None and torch.equal(a, b))
-            for a, b in zip(captured(length), draw(length), strict=True)
+            for a, b in zip(graphed(length), draw(length), strict=True)
         )
-        expect(same, f"made again, the data of step {step} must be those of step {step}")
-    return f"making its data {captured.obstacle}" if captured.obstacle else None
+        advice = "let sample and solve depend only on the stream and the source"
+        expect(is_same, f"the data of step {step} must be the same when made twice or replayed; {advice}")
+    return f"making data {graphed.obstacle}" if graphed.obstacle else None

@@ -1,122 +1,125 @@
-"""What every model does, whatever is inside: shapes, causality, rows that know nothing of each other, repeatability."""
+"""Checks that hold for every model: shapes, independent rows, repeatability, causality, long sequences."""
 
 import torch
 from torch import Tensor
 
-from harness.check.fixtures import LETTERS, SYMBOLS, ModelSubject, tokens
+from harness.check.fixtures import LETTERS, SYMBOLS, ModelSubject, random_tokens
 from harness.check.result import Skip, expect, expect_equal
 
 ROWS = 3
 SHAPES = ((1, 1), (5, 3), (2, 7))
+"""Tokens of source and prefix."""
 CHUNKED = 70
-"""Long enough to cross a chunk border wherever forms work in chunks of 64 or less."""
-
+"""Long enough to cross the border of a chunk in every kernel that works in chunks of 64 or less."""
 LONGEST = 8 * 20
+"""Eight times the usual training length."""
 
 
 @torch.no_grad()
-def gives_the_right_shapes(subject: ModelSubject) -> None:
-    """There is one row of logits for each prefix position, and for each source position where there is no prefix."""
+def logits_have_the_right_shape(subject: ModelSubject) -> None:
+    """The model gives one row of logits for each prefix position, or for each source position without a prefix."""
     for length, width in SHAPES:
-        source, prefix = tokens(ROWS, length), tokens(ROWS, width)
-        for fed, positions in ((prefix, width), (None, length)):
-            before, seen = source.clone(), subject.model(source, fed)
-            call = f"forward(source {list(source.shape)}, prefix {fed if fed is None else list(fed.shape)})"
-            wanted = [ROWS, positions, len(SYMBOLS)]
-            expect(
-                list(seen.shape) == wanted, f"{call} gave {list(seen.shape)}, not {wanted} (rows, positions, symbols)"
-            )
-            expect(seen.dtype == torch.float64, f"{call} gave {seen.dtype} in a float64 model: what brings it in?")
-            expect(torch.equal(source, before), f"{call} wrote into its source")
+        source, full_prefix = random_tokens(ROWS, length), random_tokens(ROWS, width)
+        for prefix, positions in ((full_prefix, width), (None, length)):
+            original, logits = source.clone(), subject.model(source, prefix)
+            call = f"forward(source {list(source.shape)}, prefix {prefix if prefix is None else list(prefix.shape)})"
+            shape, expected = list(logits.shape), [ROWS, positions, len(SYMBOLS)]
+            expect(shape == expected, f"{call} gave {shape}, not {expected} (rows, positions, symbols)")
+            advice = "create tensors in the dtype of the parameters"
+            is_float64 = logits.dtype == torch.float64
+            expect(is_float64, f"{call} gave {logits.dtype} in a float64 model, not torch.float64; {advice}")
+            expect(torch.equal(source, original), f"{call} wrote into its source; clone the source before a write")
 
 
 @torch.no_grad()
-def keeps_rows_apart(subject: ModelSubject) -> None:
-    """A row gives the same logits alone, in a batch, and anywhere in it."""
-    source, prefix, order = tokens(4, 9), tokens(4, 6), [2, 0, 3, 1]
-    for fed in (prefix, None):
-        whole = subject.model(source, fed)
-        moved = subject.model(source[order], None if fed is None else fed[order])
-        expect_equal(moved, whole[order], "reordering the batch must reorder the logits")
+def rows_are_independent(subject: ModelSubject) -> None:
+    """A row gives the same logits alone, in a batch, and at any place in the batch."""
+    source, full_prefix, order = random_tokens(4, 9), random_tokens(4, 6), [2, 0, 3, 1]
+    for prefix in (full_prefix, None):
+        logits = subject.model(source, prefix)
+        reordered = subject.model(source[order], None if prefix is None else prefix[order])
+        expect_equal(reordered, logits[order], "reordering the batch must reorder the logits")
         for row in order:
-            alone = subject.model(source[[row]], None if fed is None else fed[[row]])
-            expect_equal(alone, whole[[row]], f"rows are mixed: row {row} alone must equal row {row} of the batch")
+            alone = subject.model(source[[row]], None if prefix is None else prefix[[row]])
+            expect_equal(alone, logits[[row]], f"rows are mixed: row {row} alone must equal row {row} of the batch")
 
 
 @torch.no_grad()
 def is_repeatable(subject: ModelSubject) -> None:
-    """The same seed gives the same model, another seed another, and evaluation draws no random numbers."""
+    """One seed always gives the same model, two seeds give two, and evaluation draws no random numbers."""
     first, again, other = (torch.cat([p.flatten() for p in subject.build(seed).parameters()]) for seed in (0, 0, 1))
-    expect(torch.equal(first, again), "two models built with one seed differ: draw initial values from torch alone")
-    drawn = subject.model.is_gradient_free() or not torch.equal(first, other)
-    expect(drawn, "models of two seeds start alike: nothing is drawn at random")
-    source, prefix = tokens(ROWS, 9), tokens(ROWS, 6)
-    once, twice = (subject.model(source, prefix) for _ in range(2))
-    expect(torch.equal(once, twice), "two evaluations of the same tokens differ: hidden randomness, or a state is kept")
+    expect(torch.equal(first, again), "two models built with one seed differ; draw initial values only from torch")
+    seeds_differ = subject.model.is_gradient_free() or not torch.equal(first, other)
+    expect(seeds_differ, "models built with two seeds are equal; draw initial values at random")
+    source, prefix = random_tokens(ROWS, 9), random_tokens(ROWS, 6)
+    logits, repeated = (subject.model(source, prefix) for _ in range(2))
+    advice = "draw no random numbers in evaluation, and keep no state between calls"
+    expect(torch.equal(logits, repeated), f"two evaluations of the same tokens differ; {advice}")
 
 
 @torch.no_grad()
-def reads_its_source(subject: ModelSubject) -> str | None:
-    """The first token of the source makes a difference to the answer."""
+def depends_on_its_source(subject: ModelSubject) -> str | None:
+    """The logits of the prefix depend on the first token of the source."""
     if subject.model.is_gradient_free():
-        expect(_tells_apart(subject, 1), "the logits of the prefix do not depend on a source of one token")
-        return "fitted without gradients, perhaps to the last few tokens alone: tested on a source of one token"
-    expect(_tells_apart(subject, 4), "the logits of the prefix do not depend on the first source token")
+        expect(_first_token_matters(subject, 1), "the logits of the prefix do not depend on a source of one token")
+        return "fitted without gradients, perhaps only to the last few tokens: tested on a source of one token"
+    expect(_first_token_matters(subject, 4), "the logits of the prefix do not depend on the first source token")
     return None
 
 
-def _tells_apart(subject: ModelSubject, length: int) -> bool:
-    """Whether another first token changes the answer to a source."""
-    source, prefix = tokens(1, length), tokens(1, 3)
-    other = torch.cat(((source[:, :1] + 1) % len(LETTERS), source[:, 1:]), dim=1)
-    return not torch.equal(subject.model(source, prefix), subject.model(other, prefix))
+def _first_token_matters(subject: ModelSubject, length: int) -> bool:
+    """Whether another first token changes the logits of a source of this length."""
+    source, prefix = random_tokens(1, length), random_tokens(1, 3)
+    changed = torch.cat(((source[:, :1] + 1) % len(LETTERS), source[:, 1:]), dim=1)
+    return not torch.equal(subject.model(source, prefix), subject.model(changed, prefix))
 
 
 @torch.no_grad()
-def does_not_look_ahead(subject: ModelSubject) -> None:
-    """Where the model is declared causal, logits do not depend on later prefix tokens, nor on how many there are."""
+def is_causal(subject: ModelSubject) -> None:
+    """Where the model is declared causal, logits do not depend on later prefix tokens or on their number."""
     if not subject.model.causal:
         raise Skip("declared causal = False")
-    source, prefix = tokens(1, 5), tokens(1, CHUNKED)
+    source, prefix = random_tokens(1, 5), random_tokens(1, CHUNKED)
     logits = subject.model(source, prefix)
-    words = "declared causal, but the logits at prefix position {} change with {}"
-    for cut, other in _changed_after(prefix):
-        seen = subject.model(source, other)
-        expect_equal(seen[:, :cut], logits[:, :cut], words.format(cut - 1, "the tokens after it"))
+    message = "declared causal, but the logits at prefix position {} change with {}"
+    for cut, changed in _changed_after(prefix):
+        actual = subject.model(source, changed)
+        expect_equal(actual[:, :cut], logits[:, :cut], message.format(cut - 1, "the tokens after it"))
     if subject.options.get("places") == "randomized":
-        return  # places are drawn anew for every length of the stream
+        return  # random places are drawn anew for every stream length, so a shorter prefix gets other places
     for cut in (1, CHUNKED // 2):
-        seen = subject.model(source, prefix[:, :cut])
-        expect_equal(seen, logits[:, :cut], words.format(cut - 1, "the number of tokens after it"))
+        actual = subject.model(source, prefix[:, :cut])
+        expect_equal(actual, logits[:, :cut], message.format(cut - 1, "the number of tokens after it"))
 
 
 @torch.no_grad()
-def tags_online(subject: ModelSubject) -> None:
-    """Where the model is declared online, its label at a source position does not depend on later source tokens."""
+def is_online(subject: ModelSubject) -> None:
+    """Where the model is declared online, its label of a source token does not depend on later source tokens."""
     if not subject.model.online:
         raise Skip("declared online = False")
-    source = tokens(1, CHUNKED)
+    source = random_tokens(1, CHUNKED)
     logits = subject.model(source, None)
-    for cut, other in _changed_after(source):
-        words = f"declared online, but the label at source position {cut - 1} changes with the tokens after it"
-        expect_equal(subject.model(other, None)[:, :cut], logits[:, :cut], words)
+    message = "declared online, but the label at source position {} changes with {}"
+    for cut, changed in _changed_after(source):
+        actual = subject.model(changed, None)[:, :cut]
+        expect_equal(actual, logits[:, :cut], message.format(cut - 1, "the tokens after it"))
     for cut in (1, CHUNKED // 2):
-        words = f"declared online, but the label at source position {cut - 1} changes with how many tokens follow it"
-        expect_equal(subject.model(source[:, :cut], None), logits[:, :cut], words)
+        actual = subject.model(source[:, :cut], None)
+        expect_equal(actual, logits[:, :cut], message.format(cut - 1, "the number of tokens after it"))
 
 
 def _changed_after(row: Tensor) -> list[tuple[int, Tensor]]:
-    """Return for several ``cut`` the row with every token from the cut on changed."""
-    place, other = torch.arange(row.shape[1]), (row + 1) % len(LETTERS)
-    return [(cut, torch.where(place >= cut, other, row)) for cut in (1, 2, 32, 63, 64, row.shape[1] - 1)]
+    """Return, for several positions ``cut``, the row with every token from ``cut`` on changed."""
+    positions, changed = torch.arange(row.shape[1]), (row + 1) % len(LETTERS)
+    return [(cut, torch.where(positions >= cut, changed, row)) for cut in (1, 2, 32, 63, 64, row.shape[1] - 1)]
 
 
 @torch.no_grad()
-def goes_past_training(subject: ModelSubject) -> str | None:
-    """Streams eight times longer than usual training give finite logits, within the model's reach."""
+def is_finite_beyond_training(subject: ModelSubject) -> str | None:
+    """Logits are finite at eight times the usual training length, or at the maximum length if that is shorter."""
     model, width = subject.build(), 5
     length = LONGEST if model.reach is None else min(LONGEST, model.reach - width)
-    for fed in (tokens(1, width), None):
-        finite = bool(model(tokens(1, length), fed).isfinite().all())
-        expect(finite, f"a source of {length} tokens gives logits that are not finite")
-    return f"tested up to its reach of {model.reach} tokens" if length < LONGEST else None
+    for prefix in (random_tokens(1, width), None):
+        is_finite = bool(model(random_tokens(1, length), prefix).isfinite().all())
+        expect(is_finite, f"the logits of a source of {length} tokens must be finite, but are not finite")
+    return f"tested up to the maximum length of {model.reach} tokens" if length < LONGEST else None

@@ -1,4 +1,4 @@
-"""What a check says: all is well, or what is broken in plain words, or why it was not made."""
+"""Results of checks: the contract holds, or it is broken and why, or the check was skipped and why."""
 
 import traceback
 from collections.abc import Callable
@@ -13,26 +13,26 @@ TOLERANCE = 1e-9
 """Largest difference between two float64 forms of one function, relative to the largest value."""
 
 Check = Callable[[Any], str | None]
-"""Takes a subject, returns nothing or a remark. The first line of its docstring says what it makes sure of."""
+"""Takes a subject and returns a remark or None. The first line of its docstring is the sentence shown to users."""
 
 
 class CheckFailed(Exception):
-    """The contract is broken; the message says what was expected, what was seen and where to look."""
+    """The contract is broken; the message says what was expected, what was seen and what to do."""
 
 
 class Skip(Exception):
-    """The check has no place here; the message says why."""
+    """The check does not apply; the message says why."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check.
+    """The result of one check.
 
     Args:
-        name: of the check.
-        sentence: what it makes sure of.
-        ok: false where the contract is broken; ``problem`` then says how.
-        skipped: why it was not made, or what was left out of it.
+        name: the name of the check.
+        sentence: what the contract says.
+        ok: false if the contract is broken; ``problem`` then says how.
+        skipped: why the check or a part of it was skipped.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Result:
 
 
 def run_check(name: str, check: Check, subject: Any) -> Result:
-    """Make one check, always with the same random numbers; whatever it raises becomes a result."""
+    """Run one check with a fixed random seed; every exception it raises becomes a result."""
     sentence = (check.__doc__ or name).strip().partition("\n")[0]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -58,27 +58,27 @@ def run_check(name: str, check: Check, subject: Any) -> Result:
 
 
 def error_location(error: Exception, path: Path | None) -> str:
-    """Return one line: the error, and the last place in the file ``path`` that it passed through."""
-    passed = [f for f in traceback.extract_tb(error.__traceback__) if path and f.filename == str(path)]
-    where = f" ({passed[-1].name}, {path.name} line {passed[-1].lineno})" if path and passed else ""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{where}"
+    """Return one line: the error, and the innermost line of the file ``path`` in its traceback."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if path and f.filename == str(path)]
+    location = f" ({frames[-1].name}, {path.name} line {frames[-1].lineno})" if path and frames else ""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{location}"
 
 
-def expect(holds: bool, words: str) -> None:
-    """Raise :class:`CheckFailed` unless something holds."""
-    if not holds:
-        raise CheckFailed(words)
+def expect(condition: bool, message: str) -> None:
+    """Raise :class:`CheckFailed` with the message unless the condition holds."""
+    if not condition:
+        raise CheckFailed(message)
 
 
-def expect_equal(seen: Tensor, expected: Tensor, words: str, tolerance: float = TOLERANCE) -> None:
+def expect_equal(actual: Tensor, expected: Tensor, message: str, tolerance: float = TOLERANCE) -> None:
     """Raise :class:`CheckFailed` unless two tensors agree up to ``tolerance`` of the largest expected value."""
-    expect(seen.shape == expected.shape, f"{words}: shape {list(seen.shape)}, not {list(expected.shape)}")
-    difference = gap(seen, expected)
-    far = f"they differ by {difference:.1e} of the largest value ({tolerance:.0e} is allowed)"
-    expect(difference <= tolerance, f"{words}; {far}")
+    expect(actual.shape == expected.shape, f"{message}: shape {list(actual.shape)}, not {list(expected.shape)}")
+    difference = relative_difference(actual, expected)
+    deviation = f"they differ by {difference:.1e} of the largest value ({tolerance:.0e} is allowed)"
+    expect(difference <= tolerance, f"{message}; {deviation}")
 
 
-def gap(seen: Tensor, expected: Tensor) -> float:
+def relative_difference(actual: Tensor, expected: Tensor) -> float:
     """Return the largest difference relative to the largest expected value."""
     scale = expected.abs().max().clamp(min=torch.finfo(expected.dtype).tiny)
-    return float((seen - expected).abs().max() / scale)
+    return float((actual - expected).abs().max() / scale)

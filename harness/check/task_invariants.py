@@ -1,198 +1,212 @@
-"""What every task keeps: true examples, symbols that exist, rows that know nothing of each other, fair grades."""
+"""Checks that hold for every task: correct examples, valid symbols, independent rows, correct grades.
+
+``sample`` draws sources, and ``solve`` returns their targets.
+"""
 
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from harness.check.fixtures import TaskSubject, docstring_of, padded
+from harness.check.fixtures import TaskSubject, docstring_of, pad_to
 from harness.check.result import CheckFailed, Skip, expect
 from harness.data.presentation import SPECIALS, NotApplicable, Presentation
 from harness.data.rng import Stream
 from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Answer, decode, encode, worked_examples
 
-WAYS: tuple[Answer, ...] = ("generate", "readout", "tag")
+ANSWER_MODES: tuple[Answer, ...] = ("generate", "readout", "tag")
 SHORT = 512
-"""Up to this length the longest question of a task is tried too."""
+"""Up to this length the longest source of a task is tried too."""
 
 
 def is_documented(subject: TaskSubject) -> None:
-    """The file and its class have docstrings and, if built in, say where the task comes from."""
+    """The file and its class have docstrings, and ``paper`` says where a built-in task comes from."""
     docstring_of(subject.entry.cls)
-    expect(bool(subject.task.paper) or subject.entry.origin != "built-in", "the fact `paper` is empty")
+    has_paper = bool(subject.task.paper) or subject.entry.origin != "built-in"
+    expect(has_paper, "paper is empty; set it to the paper that the task comes from")
 
 
-def examples_are_true(subject: TaskSubject) -> None:
-    """The class docstring has worked examples, and ``solve`` gives their answers."""
+def examples_are_correct(subject: TaskSubject) -> None:
+    """The class docstring has worked examples, and ``solve`` gives their targets."""
     examples = list(worked_examples(subject.entry.cls))
-    expect(bool(examples), "the class docstring has no worked examples: lines like `1 0 1 -> 0` after `Examples:`")
+    expect(bool(examples), "the class docstring has no worked examples; add lines like `1 0 1 -> 0` after `Examples:`")
     for example in examples:
         spec = Spec.parse("task", f"{subject.entry.name}:{example.options}", subject.spec.catalog)
         task = build_task(spec)
         foreign = sorted({*example.source, *example.answer} - {*task.symbols, "."})
-        expect(not foreign, f"example `{example}`: {', '.join(foreign)} not among the symbols")
-        answer = decode(task.symbols, task.solve(encode(task.symbols, example.source))[0])
-        expect(answer == example.answer, f"example `{example}`: solve answers `{' '.join(answer)}`")
+        expect(not foreign, f"example `{example}`: {', '.join(foreign)} must be among the symbols")
+        target = decode(task.symbols, task.solve(encode(task.symbols, example.source))[0])
+        expect(target == example.answer, f"example `{example}`: solve returns `{' '.join(target)}`")
 
 
-def symbols_are_fit(subject: TaskSubject) -> None:
-    """The alphabet has distinct symbols without spaces, none of them a special one; the lengths are a range."""
+def alphabet_is_valid(subject: TaskSubject) -> None:
+    """Symbols are distinct words without spaces, none of them a special symbol; lengths are a rising range."""
     symbols, lengths = subject.task.symbols, subject.task.lengths
     expect(len(set(symbols)) == len(symbols) > 0, f"symbols must be distinct and at least one, not {symbols}")
-    odd = [each for each in symbols if not isinstance(each, str) or each.split() != [each] or each in SPECIALS]
-    expect(not odd, f"symbols must be words without spaces, none of {', '.join(SPECIALS)}: not {odd[:1]}")
-    fit = isinstance(lengths, range) and len(lengths) > 0 and lengths.step > 0 and lengths[0] >= 1
-    expect(fit, f"lengths must be a range that rises from 1 or more, not {lengths!r}")
+    invalid = [s for s in symbols if not isinstance(s, str) or s.split() != [s] or s in SPECIALS]
+    expect(not invalid, f"symbols must be words without spaces, none of {', '.join(SPECIALS)}: not {invalid[:1]}")
+    is_rising = isinstance(lengths, range) and len(lengths) > 0 and lengths.step > 0 and lengths[0] >= 1
+    expect(is_rising, f"lengths must be a range that rises from 1 or more, not {lengths!r}")
 
 
 def shapes_are_right(subject: TaskSubject) -> None:
-    """At every length the task has there is a row of question and a row of answer for each row of the stream."""
+    """At every length, ``sample`` and ``solve`` return one row for each row of the stream."""
     for length in subject.lengths:
-        source = subject.questions(length, 5)
-        answer = subject.task.solve(source)
-        for what, seen in (("sample", source), ("solve", answer)):
-            fits = seen.dim() == 2 and len(seen) == 5 and seen.shape[1] > 0
-            expect(fits, f"{what} at length {length} gives {list(seen.shape)} for 5 rows, not [5, tokens]")
-        labelled = subject.task.answer != "tag" or answer.shape == source.shape
-        expect(labelled, f"a tag task labels every token: {answer.shape[1]} labels for {source.shape[1]} tokens")
+        source = subject.sources(length, 5)
+        target = subject.task.solve(source)
+        for function, tensor in (("sample", source), ("solve", target)):
+            is_valid = tensor.dim() == 2 and len(tensor) == 5 and tensor.shape[1] > 0
+            expect(is_valid, f"{function} at length {length} gives {list(tensor.shape)} for 5 rows, not [5, tokens]")
+        is_labelled = subject.task.answer != "tag" or target.shape == source.shape
+        widths = f"{target.shape[1]} labels for {source.shape[1]} tokens"
+        expect(is_labelled, f"a tag task must label every source token, but gives {widths}")
 
 
-def has_its_lengths(subject: TaskSubject) -> None:
-    """Questions or answers grow with the length, and the longest of a short range can be drawn."""
+def tokens_grow_with_length(subject: TaskSubject) -> None:
+    """Source and target together grow with the length, and the longest length of a short range can be drawn."""
     widths = [_tokens(subject, length) for length in subject.lengths]
     for (length, width), (longer, wider) in pairwise(zip(subject.lengths, widths, strict=True)):
-        words = f"question and answer have {width} tokens at length {length} and {wider} at length {longer}"
-        expect(wider > width, f"{words}: what is longer about them?")
+        message = f"source and target have {width} tokens at length {length} and {wider} at length {longer}"
+        expect(wider > width, f"{message}; their number must grow with the length")
     if subject.task.lengths[-1] <= SHORT:
         _tokens(subject, subject.task.lengths[-1])
 
 
 def _tokens(subject: TaskSubject, length: int) -> int:
+    """Return the tokens of a source and its target."""
     try:
-        source = subject.questions(length, 2)
+        source = subject.sources(length, 2)
         return source.shape[1] + subject.task.solve(source).shape[1]
     except Exception as error:
         raise CheckFailed(
-            f"length {length} is among its lengths, but raises {type(error).__name__}: {error}"
+            f"length {length} is in lengths, but raises {type(error).__name__}: {error}; leave it out of lengths"
         ) from error
 
 
-def tokens_are_legal(subject: TaskSubject) -> None:
-    """Questions hold ids of symbols; answers hold ids of symbols, or ``IGNORE`` where nothing is asked."""
+def token_ids_are_valid(subject: TaskSubject) -> None:
+    """Sources hold ids of symbols, and targets hold ids of symbols or ``IGNORE``."""
     size = len(subject.task.symbols)
     for length in subject.lengths:
-        source = subject.questions(length)
-        answer = subject.task.solve(source)
-        for what, ids in (("sample", source), ("solve", answer[answer != IGNORE])):
-            expect(ids.dtype == torch.long, f"{what} at length {length} gives {ids.dtype}, not torch.int64")
+        source = subject.sources(length)
+        target = subject.task.solve(source)
+        for function, ids in (("sample", source), ("solve", target[target != IGNORE])):
+            expect(ids.dtype == torch.long, f"{function} at length {length} gives {ids.dtype}, not torch.int64")
             foreign = ids[(ids < 0) | (ids >= size)].unique().tolist()
-            expect(not foreign, f"{what} at length {length} gives ids outside 0 to {size - 1}: {foreign[:3]}")
+            expect(not foreign, f"{function} at length {length} gives ids outside 0 to {size - 1}: {foreign[:3]}")
 
 
-def answers_end_once(subject: TaskSubject) -> None:
-    """Something is asked in every row; a generated answer has no gap before its end."""
-    generated = subject.task.answer == "generate"
+def targets_have_no_gaps(subject: TaskSubject) -> None:
+    """Every row has a target, and a generated target has ``IGNORE`` only after its last token."""
+    is_generated = subject.task.answer == "generate"
     for length in subject.lengths:
-        asked = subject.task.solve(subject.questions(length)) != IGNORE
-        gap = generated and bool((asked[:, 1:] & ~asked[:, :-1]).any())
-        expect(not gap, f"an answer at length {length} has IGNORE before its last token; only its tail may")
-        expect(generated or bool(asked.any(1).all()), f"a row at length {length} asks nothing: it is all IGNORE")
+        graded = subject.task.solve(subject.sources(length)) != IGNORE
+        has_gap = is_generated and bool((graded[:, 1:] & ~graded[:, :-1]).any())
+        expect(not has_gap, f"a target at length {length} has IGNORE before its last token; use it only after that")
+        has_target = is_generated or bool(graded.any(1).all())
+        expect(has_target, f"a row at length {length} has no target: it is all IGNORE; give it at least one token")
 
 
-def every_way_asks(subject: TaskSubject) -> None:
-    """In every way it can be asked, most rows are asked something."""
-    for way in WAYS:
+def every_answer_mode_has_targets(subject: TaskSubject) -> None:
+    """In every answer mode that the task supports, most rows have a target."""
+    for mode in ANSWER_MODES:
         try:
-            presentation = Presentation(subject.task, way)
+            presentation = Presentation(subject.task, mode)
         except NotApplicable:
             continue
         for length in subject.lengths:
-            asked = (presentation(subject.questions(length)).target != IGNORE).any(1)
-            few = f"asked to {way} at length {length}, {int((~asked).sum())} of {len(asked)} rows ask nothing"
-            expect(bool(asked.double().mean() > 0.5), f"{few}: the target is all IGNORE")
+            has_target = (presentation(subject.sources(length)).target != IGNORE).any(1)
+            empty = f"{int((~has_target).sum())} of {len(has_target)} rows have no target"
+            message = f"in answer mode {mode} at length {length}, {empty}; solve must return fewer IGNORE"
+            expect(bool(has_target.double().mean() > 0.5), message)
 
 
-def rows_are_their_own(subject: TaskSubject) -> None:
-    """A row's question and answer are the same alone, in any batch, and anywhere in it."""
+def rows_are_independent(subject: TaskSubject) -> None:
+    """A row has the same source and target alone, in a batch, and at any place in the batch."""
     for length in subject.lengths:
-        keys, source = subject.stream(8).keys, subject.questions(length, 8)
-        answer = subject.task.solve(source)
-        moved = subject.task.solve(source.flip(0))
-        expect(torch.equal(moved, answer.flip(0)), f"solve at length {length}: answers must move with their rows")
+        keys, source = subject.stream(8).keys, subject.sources(length, 8)
+        target = subject.task.solve(source)
+        reversed_target = subject.task.solve(source.flip(0))
+        is_moved = torch.equal(reversed_target, target.flip(0))
+        expect(is_moved, f"solve at length {length}: reversing the rows must reverse the targets")
         for row in range(8):
-            drawn = subject.task.sample(length, Stream(keys[[row]]))
-            expect(torch.equal(drawn, source[[row]]), f"sample at length {length}: row {row} depends on the others")
-            alone = padded(subject.task.solve(source[[row]]), answer.shape[1])
-            expect(torch.equal(alone, answer[[row]]), f"solve at length {length}: row {row} depends on the others")
+            sampled = subject.task.sample(length, Stream(keys[[row]]))
+            expect(torch.equal(sampled, source[[row]]), f"sample at length {length}: row {row} depends on the others")
+            alone = pad_to(subject.task.solve(source[[row]]), target.shape[1])
+            expect(torch.equal(alone, target[[row]]), f"solve at length {length}: row {row} depends on the others")
 
 
 def data_do_not_depend_on_the_batch(subject: TaskSubject) -> None:
-    """A seed sees the same questions at any batch size and, bit for bit, in a population."""
+    """A seed draws the same sources at any batch size and, bit for bit, in a population."""
     sample, length, seeds = subject.task.sample, subject.middle, (3, 5, 7)
     small, large = (sample(length, subject.stream(rows)) for rows in (4, 12))
-    expect(torch.equal(small, large[:4]), "4 rows are not the first 4 of 12: something depends on the batch size")
+    expect(torch.equal(small, large[:4]), "4 rows are not the first 4 of 12: sample depends on the batch size")
     together = sample(length, subject.stream(6, seeds=seeds))
     alone = torch.cat([sample(length, subject.stream(6, seeds=(seed,))) for seed in seeds])
-    expect(torch.equal(together, alone), "three seeds drawn together do not equal each drawn alone")
+    expect(torch.equal(together, alone), "three seeds drawn together must equal each seed drawn alone")
 
 
-def questions_come_from_the_stream(subject: TaskSubject) -> None:
-    """The stream decides the questions: the same gives the same, and not every row or step is alike."""
+def sources_come_from_the_stream(subject: TaskSubject) -> None:
+    """Equal streams give equal sources, and sources differ between rows and between steps."""
     sample, length = subject.task.sample, subject.middle
-    once, twice = (sample(length, subject.stream(64)) for _ in range(2))
-    expect(torch.equal(once, twice), "the same stream gave other questions: draw from the stream alone")
-    expect(len(once.unique(dim=0)) > 1, f"64 questions of length {length} are all `{_shown(subject, once[0])}`")
-    expect(not torch.equal(once, sample(length, subject.stream(64, step=1))), "two steps gave the same questions")
+    sources, repeated = (sample(length, subject.stream(64)) for _ in range(2))
+    expect(torch.equal(sources, repeated), "the same stream gave other sources; draw from the stream only")
+    text = _as_text(subject, sources[0])
+    expect(len(sources.unique(dim=0)) > 1, f"64 sources of length {length} are all `{text}`; draw them at random")
+    differ = not torch.equal(sources, sample(length, subject.stream(64, step=1)))
+    expect(differ, "two steps gave the same sources; draw them from the stream")
 
 
-def solving_is_pure(subject: TaskSubject) -> None:
-    """``solve`` gives the same answer twice and leaves the question as it was."""
-    source = subject.questions(subject.middle)
-    before = source.clone()
-    once, twice = (subject.task.solve(source) for _ in range(2))
-    expect(torch.equal(source, before), "solve writes into its question")
-    expect(torch.equal(once, twice), "solve gave two answers to the same questions")
+def solve_is_pure(subject: TaskSubject) -> None:
+    """``solve`` gives the same target twice and does not change the source."""
+    source = subject.sources(subject.middle)
+    original = source.clone()
+    target, repeated = (subject.task.solve(source) for _ in range(2))
+    expect(torch.equal(source, original), "solve writes into its source; clone the source before a write")
+    expect(torch.equal(target, repeated), "solve gave two targets for the same source; keep no state between calls")
 
 
-def answers_vary(subject: TaskSubject) -> None:
-    """At longer lengths no constant answers every question."""
+def targets_vary(subject: TaskSubject) -> None:
+    """At longer lengths no constant is the target of every source."""
     if len(subject.task.symbols) == 1:
-        raise Skip("there is one symbol only")
-    answers = subject.task.solve(subject.questions(subject.middle, 64))
-    seen = _shown(subject, answers[0])
-    expect(len(answers.unique(dim=0)) > 1, f"64 questions of length {subject.middle} have one answer: `{seen}`")
+        raise Skip("the task has only one symbol")
+    targets = subject.task.solve(subject.sources(subject.middle, 64))
+    text = _as_text(subject, targets[0])
+    expect(len(targets.unique(dim=0)) > 1, f"64 sources of length {subject.middle} have one target: `{text}`")
 
 
-def grades_are_fair(subject: TaskSubject) -> None:
-    """The grade accepts the solution, and not everything."""
+def grade_tells_right_from_wrong(subject: TaskSubject) -> None:
+    """The grade accepts the target, and does not accept every prediction."""
     for length in subject.lengths:
-        source = subject.questions(length)
+        source = subject.sources(length)
         target = subject.task.solve(source)
         correct, counted = subject.task.grade(source, target, target)
-        for what, seen in (("correct", correct), ("counted", counted)):
-            fits = seen.shape == target.shape and seen.dtype == torch.bool
-            expect(fits, f"grade: {what} is {list(seen.shape)} {seen.dtype}, not {list(target.shape)} torch.bool")
-        expect(bool((correct | ~counted).all()), f"the grade refuses a solution at length {length}")
-        empty = subject.task.answer != "generate" and not bool(counted.any(1).all())
-        expect(not empty, f"no token counts in a row at length {length}")
+        for name, tensor in (("correct", correct), ("counted", counted)):
+            is_valid = tensor.shape == target.shape and tensor.dtype == torch.bool
+            expected = f"not {list(target.shape)} torch.bool"
+            expect(is_valid, f"grade: {name} is {list(tensor.shape)} {tensor.dtype}, {expected}")
+        expect(bool((correct | ~counted).all()), f"the grade must accept the target, but does not at length {length}")
+        is_empty = subject.task.answer != "generate" and not bool(counted.any(1).all())
+        expect(not is_empty, f"grade must count at least one token in each row, but counts none at length {length}")
         correct, counted = subject.task.grade(source, target, (target + 1) % max(2, len(subject.task.symbols)))
-    expect(bool((counted & ~correct).any()), "the grade accepts answers with every token changed")
+    expect(bool((counted & ~correct).any()), "the grade accepts predictions in which every token is changed")
 
 
 def can_be_presented(subject: TaskSubject) -> None:
-    """Asked in every way it allows, a model sees legal tokens and is asked for legal ones."""
-    source = subject.questions(subject.middle)
-    for way in WAYS:
+    """In every answer mode that the task supports, source, prefix and target hold ids of symbols."""
+    sampled = subject.sources(subject.middle)
+    for mode in ANSWER_MODES:
         try:
-            presentation = Presentation(subject.task, way)
+            presentation = Presentation(subject.task, mode)
         except NotApplicable:
             continue
-        seen, prefix, target = presentation(source)
-        for ids in (seen, target[target != IGNORE], *([] if prefix is None else [prefix])):
-            legal = bool(((ids >= 0) & (ids < len(presentation.symbols))).all())
-            expect(legal, f"asked to {way} there are ids that are no symbol: something asked has no answer")
+        source, prefix, target = presentation(sampled)
+        for ids in (source, target[target != IGNORE], *([] if prefix is None else [prefix])):
+            is_valid = bool(((ids >= 0) & (ids < len(presentation.symbols))).all())
+            expect(
+                is_valid, f"in answer mode {mode} some ids belong to no symbol; return IGNORE where nothing is graded"
+            )
 
 
-def _shown(subject: TaskSubject, row: Tensor) -> str:
+def _as_text(subject: TaskSubject, row: Tensor) -> str:
     return " ".join(decode(subject.task.symbols, row))

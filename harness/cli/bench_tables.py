@@ -1,28 +1,28 @@
-"""What ``lengthwise bench`` can measure: each kind a table, with one row or more for a spec, and perhaps a picture."""
+"""Measurements of ``lengthwise bench``: each has a table with one or more rows for a spec, and some have a figure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from harness.bench import bench
-from harness.bench.decode import LENGTHS as DECODED
-from harness.bench.decode import Decode, decode_costs
-from harness.bench.isolated import Spent
-from harness.bench.long import LENGTHS as LONG
-from harness.bench.long import long_costs
-from harness.bench.populations import population_speed
+from harness.bench import benchmark_steps
+from harness.bench.decode import LENGTHS as DECODING_LENGTHS
+from harness.bench.decode import DecodingCost, measure_decoding
+from harness.bench.isolated import Usage
+from harness.bench.long import LENGTHS as LONG_LENGTHS
+from harness.bench.long import measure_long_evaluations
+from harness.bench.populations import measure_populations
 from harness.bench.roofline import peak_rates
-from harness.bench.scaling import Point, growth
+from harness.bench.scaling import Point, measure_growth
 from harness.bench.step import PHASES
-from harness.bench.tasks import task_speed
+from harness.bench.tasks import measure_task
 from harness.errors import UserError
 from harness.registry.catalog import Catalog
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where, and how long, and with what is measured."""
+    """The setting of a measurement: the catalog with its plug-ins, the device, and the number of training steps."""
 
     catalog: Catalog
     plugins: tuple[Path, ...]
@@ -30,64 +30,65 @@ class Setting:
     steps: int
 
 
-class Measure:
-    """One kind of measurement; ``trained`` says that it takes models which gradients train, and no others."""
+class Measurement:
+    """One kind of measurement; ``only_trained`` leaves out models that are fitted without gradients."""
 
     title: ClassVar[str]
     columns: ClassVar[Sequence[str]]
     note: ClassVar[str] = ""
-    trained: ClassVar[bool] = True
+    only_trained: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.catalog = setting, setting.catalog
 
-    def specs(self) -> list[str]:
-        """Return what is measured where nothing is asked for: every architecture that imports and is ``trained``."""
-        return [name for name in self.catalog.names("architecture") if self._suits(name)]
+    def default_specs(self) -> list[str]:
+        """Return the specs that are measured by default: every architecture that can be imported and is suitable."""
+        return [name for name in self.catalog.names("architecture") if self._is_suitable(name)]
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        """Measure one spec."""
+        """Measure one spec and yield rows of the table."""
         raise NotImplementedError
 
-    def picture(self, file: Path) -> Path | None:
-        """Draw what was measured; ``None`` where there is nothing to draw."""
+    def draw(self, file: Path) -> Path | None:
+        """Draw all measurements into a file; return ``None`` if there is no figure."""
         return None
 
-    def _suits(self, name: str) -> bool:
+    def _is_suitable(self, name: str) -> bool:
         try:
             cls = self.catalog.find("architecture", name).cls
         except UserError:
             return False
-        return not (self.trained and hasattr(cls, "is_gradient_free") and cls.is_gradient_free())
+        return not (self.only_trained and hasattr(cls, "is_gradient_free") and cls.is_gradient_free())
 
 
-class Steps(Measure):
-    """Where a step's time goes, and the harness beside a plain loop."""
+class Steps(Measurement):
+    """Phases of a training step, and the speedup of the harness over a plain loop."""
 
     title = "Milliseconds of a training step"
     columns = ("architecture", *PHASES, "step", "overhead", "tokens/s", "x plain", "x reference")
     note = (
-        "overhead: the share of a step in none of the four phases; x plain: how many times faster than a hand-written "
-        "loop; x reference: the usual kernel against the one that is the equation."
+        "overhead: the share of a step in none of the four phases; x plain: speedup over a hand-written loop; "
+        "x reference: speedup of the default kernel over the reference kernel."
     )
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        for each in bench([spec], self.catalog, steps=self.setting.steps, device=self.setting.device):
-            spent = [f"{each.split.milliseconds[name]:.2f}" for name in PHASES] + [f"{each.split.step:.2f}"]
-            ratios = [f"{each.split.overhead:.1%}", f"{each.tokens_per_second:.0f}", f"{each.against_plain:.2f}"]
-            beside = "" if each.against_reference is None else f"{each.against_reference:.2f}"
-            yield [each.architecture, *spent, *ratios, beside]
+        for result in benchmark_steps([spec], self.catalog, steps=self.setting.steps, device=self.setting.device):
+            split, over_reference = result.split, result.speedup_over_reference
+            times = [f"{split.milliseconds[phase]:.2f}" for phase in PHASES] + [f"{split.step:.2f}"]
+            ratios = [f"{split.overhead:.1%}", f"{result.tokens_per_second:.0f}", f"{result.speedup_over_plain:.2f}"]
+            yield [result.architecture, *times, *ratios, "" if over_reference is None else f"{over_reference:.2f}"]
 
 
-class Populations(Measure):
-    """Many models as one program, against as many one after another."""
+class Populations(Measurement):
+    """Many models trained as one program, compared with as many models trained one by one."""
 
     title = "Populations, against as many models one by one"
     columns = ("architecture", "models", "ms a step", "models/s", "x plain", "x replayed", "x floor")
-    per = 1000
+    steps_per_model = 1000
     note = (
-        f"models/s: trained a second, at {per} steps each; x plain: how many times faster than a hand-written loop; x "
-        "replayed: than one model whose steps a GPU replays; x floor: how much longer than operations and bytes need."
+        f"models/s: trained per second, at {steps_per_model} steps each; x plain: speedup over a hand-written loop; "
+        "x replayed: speedup over one model whose steps are replayed as CUDA graphs; x floor: time of a step divided "
+        "by the least time that its operations and bytes need."
     )
 
     def __init__(self, setting: Setting) -> None:
@@ -96,51 +97,52 @@ class Populations(Measure):
 
     def rows(self, spec: str) -> Iterator[list[str]]:
         setting = self.setting
-        for each in population_speed(spec, self.catalog, self.rates, steps=setting.steps, device=setting.device):
-            speed = f"{each.size / (each.seconds * self.per):.3g}"
-            beside = "" if each.against_replayed is None else f"{each.against_replayed:.2f}"
-            ratios = [f"{each.against_plain:.2f}", beside, f"{each.beyond_floor:.1f}"]
-            yield [spec, str(each.size), f"{each.seconds * 1e3:.2f}", speed, *ratios]
+        for speed in measure_populations(spec, self.catalog, self.rates, steps=setting.steps, device=setting.device):
+            models_per_second = f"{speed.size / (speed.seconds * self.steps_per_model):.3g}"
+            over_replayed = "" if speed.speedup_over_replayed is None else f"{speed.speedup_over_replayed:.2f}"
+            ratios = [f"{speed.speedup_over_plain:.2f}", over_replayed, f"{speed.floor_ratio:.1f}"]
+            yield [spec, str(speed.size), f"{speed.seconds * 1e3:.2f}", models_per_second, *ratios]
 
 
-class Decoding(Measure):
-    """Time and state of decoding, token by token."""
+class Decoding(Measurement):
+    """Time of a token and size of the state in greedy decoding."""
 
     title = "Decoding one sequence, token by token"
-    columns = ("architecture", *(f"ms@{n}" for n in DECODED), *(f"KiB@{n}" for n in DECODED))
+    columns = ("architecture", *(f"ms@{n}" for n in DECODING_LENGTHS), *(f"KiB@{n}" for n in DECODING_LENGTHS))
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.costs: dict[str, list[Decode]] = {}
+        self.costs: dict[str, list[DecodingCost]] = {}
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        self.costs[spec] = decode_costs(spec, self.catalog, device=self.setting.device)
-        at = {each.length: each for each in self.costs[spec]}
-        times = [f"{at[n].seconds * 1e3:.2f}" if n in at else "" for n in DECODED]
-        yield [spec, *times, *(f"{at[n].bytes / 1024:.1f}" if n in at else "" for n in DECODED)]
+        self.costs[spec] = measure_decoding(spec, self.catalog, device=self.setting.device)
+        by_length = {cost.length: cost for cost in self.costs[spec]}
+        times = [f"{by_length[n].seconds * 1e3:.2f}" if n in by_length else "" for n in DECODING_LENGTHS]
+        sizes = [f"{by_length[n].bytes / 1024:.1f}" if n in by_length else "" for n in DECODING_LENGTHS]
+        yield [spec, *times, *sizes]
 
-    def picture(self, file: Path) -> Path | None:
+    def draw(self, file: Path) -> Path | None:
         from harness.bench.plot_decoding import draw_decoding
 
         return draw_decoding(self.costs, file)
 
 
-class Long(Measure):
-    """Scoring one row far beyond any training length."""
+class LongEvaluations(Measurement):
+    """Time and memory of scoring one row that is far longer than any training length."""
 
     title = "Scoring one row of a long length"
-    trained = False
-    columns = ("architecture", *(f"s@{n}" for n in LONG), *(f"MiB@{n}" for n in LONG))
+    only_trained = False
+    columns = ("architecture", *(f"s@{n}" for n in LONG_LENGTHS), *(f"MiB@{n}" for n in LONG_LENGTHS))
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        costs = long_costs(spec, self.setting.plugins, device=self.setting.device)
-        spent = {each.length: each.spent for each in costs}
-        known = [_spent(spent[n]) if n in spent else ["beyond reach", ""] for n in LONG]
-        yield [spec, *(pair[0] for pair in known), *(pair[1] for pair in known)]
+        evaluations = measure_long_evaluations(spec, self.setting.plugins, device=self.setting.device)
+        usages = {evaluation.length: evaluation.usage for evaluation in evaluations}
+        cells = [_usage_cells(usages[n]) if n in usages else ("beyond reach", "") for n in LONG_LENGTHS]
+        yield [spec, *(seconds for seconds, _ in cells), *(mebibytes for _, mebibytes in cells)]
 
 
-class Growth(Measure):
-    """How a step's time and memory grow."""
+class Growth(Measurement):
+    """Growth of a training step's time and memory."""
 
     title = "How the cost of training grows"
     columns = ("architecture", "of", "value", "seconds", "MiB")
@@ -149,45 +151,45 @@ class Growth(Measure):
         super().__init__(setting)
         self.points: list[Point] = []
 
-    def specs(self) -> list[str]:
+    def default_specs(self) -> list[str]:
         return ["lstm", "transformer", "mamba2"]
 
     def rows(self, spec: str) -> Iterator[list[str]]:
         setting = self.setting
-        for each in growth(spec, setting.plugins, steps=setting.steps, device=setting.device):
-            self.points.append(each)
-            yield [spec, each.axis, str(each.value), *_spent(each.spent)]
+        for point in measure_growth(spec, setting.plugins, steps=setting.steps, device=setting.device):
+            self.points.append(point)
+            yield [spec, point.axis, str(point.value), *_usage_cells(point.usage)]
 
-    def picture(self, file: Path) -> Path | None:
+    def draw(self, file: Path) -> Path | None:
         from harness.bench.plot_scaling import draw_growth
 
         return draw_growth(self.points, file)
 
 
-class Tasks(Measure):
-    """How fast tasks make their data."""
+class Tasks(Measurement):
+    """Speed at which tasks make their data."""
 
     title = "A task's data on one thread"
     columns = ("task", "length", "source tokens/s", "with answers")
 
-    def specs(self) -> list[str]:
+    def default_specs(self) -> list[str]:
         return list(self.catalog.names("task"))
 
     def rows(self, spec: str) -> Iterator[list[str]]:
-        each = task_speed(spec, self.catalog)
-        yield [each.task, str(each.length), f"{each.source:.1f} M", f"{each.whole:.1f} M"]
+        speed = measure_task(spec, self.catalog)
+        yield [speed.task, str(speed.length), f"{speed.source:.1f} M", f"{speed.source_and_target:.1f} M"]
 
 
-def _spent(spent: Spent | None) -> list[str]:
-    """Return seconds and MiB."""
-    return ["out of memory", ""] if spent is None else [f"{spent.seconds:.4g}", f"{spent.bytes / (1 << 20):.1f}"]
+def _usage_cells(usage: Usage | None) -> tuple[str, str]:
+    """Return seconds and MiB as text."""
+    return ("out of memory", "") if usage is None else (f"{usage.seconds:.4g}", f"{usage.bytes / (1 << 20):.1f}")
 
 
-MEASURES: dict[str, type[Measure]] = {
+MEASUREMENTS: dict[str, type[Measurement]] = {
     "architectures": Steps,
     "populations": Populations,
     "decode": Decoding,
-    "long": Long,
+    "long": LongEvaluations,
     "growth": Growth,
     "tasks": Tasks,
 }

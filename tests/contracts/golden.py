@@ -1,7 +1,7 @@
-"""The golden run: one small cell of each architecture, from a fixed seed, and the loss it ended with when recorded.
+"""Golden losses: the last loss of one small cell of each architecture, trained from a fixed seed.
 
-It notices what no contract does: a changed initialisation, another order of operations, a different default. When
-that is meant, record anew and commit the file::
+They reveal changes that no contract check sees: another initialisation, another order of operations, another default.
+After an intended change, record them again and commit the file::
 
     python -m tests.contracts.golden
 """
@@ -25,7 +25,7 @@ RATE, SEED = 3e-3, 0
 
 
 def names() -> list[str]:
-    """The built-in architectures."""
+    """Return the names of the built-in architectures."""
     return [entry.name for entry in Catalog().entries["architecture"].values() if entry.origin == "built-in"]
 
 
@@ -34,7 +34,7 @@ def recorded() -> dict[str, float]:
 
 
 def last_loss(name: str) -> float:
-    """Train one cell on reversing, in float64 lest rounding shows, and return the loss of its last step."""
+    """Train one cell on ``reverse`` in float64, which hides rounding, and return the loss of the last step."""
     torch.set_num_threads(1)
     catalog = Catalog()
     task = Spec.parse("task", "reverse", catalog)
@@ -50,7 +50,7 @@ def last_loss(name: str) -> float:
 
 
 def main() -> None:
-    """Record all losses and print what changed."""
+    """Record all losses and print old and new ones."""
     old, new = recorded(), {name: round(last_loss(name), 7) for name in names()}
     for name in sorted({*old, *new}):
         print(f"{name:24} {old.get(name, 'new'):>12} -> {new.get(name, 'gone'):>12}")

@@ -1,9 +1,9 @@
-"""Every architecture of the catalog keeps the contract, as it is and with every value of its own closed options.
+"""Contract checks of every built-in architecture: with default options, and with every value of its closed options.
 
-The shell's options are the shell's: they are tried on one mixer that attends and on one that does not.
+Options of the language model are tried on two mixers only, one with attention and one without.
 
-Nothing here names an architecture: a new file is found and checked. What the checks make sure of stands in
-``harness/check``; ``lengthwise check NAME`` makes the same ones.
+The catalog lists the architectures, so a new file is checked without a change here. The checks are defined in
+``harness/check``; ``lengthwise check NAME`` runs the same ones.
 """
 
 from functools import cache
@@ -23,31 +23,32 @@ CATALOG = Catalog()
 ENTRIES = [entry for entry in CATALOG.entries["architecture"].values() if entry.origin == "built-in"]
 NAMES = [entry.name for entry in ENTRIES]
 
-SHELL = {option.name for option in signature(LanguageModel)}
-IN_EVERY_SHELL = ("transformer", "lstm")
+COMMON_OPTIONS = {option.name for option in signature(LanguageModel)}
+TRIED_WITH_COMMON_OPTIONS = ("transformer", "lstm")
 
-OF_VARIANTS = ("builds", "records", "shapes", "rows", "causal", "online", "long", "gradients", "steps", "population")
-"""What an option could break without breaking the default."""
+VARIANT_CHECKS = ("builds", "records", "shapes", "rows", "causal", "online", "long", "gradients", "steps", "population")
+"""The checks that a variant can fail although the default options pass."""
 
 
 @cache
 def subject(name: str) -> ModelSubject:
-    made = subject_of(Spec("architecture", name, catalog=CATALOG))
-    assert isinstance(made, ModelSubject)
-    return made
+    model_subject = subject_of(Spec("architecture", name, catalog=CATALOG))
+    assert isinstance(model_subject, ModelSubject)
+    return model_subject
 
 
 def specs_of(entry: Entry) -> list[Spec]:
-    """A file that does not import has no variants; the contract says what is wrong with it."""
+    """Return the variants to check; a file that cannot be imported has none, and fails its own checks."""
+    with_common = entry.name in TRIED_WITH_COMMON_OPTIONS
     try:
-        found = [options for options in variants(entry) if entry.name in IN_EVERY_SHELL or not SHELL & options.keys()]
-        return [Spec.of("architecture", entry.name, options | needed(options), CATALOG) for options in found]
+        chosen = [options for options in variants(entry) if with_common or not COMMON_OPTIONS & options.keys()]
+        return [Spec.of("architecture", entry.name, options | required(options), CATALOG) for options in chosen]
     except UserError:
         return []
 
 
-def needed(options: dict[str, Value]) -> dict[str, Value]:
-    """Return what an option cannot be without: squeezed places the longest source in training."""
+def required(options: dict[str, Value]) -> dict[str, Value]:
+    """Return the options that others require: squeezed places need the longest source in training."""
     return {"reach": 40} if interpolates(str(options.get("places"))) else {}
 
 
@@ -63,16 +64,16 @@ def test_contract(name: str, check: str) -> None:
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
 def test_contract_of_variants(spec: Spec) -> None:
-    made = ModelSubject(spec)
-    skip_what_cannot_be(made)
-    results = [run_check(name, ARCHITECTURE_CHECKS[name], made) for name in OF_VARIANTS]
+    model_subject = ModelSubject(spec)
+    skip_inapplicable(model_subject)
+    results = [run_check(name, ARCHITECTURE_CHECKS[name], model_subject) for name in VARIANT_CHECKS]
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok]
 
 
-def skip_what_cannot_be(made: ModelSubject) -> None:
-    """Two things are documented as not applicable: encodings that a mixer has no use for, and missing kernels."""
+def skip_inapplicable(model_subject: ModelSubject) -> None:
+    """Skip the two documented cases: encodings that a mixer cannot use, and kernels that are not installed."""
     try:
-        made.build()
+        model_subject.build()
     except UserError as error:
         if not isinstance(error.__context__, KernelMissing | Misplaced):
             raise

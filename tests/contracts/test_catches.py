@@ -1,4 +1,4 @@
-"""The checks catch what they are for: for each there is a plug-in that breaks it, and words that say so."""
+"""Each check fails on a plug-in that breaks its part of the contract, with a message that says so."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.training.optimizer import AdamW
 
-MIXER = '''"""A sum of what was seen."""
+MIXER = '''"""A running sum of the inputs."""
 import math, torch
 from types import SimpleNamespace as Namespace
 from torch import nn
@@ -18,7 +18,7 @@ from typing import Literal
 from architectures.base import Mixer, SequenceModel
 
 class Plugin(Mixer):
-    """It adds up."""
+    """Adds all inputs up to a position."""
 
     def __init__(self, width: int, *, kernel: Literal["auto", "sum"] = "auto") -> None:
         super().__init__()
@@ -36,12 +36,12 @@ class Plugin(Mixer):
         return self.out(state / 8), state
 '''
 
-TASK = '''"""Copy what is shown."""
+TASK = '''"""Copy the source."""
 import torch
 from tasks.base import IGNORE, Task
 
 class Plugin(Task):
-    """Say it again.
+    """Repeat the source.
 
     Examples:
         a b -> a b
@@ -60,7 +60,7 @@ class Plugin(Task):
 TRANSLATOR = '''
 
 class Translator(SequenceModel):
-    """It answers for the source as well."""
+    """Wrongly gives logits for the source as well."""
 
     def __init__(self, symbols, *, width: int = 16) -> None:
         super().__init__(symbols)
@@ -70,9 +70,9 @@ class Translator(SequenceModel):
         return self.out(self.embedding(source if prefix is None else torch.cat((source, prefix), 1)).cumsum(1))
 '''
 
-WHOLE = "class Plugin(Mixer)" + MIXER.partition("class Plugin(Mixer)")[2]
-STEPPING = "    def start" + MIXER.partition("    def start")[2]
-HIDDEN = """    def start(self, rows, like):
+MIXER_CLASS = "class Plugin(Mixer)" + MIXER.partition("class Plugin(Mixer)")[2]
+STEP_METHODS = "    def start" + MIXER.partition("    def start")[2]
+HIDDEN_STATE = """    def start(self, rows, like):
         return Namespace(sum=like.new_zeros(rows, like.shape[-1]))
 
     def step(self, x, state, context):
@@ -82,13 +82,13 @@ HIDDEN = """    def start(self, rows, like):
 WEIGHTS = "\n    def weights(self, x, context):\n        return torch.ones(len(x), 1, x.shape[1], x.shape[1])\n"
 GRADE = "\n    def grade(self, source, target, prediction):\n        return prediction != target, target != IGNORE\n"
 COUNT = "(setattr(self, 'calls', getattr(self, 'calls', 0) + 1) or self.calls)"
-SUM, ANY = "x.cumsum(1) / 8", "stream.integers(3, length)"
+SUM, DRAW = "x.cumsum(1) / 8", "stream.integers(3, length)"
 
 BROKEN_MIXERS = {
-    "documented": ('"""A sum of what was seen."""', "", "the file has no docstring"),
+    "documented": ('"""A running sum of the inputs."""', "", "the file has no docstring"),
     "builds": ("nn.Linear(width, width)", "nn.Linear(width, width, bias=torch.rand(1).item() < 2)", "meta tensors"),
     "records": ('self.kernel_in_use = "sum"', "pass", "no kernel is recorded"),
-    "shapes": (WHOLE, TRANSLATOR, "gave [3, 2, 8], not [3, 1, 8]"),
+    "shapes": (MIXER_CLASS, TRANSLATOR, "gave [3, 2, 8], not [3, 1, 8]"),
     "rows": (SUM, "x.cumsum(1) / 8 - x.mean(0)", "rows are mixed"),
     "repeatable": (SUM, "x.cumsum(1) / 8 + torch.rand_like(x)", "two evaluations of the same tokens differ"),
     "reads": (SUM, "x", "do not depend on the first source token"),
@@ -97,37 +97,42 @@ BROKEN_MIXERS = {
     "long": (SUM, "x.cumsum(1) / float(x.shape[1] < 100)", "not finite"),
     "gradients": (f"self.out({SUM})", f"self.out({SUM}).detach()", "layers.0.mixer.out.bias, layers.0"),
     "kernels": (SUM, "x.cumsum(1) / (8 + len(self.kernel))", "kernel=auto and kernel=sum must agree in the logits"),
-    "steps": ("self.out(state / 8)", "self.out(state / 9)", "start and step must give what forward gives"),
-    "state": (STEPPING, HIDDEN, "the state has no bytes"),
+    "steps": ("self.out(state / 8)", "self.out(state / 9)", "start and step must give the logits of forward"),
+    "state": (STEP_METHODS, HIDDEN_STATE, "the state has no bytes"),
     "inspection": ("    def start", f"{WEIGHTS}\n    def start", "must sum to one"),
     "population": (SUM, "x.cumsum(1) / 8 * math.cos(x.max().item() > 1e9)", "(forward, plugin.py line 17)"),
     "device": (SUM, "x.cumsum(1) / torch.full((1,), 8.0)", "with tokens on another device"),
-    "replay": (SUM, f"x.cumsum(1) / (8 + {COUNT})", "a step that is replayed must do what it does"),
+    "replay": (SUM, f"x.cumsum(1) / (8 + {COUNT})", "a replayed training step must equal a plain one"),
     "overfits": (f"self.out({SUM})", "self.out(x * 0)", "expected less than 0.1"),
 }  # fmt: skip
+"""For each check: a part of the plug-in, its broken replacement, and a part of the failure's message."""
 
 BROKEN_TASKS = {
-    "documented": ('"""Copy what is shown."""', "", "the file has no docstring"),
+    "documented": ('"""Copy the source."""', "", "the file has no docstring"),
     "alphabet": ('("a", "b", "c")', '("a", "b", "b")', "symbols must be distinct"),
-    "examples": ("a b -> a b", "a b -> b a", "example `a b -> b a`: solve answers `a b`"),
-    "shapes": (ANY, "stream.integers(3, length).flatten()", "not [5, tokens]"),
-    "lengths": (ANY, "stream.integers(3, 4)", "what is longer about them?"),
-    "legal": (ANY, "stream.integers(4, length)", "ids outside 0 to 2: [3]"),
+    "examples": ("a b -> a b", "a b -> b a", "example `a b -> b a`: solve returns `a b`"),
+    "shapes": (DRAW, "stream.integers(3, length).flatten()", "not [5, tokens]"),
+    "lengths": (DRAW, "stream.integers(3, 4)", "their number must grow with the length"),
+    "legal": (DRAW, "stream.integers(4, length)", "ids outside 0 to 2: [3]"),
     "asked": ("source.clone()", "source.masked_fill(source == 0, IGNORE)", "IGNORE before its last token"),
-    "ways": ("source.clone()", "source.masked_fill(source < 3, IGNORE)", "asked to readout at length 1, 16 of 16 rows"),
+    "ways": (
+        "source.clone()",
+        "source.masked_fill(source < 3, IGNORE)",
+        "answer mode readout at length 1, 16 of 16 rows",
+    ),
     "rows": ("source.clone()", "(source + source.sum()) % 3", "depends on the others"),
-    "batches": (ANY, "(stream.integers(3, length) + stream.rows) % 3", "depends on the batch size"),
-    "stream": (ANY, "torch.randint(3, (stream.rows, length))", "draw from the stream alone"),
-    "pure": ("source.clone()", "source.sub_(1).remainder_(3)", "solve writes into its question"),
-    "vary": ("source.clone()", "source * 0", "have one answer: `a a"),
-    "grade": ("    def solve", f"{GRADE}\n    def solve", "the grade refuses a solution at length 1"),
-    "presented": ("source.clone()", "source + 7", "ids that are no symbol"),
+    "batches": (DRAW, "(stream.integers(3, length) + stream.rows) % 3", "depends on the batch size"),
+    "stream": (DRAW, "torch.randint(3, (stream.rows, length))", "draw from the stream only"),
+    "pure": ("source.clone()", "source.sub_(1).remainder_(3)", "solve writes into its source"),
+    "vary": ("source.clone()", "source * 0", "have one target: `a a"),
+    "grade": ("    def solve", f"{GRADE}\n    def solve", "the grade must accept the target, but does not at length 1"),
+    "presented": ("source.clone()", "source + 7", "some ids belong to no symbol"),
     "device": (
         "source.clone()",
         "source + torch.zeros(1, dtype=torch.long)",
-        "on another device than the CPU it raises",
+        "on another device than the CPU, making data raises",
     ),
-    "replay": ("source.clone()", f"(source + {COUNT}) % 3", "must be those of step 0"),
+    "replay": ("source.clone()", f"(source + {COUNT}) % 3", "the data of step 0 must be the same"),
 }
 
 
@@ -140,7 +145,7 @@ def plugin(folder: Path, text: str) -> Spec:
 
 
 def problem(folder: Path, text: str, check: str) -> str:
-    """Make one check on a file and return what it says is broken."""
+    """Run one check on a plug-in and return the message of its failure."""
     spec = plugin(folder, text)
     result = run_check(check, checks_of(spec.entry)[check], subject_of(spec))
     assert not result.ok, f"{check} passes"
@@ -149,52 +154,52 @@ def problem(folder: Path, text: str, check: str) -> str:
 
 @pytest.mark.parametrize("check", BROKEN_MIXERS)
 def test_broken_mixer(tmp_path: Path, check: str) -> None:
-    good, bad, words = BROKEN_MIXERS[check]
-    assert good in MIXER
-    assert words in problem(tmp_path, MIXER.replace(good, bad), check)
+    original, broken, message = BROKEN_MIXERS[check]
+    assert original in MIXER
+    assert message in problem(tmp_path, MIXER.replace(original, broken), check)
 
 
 @pytest.mark.parametrize("check", BROKEN_TASKS)
 def test_broken_task(tmp_path: Path, check: str) -> None:
-    good, bad, words = BROKEN_TASKS[check]
-    assert good in TASK
-    assert words in problem(tmp_path, TASK.replace(good, bad), check)
+    original, broken, message = BROKEN_TASKS[check]
+    assert original in TASK
+    assert message in problem(tmp_path, TASK.replace(original, broken), check)
 
 
 def test_a_divergence_that_spreads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No module can reach its neighbours in a population, but an optimizer that clips them together can."""
+    """A module cannot change the other models of a population, but an optimizer that clips all of them together can."""
     monkeypatch.setattr(AdamW, "_guard", lambda self: self.grads.div_(torch.linalg.vector_norm(self.grads)))
     assert "not finite" in problem(tmp_path, MIXER, "divergence")
 
 
-@pytest.mark.parametrize(("share", "words"), [("0 * source", ""), ("source", "of 16 rows ask nothing")])
-def test_a_last_label_that_is_mostly_not_asked(tmp_path: Path, share: str, words: str) -> None:
-    """Never, and the task cannot be read out; now and then, and a batch may ask nothing: that is broken."""
+@pytest.mark.parametrize(("masked_by", "message"), [("0 * source", ""), ("source", "of 16 rows have no target")])
+def test_a_last_label_that_is_mostly_ignored(tmp_path: Path, masked_by: str, message: str) -> None:
+    """A last label that is always ``IGNORE`` rules out the readout mode; one that is mostly ``IGNORE`` is an error."""
     labels = f"""labels = source.clone()
-        labels[:, -1] = labels[:, -1].masked_fill({share}[:, -1] < 2, IGNORE)
+        labels[:, -1] = labels[:, -1].masked_fill({masked_by}[:, -1] < 2, IGNORE)
         return labels"""
     text = TASK.replace('"generate"', '"tag"\n    lengths = range(2, 99)').replace("return source.clone()", labels)
     spec = plugin(tmp_path, text)
     result = run_check("ways", TASK_CHECKS["ways"], subject_of(spec))
-    assert result.ok == (not words)
-    assert words in result.problem
+    assert result.ok == (not message)
+    assert message in result.problem
 
 
 @pytest.mark.parametrize("text", [MIXER, TASK], ids=["architecture", "task"])
-def test_the_files_are_whole_before_they_are_broken(tmp_path: Path, text: str) -> None:
+def test_the_unbroken_plugins_pass_every_check(tmp_path: Path, text: str) -> None:
     results = list(run_checks(plugin(tmp_path, text)))
     assert [result.name for result in results if not result.ok] == []
     assert all(result.sentence.endswith(".") for result in results)
 
 
-def test_one_fault_does_not_hide_the_other_checks(tmp_path: Path) -> None:
-    good, bad, _ = BROKEN_MIXERS["causal"]
-    results: dict[str, Result] = {r.name: r for r in run_checks(plugin(tmp_path, MIXER.replace(good, bad)))}
+def test_all_checks_run_after_one_fails(tmp_path: Path) -> None:
+    original, broken, _ = BROKEN_MIXERS["causal"]
+    results: dict[str, Result] = {r.name: r for r in run_checks(plugin(tmp_path, MIXER.replace(original, broken)))}
     assert list(results) == list(ARCHITECTURE_CHECKS)
     assert {"causal", "online", "steps"} <= {name for name, result in results.items() if not result.ok}
     assert results["rows"].ok
 
 
-def test_every_check_has_something_that_breaks_it() -> None:
+def test_every_check_has_a_plugin_that_breaks_it() -> None:
     assert {*BROKEN_MIXERS, "divergence"} == set(ARCHITECTURE_CHECKS)
     assert set(BROKEN_TASKS) == set(TASK_CHECKS)

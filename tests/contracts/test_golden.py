@@ -1,19 +1,19 @@
-"""The golden run: a loss that moved is noticed. See ``golden.py``."""
+"""The losses of small training runs equal the recorded ones. See ``golden.py``."""
 
 import pytest
 from golden import last_loss, names, recorded
 
-RECORD = "python -m tests.contracts.golden"
+COMMAND = "python -m tests.contracts.golden"
 TOLERANCE = 1e-4
-"""Relative: other processors round differently, and twenty steps carry that along."""
+"""Relative. Processors round differently, and twenty training steps amplify the difference."""
 
 
 @pytest.mark.parametrize("name", names())
 def test_loss(name: str) -> None:
-    assert name in recorded(), f"{name} has no golden loss yet; record it: {RECORD}"
-    message = f"the loss of {name} moved; if that is meant, record it anew: {RECORD}"
+    assert name in recorded(), f"{name} has no golden loss; record it with {COMMAND}"
+    message = f"the loss of {name} changed; if that is intended, record it with {COMMAND}"
     assert last_loss(name) == pytest.approx(recorded()[name], rel=TOLERANCE), message
 
 
-def test_nothing_is_recorded_for_what_is_gone() -> None:
-    assert set(recorded()) <= set(names()), f"record anew: {RECORD}"
+def test_recorded_architectures_all_exist() -> None:
+    assert set(recorded()) <= set(names()), f"golden.json has losses of architectures that do not exist; run {COMMAND}"

@@ -1,7 +1,7 @@
-"""Long evaluations: memory grows as the length, for every architecture and every score and position of attention.
+"""Memory of long evaluations grows linearly with length, for every architecture, attention score and position encoding.
 
-Counted is what tensors hold at once. What fused operators hold inside, and what the allocator makes of it, is measured
-by ``lengthwise bench long``.
+The tests count the bytes of all live tensors. Memory inside fused operators and the overhead of the allocator are
+measured by ``lengthwise bench long``.
 """
 
 import pytest
@@ -20,38 +20,39 @@ ATTENTION = [
     *("encoder:position=alibi", "encoder:kernel=math", "luong:input_feeding=false", "luong:score=concat"),
 ]
 SHORT, LONG, SIDE = 160, 480, 64
-LINEAR = LONG / SHORT
+GROWTH = LONG / SHORT
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let lengths be long that a test has time for."""
+    """Use small query blocks, so that sources of a few hundred tokens count as long."""
     monkeypatch.setattr(blockwise, "SIDE", SIDE)
 
 
 @torch.no_grad()
-def most_held(spec: str, length: int) -> int:
+def peak_memory(spec: str, length: int) -> int:
     parsed = Spec.parse("architecture", spec, CATALOG)
     small = parsed.with_defaults({"width": 16, "reach": 2 * LONG})
     model = build_model(small, ("a", "b", "<blank>")).eval()
-    with PeakMemory() as held:
+    with PeakMemory() as memory:
         model(torch.zeros(1, length, dtype=torch.long), None)
-    return held.most
+    return memory.peak
 
 
 @pytest.mark.parametrize("spec", [*NAMES, *ATTENTION])
-def test_memory_grows_as_the_length(spec: str) -> None:
-    assert most_held(spec, LONG) < 1.2 * LINEAR * most_held(spec, SHORT)
+def test_memory_grows_linearly_with_length(spec: str) -> None:
+    assert peak_memory(spec, LONG) < 1.2 * GROWTH * peak_memory(spec, SHORT)
 
 
-def test_what_grows_as_the_square_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quadratic_growth_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blockwise, "SIDE", LONG)
-    assert most_held("transformer:position=alibi", LONG) > 2 * LINEAR * most_held("transformer:position=alibi", SHORT)
+    short, long = (peak_memory("transformer:position=alibi", length) for length in (SHORT, LONG))
+    assert long > 2 * GROWTH * short
 
 
-def test_what_is_let_go_is_not_counted() -> None:
-    with PeakMemory() as held:
+def test_freed_tensors_are_not_counted() -> None:
+    with PeakMemory() as memory:
         for _ in range(10):
-            kept = torch.zeros(1000)
-    assert held.most == 2 * kept.untyped_storage().nbytes()
-    assert held.now == kept.untyped_storage().nbytes()
+            tensor = torch.zeros(1000)  # the new tensor is allocated before the old one is freed
+    assert memory.peak == 2 * tensor.untyped_storage().nbytes()
+    assert memory.current == tensor.untyped_storage().nbytes()

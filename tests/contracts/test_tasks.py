@@ -1,7 +1,7 @@
-"""Every task of the catalog keeps the contract, as it is and with every value of its closed options.
+"""Contract checks of every built-in task: with default options, and with every value of its closed options.
 
-Nothing here names a task: a new file is found and checked. What the checks make sure of stands in ``harness/check``;
-``lengthwise check NAME`` makes the same ones. That the answers are right is for the oracles in ``tests/tasks``.
+The catalog lists the tasks, so a new file is checked without a change here. The checks are defined in
+``harness/check``; ``lengthwise check NAME`` runs the same ones. The oracles in ``tests/tasks`` test the targets.
 """
 
 import pytest
@@ -16,12 +16,12 @@ ENTRIES = [entry for entry in CATALOG.entries["task"].values() if entry.origin =
 
 
 def specs_of(entry: Entry) -> list[Spec]:
-    """The plain task first. A file that does not import has no variants; the contract says what is wrong with it."""
-    plain = Spec.parse("task", entry.name, CATALOG)
+    """Return the task with default options, then its variants; a file that cannot be imported has no variants."""
+    default = Spec.parse("task", entry.name, CATALOG)
     try:
-        return [plain, *(Spec.of("task", entry.name, options, CATALOG) for options in variants(entry))]
+        return [default, *(Spec.of("task", entry.name, options, CATALOG) for options in variants(entry))]
     except UserError:
-        return [plain]
+        return [default]
 
 
 @pytest.mark.parametrize("check", TASK_CHECKS)

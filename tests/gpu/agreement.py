@@ -1,4 +1,4 @@
-"""What the tests of kernel packages share: a mixer on a package equals the same mixer's reference in float64."""
+"""Shared by tests of kernel packages: compare a mixer that uses a package with its reference kernel in float64."""
 
 import torch
 from torch import Tensor
@@ -12,14 +12,14 @@ ROWS = 3
 
 
 def context_of(x: Tensor) -> Context:
-    """The context of a bare sequence ``[B, L, D]``."""
+    """Return the context of a sequence ``[B, L, D]`` without a source."""
     return Context(x.new_zeros(x.shape[:2], dtype=torch.long), torch.arange(x.shape[1], device=x.device), x.shape[1])
 
 
-def gap(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """The largest difference, relative to the largest entry."""
-    scale = max(float(each.detach().abs().max()) for each in theirs)
-    return max(float((a - b).detach().abs().max()) for a, b in zip(ours, theirs, strict=True)) / scale
+def relative_difference(actual: list[Tensor], expected: list[Tensor]) -> float:
+    """Return the largest difference, relative to the largest expected entry."""
+    scale = max(float(tensor.detach().abs().max()) for tensor in expected)
+    return max(float((a - b).detach().abs().max()) for a, b in zip(actual, expected, strict=True)) / scale
 
 
 def reference_run(exact: Mixer, x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -29,25 +29,26 @@ def reference_run(exact: Mixer, x: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def assert_equal_reference(fast: Mixer, exact: Mixer, length: int, width: int, tolerance: float) -> None:
-    """Compare outputs and gradients; ``exact`` is in float64 and takes the weights of ``fast``."""
+    """Compare outputs and gradients; ``exact`` is in float64 and gets the weights of ``fast``."""
     exact.load_state_dict(fast.state_dict())
     x = torch.randn(ROWS, length, width, device="cuda", dtype=next(fast.parameters()).dtype)
-    expected, known = reference_run(exact, x)
+    expected, expected_gradients = reference_run(exact, x)
     out = fast(x, context_of(x))
-    assert gap([out], [expected]) < tolerance
+    assert relative_difference([out], [expected]) < tolerance
     gradients = torch.autograd.grad(out.sum(), list(fast.parameters()), materialize_grads=True)
-    assert gap(list(gradients), known) < tolerance
+    assert relative_difference(list(gradients), expected_gradients) < tolerance
 
 
 def assert_population_equals_reference(fast: Mixer, exact: Mixer, width: int, tolerance: float) -> None:
-    """Compare a population under ``vmap``, whose replicas share weights and differ in data."""
+    """Compare a population under ``vmap``, whose models have equal weights and different inputs."""
     exact.load_state_dict(fast.state_dict())
     stacked, buffers = stack_module_state([fast] * 3)
     x = torch.randn(3, ROWS, 65, width, device="cuda", dtype=next(fast.parameters()).dtype)
     with replicas_ride_along():
         out = vmap(lambda p, b, x: functional_call(fast, (p, b), (x, context_of(x))))(stacked, buffers, x)
     out.sum().backward()
-    for index, each in enumerate(x):
-        expected, known = reference_run(exact, each)
-        assert gap([out[index]], [expected]) < tolerance
-        assert gap([stacked[name].grad[index] for name, _ in exact.named_parameters()], known) < tolerance
+    for index, inputs in enumerate(x):
+        expected, expected_gradients = reference_run(exact, inputs)
+        assert relative_difference([out[index]], [expected]) < tolerance
+        gradients = [stacked[name].grad[index] for name, _ in exact.named_parameters()]
+        assert relative_difference(gradients, expected_gradients) < tolerance

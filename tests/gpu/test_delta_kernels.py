@@ -1,4 +1,4 @@
-"""The Triton kernels of flash-linear-attention equal the delta rule and RWKV-7, alone and for a population."""
+"""The Triton kernels of flash-linear-attention equal the delta rule and RWKV-7, for one model and for a population."""
 
 import pytest
 import torch

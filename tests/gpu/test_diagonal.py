@@ -1,4 +1,4 @@
-"""The Triton kernel of a diagonal recurrence equals minGRU's and minLSTM's, alone and for a population."""
+"""The Triton kernel of minGRU and minLSTM equals their recurrence, for one model and for a population."""
 
 import pytest
 import torch

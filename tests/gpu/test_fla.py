@@ -1,4 +1,4 @@
-"""The Triton kernel of flash-linear-attention equals RetNet's recurrence, alone and for a population."""
+"""The Triton kernel of flash-linear-attention equals RetNet's recurrence, for one model and for a population."""
 
 import pytest
 import torch

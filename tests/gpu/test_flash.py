@@ -1,8 +1,8 @@
-"""Both FlashAttentions equal the equation in float64 on a GPU: outputs, gradients, biases, populations."""
+"""Both FlashAttention kernels equal kernel=math in float64: outputs, gradients, biases, populations."""
 
 import pytest
 import torch
-from agreement import LENGTHS, ROWS, gap
+from agreement import LENGTHS, ROWS, relative_difference
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -28,8 +28,10 @@ def qkv(length: int, dtype: torch.dtype, head: int = 16) -> list[Tensor]:
     return [torch.randn(ROWS, HEADS, length, head, device="cuda", dtype=dtype, requires_grad=True) for _ in range(3)]
 
 
-def exactly(inputs: list[Tensor], bias: Tensor | None, causal: bool, window: int = 0) -> tuple[Tensor, list[Tensor]]:
-    """The equation in float64, and the inputs in float64."""
+def math_attention(
+    inputs: list[Tensor], bias: Tensor | None, causal: bool, window: int = 0
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the output of kernel=math in float64, and the inputs in float64."""
     exact = [x.detach().double().requires_grad_() for x in inputs]
     return attend(*exact, bias=bias, causal=causal, window=window, kernel="math"), exact
 
@@ -46,22 +48,22 @@ def gradients(out: Tensor, inputs: list[Tensor]) -> list[Tensor]:
 @pytest.mark.parametrize("length", LENGTHS)
 def test_kernel_equals_math(length: int, head: int, causal: bool, dtype: torch.dtype, kernel: KernelName) -> None:
     inputs = qkv(length, dtype, head)
-    out, (expected, exact) = attend(*inputs, causal=causal, kernel=kernel), exactly(inputs, None, causal)
+    out, (expected, exact) = attend(*inputs, causal=causal, kernel=kernel), math_attention(inputs, None, causal)
     assert out.dtype == dtype
-    assert gap([out], [expected]) < TOLERANCE[dtype]
-    assert gap(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
+    assert relative_difference([out], [expected]) < TOLERANCE[dtype]
+    assert relative_difference(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
 
 
 @each_kernel
-def test_one_query_sees_all_keys(kernel: KernelName) -> None:
+def test_one_query_attends_to_all_keys(kernel: KernelName) -> None:
     q, k, v = qkv(9, torch.bfloat16)
     last = q[:, :, -1:]
-    expected, _ = exactly([last, k, v], None, False)
-    assert gap([attend(last, k, v, causal=True, kernel=kernel)], [expected]) < TOLERANCE[torch.bfloat16]
+    expected, _ = math_attention([last, k, v], None, False)
+    assert relative_difference([attend(last, k, v, causal=True, kernel=kernel)], [expected]) < TOLERANCE[torch.bfloat16]
 
 
 @each_kernel
-def test_float32_is_refused_by_name_and_is_math_otherwise(kernel: KernelName) -> None:
+def test_float32_raises_by_name_and_uses_math_by_default(kernel: KernelName) -> None:
     inputs = qkv(5, torch.float32)
     with pytest.raises(ValueError, match=f"kernel={kernel} takes float16 or bfloat16 on CUDA, not float32"):
         attend(*inputs, causal=True, kernel=kernel)
@@ -74,9 +76,9 @@ def test_float32_is_refused_by_name_and_is_math_otherwise(kernel: KernelName) ->
 def test_windows(window: int, dtype: torch.dtype) -> None:
     inputs = qkv(65, dtype)
     out = attend(*inputs, causal=True, window=window, kernel="flash_attn")
-    expected, exact = exactly(inputs, None, True, window)
-    assert gap([out], [expected]) < TOLERANCE[dtype]
-    assert gap(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
+    expected, exact = math_attention(inputs, None, True, window)
+    assert relative_difference([out], [expected]) < TOLERANCE[dtype]
+    assert relative_difference(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
 
 
 @needs_package
@@ -84,11 +86,13 @@ def test_windows(window: int, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("heads", [8, 12])
 def test_slopes_are_alibi(heads: int, dtype: torch.dtype) -> None:
     inputs = [torch.randn(ROWS, heads, 65, 16, device="cuda", dtype=dtype, requires_grad=True) for _ in range(3)]
-    places = torch.arange(65, device="cuda")
+    positions = torch.arange(65, device="cuda")
     out = flash_attn.attend(*inputs, causal=True, slopes=slopes(heads).cuda())
-    expected, exact = exactly(inputs, ALiBi(Setting(0)).bias(inputs[0], places, Context(places, places, 65)), True)
-    assert gap([out], [expected]) < TOLERANCE[dtype]
-    assert gap(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
+    expected, exact = math_attention(
+        inputs, ALiBi(Setting(0)).bias(inputs[0], positions, Context(positions, positions, 65)), True
+    )
+    assert relative_difference([out], [expected]) < TOLERANCE[dtype]
+    assert relative_difference(gradients(out, inputs), gradients(expected, exact)) < TOLERANCE[dtype]
 
 
 @each_kernel
@@ -107,6 +111,7 @@ def test_population_equals_singles(dtype: torch.dtype, kernel: KernelName) -> No
         exact.load_state_dict(model.state_dict())
         alone = exact(stream[index], None)
         alone.sum().backward()
-        assert gap([together[index]], [alone]) < TOLERANCE[dtype]
-        known = dict(exact.named_parameters())
-        assert gap([stacked[name].grad[index] for name in known], [p.grad for p in known.values()]) < TOLERANCE[dtype]
+        assert relative_difference([together[index]], [alone]) < TOLERANCE[dtype]
+        parameters = dict(exact.named_parameters())
+        actual = [stacked[name].grad[index] for name in parameters]
+        assert relative_difference(actual, [p.grad for p in parameters.values()]) < TOLERANCE[dtype]

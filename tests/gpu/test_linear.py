@@ -1,4 +1,4 @@
-"""The kernels of the linear family equal the recurrences of the mixers that call them, alone and for a population."""
+"""The kernels of linear mixers equal the recurrent form of those mixers, for one model and for a population."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ each_mixer = pytest.mark.parametrize(
 
 def pair(cls: Callable[..., Mixer], kernel: str, dtype: torch.dtype) -> tuple[Mixer, Mixer]:
     torch.manual_seed(0)
-    fast, exact = (cls(WIDTH, kernel=each) for each in (kernel, "recurrent"))
+    fast, exact = (cls(WIDTH, kernel=name) for name in (kernel, "recurrent"))
     return fast.to("cuda", dtype), exact.to("cuda", torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""The CUDA kernel of mamba-ssm equals Mamba's loop, alone and for a population."""
+"""The CUDA kernel of mamba-ssm equals Mamba's loop, for one model and for a population."""
 
 import pytest
 import torch

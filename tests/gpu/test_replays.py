@@ -1,4 +1,4 @@
-"""Steps that a GPU replays as CUDA graphs are the steps it takes one kernel at a time, for every architecture."""
+"""Steps replayed as CUDA graphs equal steps whose kernels are launched one by one, for every architecture."""
 
 import pytest
 import torch
@@ -22,12 +22,12 @@ NAMES = [
 ]
 RECIPE = Recipe(steps=12, batch_size=8, train_lengths="2:3", warmup=2)
 RATE, TOLERANCE = 1e-4, 1e-4
-"""Float32 sums on a GPU come in any order; AdamW makes full moves of tiny gradients, so the rate is small."""
+"""A GPU sums float32 in any order, and AdamW turns tiny gradients into full updates; so the learning rate is small."""
 PARTS = ("draw", "learn")
 
 
 def losses(subject: ModelSubject, *, capture: bool) -> tuple[torch.Tensor, Trainer]:
-    """Train a small population on a GPU in float32."""
+    """Train a small population on a GPU in float32; return its losses and the trainer."""
     models = [subject.build(seed).float() for seed in SEEDS]
     population = Population(models, "cuda", Numerics(capture=capture))
     trainer = trainer_of(subject, SEEDS, (RATE,) * len(SEEDS), RECIPE, population)
@@ -37,7 +37,7 @@ def losses(subject: ModelSubject, *, capture: bool) -> tuple[torch.Tensor, Train
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_replayed_steps_are_the_steps(name: str) -> None:
+def test_replayed_steps_equal_launched_steps(name: str) -> None:
     subject = subject_of(Spec.parse("architecture", name, CATALOG))
     assert isinstance(subject, ModelSubject)
     with FLOAT32.applied():
@@ -47,19 +47,19 @@ def test_replayed_steps_are_the_steps(name: str) -> None:
     torch.testing.assert_close(replayed, plain, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_dropout_draws_anew_in_every_replay() -> None:
+def test_dropout_differs_between_replays() -> None:
     subject = subject_of(Spec.parse("architecture", "transformer:dropout=0.5", CATALOG))
     assert isinstance(subject, ModelSubject)
-    made, trainer = losses(subject, capture=True)
+    training_losses, trainer = losses(subject, capture=True)
     assert str(trainer.graphed["learn"]) == "CUDA graph"
-    assert made.isfinite().all()
+    assert training_losses.isfinite().all()
     with torch.no_grad():
         trainer.optimizer.freeze(torch.ones(len(SEEDS), dtype=torch.bool, device="cuda"))
     trainer.at.zero_()
-    seen = []
+    first_losses = []
     for _ in range(2):
         length = trainer.batches.lengths[0]
         trainer.graphed["learn"](length, *trainer.graphed["draw"](length))
         trainer.at.zero_()
-        seen.append(trainer.losses[0].clone())
-    assert not torch.equal(*seen)
+        first_losses.append(trainer.losses[0].clone())
+    assert not torch.equal(*first_losses)

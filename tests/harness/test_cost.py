@@ -1,4 +1,4 @@
-"""Costs are counted right: operations of known layers, and costs as functions of length."""
+"""Counted costs: operations of simple layers, and costs as functions of length."""
 
 import math
 
@@ -14,8 +14,8 @@ from harness.registry.options import Spec, build_model
 WIDTH = 8
 
 
-class Fixed(SequenceModel):
-    """A model of one known layer."""
+class OneLayer(SequenceModel):
+    """A model of one given layer."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__(("a", "b"))
@@ -26,45 +26,45 @@ class Fixed(SequenceModel):
         return self.layer(self.embedding(source))
 
 
-class Transform(nn.Module):
+class FourierRoundTrip(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.fft.irfft(torch.fft.rfft(x, dim=1), n=x.shape[1], dim=1)
 
 
-def test_a_linear_map_takes_three_products() -> None:
-    counted = training_operations(Fixed(nn.Linear(WIDTH, 5, bias=False)), (4, 16))
-    assert counted == pytest.approx({4: 3 * 2 * WIDTH * 5, 16: 3 * 2 * WIDTH * 5}, rel=0.05)
+def test_a_linear_map_counts_three_products() -> None:
+    operations = training_operations(OneLayer(nn.Linear(WIDTH, 5, bias=False)), (4, 16))
+    assert operations == pytest.approx({4: 3 * 2 * WIDTH * 5, 16: 3 * 2 * WIDTH * 5}, rel=0.05)
 
 
 def test_pointwise_functions_count_one() -> None:
-    assert training_operations(Fixed(nn.ReLU()), (4,)) == {4: 2 * WIDTH}
+    assert training_operations(OneLayer(nn.ReLU()), (4,)) == {4: 2 * WIDTH}
 
 
 def test_real_transforms_count_half_of_five_n_log_n() -> None:
-    there_and_back = 2 * 2 * 5 * 16 * math.log2(16) / 2 * WIDTH
-    assert training_operations(Fixed(Transform()), (16,))[16] == pytest.approx(there_and_back / 16, rel=0.3)
+    both_transforms = 2 * 2 * 5 * 16 * math.log2(16) / 2 * WIDTH  # two transforms, forward and backward
+    assert training_operations(OneLayer(FourierRoundTrip()), (16,))[16] == pytest.approx(both_transforms / 16, rel=0.3)
 
 
 @pytest.mark.parametrize(
     ("costs", "line"),
     [({4: 10, 8: 10}, (10, 0)), ({4: 8, 8: 16}, (0, 2)), ({4: 1000, 8: 1001}, (1001, 0)), ({16: 7}, (7, 0))],
 )
-def test_growth_is_the_line_through_the_ends(costs: dict[int, float], line: tuple[float, float]) -> None:
+def test_growth_is_the_line_through_the_first_and_last_cost(costs: dict[int, float], line: tuple[float, float]) -> None:
     assert Growth.of(costs) == line
 
 
 def test_attention_grows_and_a_recurrence_does_not() -> None:
     catalog = Catalog()
-    grown = {}
+    growths = {}
     for name in ("transformer:kernel=math", "lstm:kernel=loop"):
         model = build_model(Spec.parse("architecture", name, catalog), ("a", "b"))
-        state = {int(length): size for length, size in measured_state(model, (16, 64)).items()}
-        grown[name.partition(":")[0]] = (Growth.of(training_operations(model, (16, 64))), Growth.of(state))
-    assert all(cost.slope > 0 for cost in grown["transformer"])
-    assert not any(cost.slope for cost in grown["lstm"])
+        state_sizes = {int(length): size for length, size in measured_state(model, (16, 64)).items()}
+        growths[name.partition(":")[0]] = (Growth.of(training_operations(model, (16, 64))), Growth.of(state_sizes))
+    assert all(growth.slope > 0 for growth in growths["transformer"])
+    assert not any(growth.slope for growth in growths["lstm"])
 
 
-def test_lengths_beyond_the_reach_are_left_out() -> None:
-    model = Fixed(nn.ReLU())
+def test_lengths_beyond_the_maximum_length_are_left_out() -> None:
+    model = OneLayer(nn.ReLU())
     model.reach = 8
     assert list(training_operations(model, (4, 16))) == [4]
