@@ -7,7 +7,16 @@ A check is a function of a subject (:mod:`harness.check.fixtures`). It returns i
 
 from collections.abc import Iterator
 
-from harness.check import declarations, devices, equivalence, graph_replay, learning, model_invariants, task_invariants
+from harness.check import (
+    declarations,
+    devices,
+    equivalence,
+    graph_replay,
+    learning,
+    model_invariants,
+    shortcuts,
+    task_invariants,
+)
 from harness.check.fixtures import ModelSubject, TaskSubject, variants
 from harness.check.result import Check, CheckFailed, Result, Skip, run_check
 from harness.registry.catalog import Entry
@@ -65,6 +74,7 @@ TASK_CHECKS: dict[str, Check] = {
     "stream": task_invariants.sources_come_from_the_stream,
     "pure": task_invariants.solve_is_pure,
     "vary": task_invariants.targets_vary,
+    "shortcuts": shortcuts.no_simple_reader_answers,
     "grade": task_invariants.grade_tells_right_from_wrong,
     "presented": task_invariants.can_be_presented,
     "device": devices.makes_data_on_one_device,

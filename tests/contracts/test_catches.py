@@ -125,6 +125,7 @@ BROKEN_TASKS = {
     "stream": (DRAW, "torch.randint(3, (stream.rows, length))", "draw from the stream only"),
     "pure": ("source.clone()", "source.sub_(1).remainder_(3)", "solve writes into its source"),
     "vary": ("source.clone()", "source * 0", "have one target: `a a"),
+    "shortcuts": ("source.clone()", "source[:, :1]", "are answered by `first token` (100%)"),
     "grade": ("    def solve", f"{GRADE}\n    def solve", "the grade must accept the target, but does not at length 1"),
     "presented": ("source.clone()", "source + 7", "some ids belong to no symbol"),
     "device": (
