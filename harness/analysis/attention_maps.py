@@ -1,7 +1,7 @@
-"""Inspection: what trained models look at, for the report's attention and alignment maps.
+"""Attention and alignment maps of trained models, for the report.
 
-One model stands for each architecture and task: the lowest seed at the learning rate that validation chose, so that
-nothing is picked for its looks. Of several heads the sharpest (least mean entropy) is shown, and called so.
+One model represents each architecture and task: the lowest seed at the learning rate that validation chose. The rule is
+fixed, so no map is picked by its appearance. Of several heads the sharpest (least mean entropy) is shown and labelled.
 """
 
 from pathlib import Path
@@ -23,23 +23,22 @@ from harness.storage.folder import RunFolder
 from tasks.base import decode
 
 LONGEST = 24
-"""Longer questions make maps that nobody can read."""
+"""Largest input length that is inspected; maps of longer inputs are not legible."""
 
 
-def inspections(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -> list[dict[str, Any]]:
+def attention_maps(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -> list[dict[str, Any]]:
     """Return the maps of all models that can be inspected: architecture, task, name, weights, rows, columns."""
-    found = []
+    maps = []
     for _, row in representatives(cells).iterrows():
         folder = next(f for f in map(RunFolder, folders) if f.cell(row["cell"]).training is not None)
         try:
-            seen = _look(folder, row["cell"], catalog)
-        except Exception:  # its code has changed or is gone; what was recorded is reported all the same
+            inspected = _inspect(folder, row["cell"], catalog)
+        except Exception:  # the model's code has changed or is gone; its recorded scores are still reported
             continue
-        for name, weights, batch, symbols in seen:
-            found.append(
-                {"architecture": row["architecture"], "task": row["task"], "name": name} | _map(weights, batch, symbols)
-            )
-    return found
+        for name, weights, batch, symbols in inspected:
+            identity = {"architecture": row["architecture"], "task": row["task"], "name": name}
+            maps.append(identity | _map(weights, batch, symbols))
+    return maps
 
 
 def representatives(cells: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +55,8 @@ def representatives(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, Tensor, Batch, tuple[str, ...]]]:
+def _inspect(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, Tensor, Batch, tuple[str, ...]]]:
+    """Run one cell's last checkpoint on one test input; return (name, weights, batch, symbols) of each map."""
     record = folder.cell(cell_id).training
     assert record is not None
     cell = cell_of(record.cell, catalog)
@@ -66,12 +66,12 @@ def _look(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[str, 
     length = min(cell.recipe.train_lengths.high, LONGEST)
     batch = presentation(fixed_set(presentation, str(cell.task), Purpose.INSPECT, length, 1, torch.device("cpu")))
     with torch.no_grad():
-        seen = model.inspect(batch.source, batch.prefix)
-    return [(*_sharpest(name, weights[0]), batch, presentation.symbols) for name, weights in seen.items()]
+        weights_by_name = model.inspect(batch.source, batch.prefix)
+    return [(*_sharpest(name, weights[0]), batch, presentation.symbols) for name, weights in weights_by_name.items()]
 
 
 def _sharpest(name: str, weights: Tensor) -> tuple[str, Tensor]:
-    """Return one map ``[T, S]`` of ``[T, S]`` or ``[H, T, S]``."""
+    """Return the name and one map ``[T, S]`` from ``[T, S]`` or from the heads ``[H, T, S]``."""
     if weights.dim() == 2 or len(weights) == 1:
         return name, weights.reshape(weights.shape[-2:])
     entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1).mean(-1)
@@ -80,10 +80,10 @@ def _sharpest(name: str, weights: Tensor) -> tuple[str, Tensor]:
 
 
 def _map(weights: Tensor, batch: Batch, symbols: tuple[str, ...]) -> dict[str, Any]:
-    """Label the rows and columns of a map by their tokens."""
+    """Return a map with the tokens of its rows and columns; its shape tells whether they are source, prefix or both."""
     source = list(decode(symbols, batch.source[0]))
     prefix = [] if batch.prefix is None else list(decode(symbols, batch.prefix[0]))
     stream = source + prefix
-    label = {len(source): source, len(prefix): prefix, len(stream): stream}
+    tokens_by_length = {len(source): source, len(prefix): prefix, len(stream): stream}
     rows, columns = weights.shape
-    return {"weights": weights.tolist(), "rows": label[rows], "columns": label[columns]}
+    return {"weights": weights.tolist(), "rows": tokens_by_length[rows], "columns": tokens_by_length[columns]}

@@ -1,6 +1,6 @@
-"""The long table: every record of one or more runs as two frames, one row a cell and one row a score.
+"""Loading of run folders into two frames: one row per cell, and one row per score.
 
-Everything that is reported is computed from these frames and nothing else.
+Everything that is reported is computed from these frames only.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.schema import CELLS, SCORES
+from harness.analysis.schema import CELLS, SCORES, ReportMeta
 from harness.config.claims import Claim, canonical
 from harness.config.lengths import Span
 from harness.errors import UserError
@@ -21,8 +21,8 @@ from harness.storage.folder import CellRecords, RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 
-def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Read run folders; return (cells, scores, meta). A run that is still going gives what it has."""
+def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
+    """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has."""
     runs = [(RunFolder(path), _run_of(path)) for path in folders]
     cells, scores = [], []
     for folder, run in runs:
@@ -32,7 +32,7 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
             if row is not None:
                 cells.append(row)
                 scores += list(_score_rows(row, records))
-    _tell_recipes_apart(cells)
+    _add_recipes_to_labels(cells)
     frame = pd.DataFrame(cells, columns=list(CELLS))
     return frame, pd.DataFrame(scores, columns=list(SCORES)), _meta([run for _, run in runs], frame, catalog)
 
@@ -102,12 +102,12 @@ def _trained(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> dic
     }
 
 
-def _number_format(made: Provenance) -> str:
-    return f"{made.precision} with TF32" if made.tf32 else made.precision
+def _number_format(provenance: Provenance) -> str:
+    return f"{provenance.precision} with TF32" if provenance.tf32 else provenance.precision
 
 
 def _number_formats(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> str:
-    """Return the number format of a cell's training, and of those evaluations that were made in another."""
+    """Return the number format of a cell's training, and any other formats that evaluations used."""
     trained, others = _number_format(record.provenance), {e.precision for e in evaluations if e.status == "ok"}
     others.discard(record.provenance.precision)
     return f"{trained}, some lengths evaluated in {' and '.join(sorted(others))}" if others else trained
@@ -118,41 +118,41 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 
 def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str, Any]]:
-    """Yield a row for each length; of several evaluations of one length the one with the most rows counts."""
+    """Yield a row for each length; of several evaluations of one length, the one with the most rows counts."""
     record = records.training
     if record is None:
         return
     largest = {(e.variant, e.length, e.step): e for e in sorted(records.evaluations, key=lambda e: e.rows)}
-    for each in largest.values():
-        ok = each.status == "ok"
+    for evaluation in largest.values():
+        ok = evaluation.status == "ok"
         yield {
             "cell": row["cell"],
-            "variant": each.variant,
-            "step": each.step,
-            "final": each.step == record.checkpoints[-1],
-            "length": each.length,
-            "status": each.status,
-            "n": each.rows if ok else 0,
-            "exact": each.exact / each.rows if ok else float("nan"),
-            "token": each.right / each.tokens if ok and each.tokens else float("nan"),
-            "tokens": each.tokens,
-            "loss": each.loss,
-            "seconds": each.seconds,
-            "chance_exact": each.chance_exact,
-            "chance_token": each.chance_token,
-            "in_range": row["train_low"] <= each.length <= row["train_high"],
+            "variant": evaluation.variant,
+            "step": evaluation.step,
+            "final": evaluation.step == record.checkpoints[-1],
+            "length": evaluation.length,
+            "status": evaluation.status,
+            "n": evaluation.rows if ok else 0,
+            "exact": evaluation.exact / evaluation.rows if ok else float("nan"),
+            "token": evaluation.right / evaluation.tokens if ok and evaluation.tokens else float("nan"),
+            "tokens": evaluation.tokens,
+            "loss": evaluation.loss,
+            "seconds": evaluation.seconds,
+            "chance_exact": evaluation.chance_exact,
+            "chance_token": evaluation.chance_token,
+            "in_range": row["train_low"] <= evaluation.length <= row["train_high"],
         }
 
 
-def _label(spec: dict[str, Any], given_to_all: dict[str, Any]) -> str:
-    """Return ``name:key=value``, without what the suite gives to every architecture anyway."""
-    own = {k: v for k, v in spec["options"].items() if k not in given_to_all or given_to_all[k] != v}
-    options = ",".join(f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in sorted(own.items()))
+def _label(spec: dict[str, Any], shared: dict[str, Any]) -> str:
+    """Return ``name:key=value`` without the ``shared`` options that the suite sets for all architectures."""
+    specific = {k: v for k, v in spec["options"].items() if k not in shared or shared[k] != v}
+    options = ",".join(f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in sorted(specific.items()))
     return f"{spec['name']}:{options}" if options else spec["name"]
 
 
 def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
-    """Whether the code of today differs from the record's; unknown entries count as not stale."""
+    """Whether the current code differs from the code that made the record; unknown entries count as not stale."""
     specs = [
         Spec(kind, record.cell[kind]["name"], tuple(sorted(record.cell[kind]["options"].items())), catalog=catalog)
         for kind in ROOMS
@@ -161,58 +161,59 @@ def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
     return any(record.fingerprints.get(kind) != value for kind, value in fingerprints_of(specs).items())
 
 
-def _tell_recipes_apart(rows: list[dict[str, Any]]) -> None:
-    """Where one task was trained under several recipes, its label says how they differ."""
+def _add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
+    """Add to the label of a task that was trained with several recipes the values in which they differ."""
     recipes: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         recipes.setdefault(row["task"], []).append(row["recipe"])
     for row in rows:
-        mine, several = row["recipe"], recipes[row["task"]]
-        differing = [f"{key}={mine[key]}" for key in mine if any(other[key] != mine[key] for other in several)]
-        row["label"] = f"{row['task']} [{' '.join(differing)}]" if differing else row["task"]
-    for row in rows:
-        row["task"] = row.pop("label")
+        recipe, alternatives = row["recipe"], recipes[row["task"]]
+        differing = [
+            f"{key}={recipe[key]}" for key in recipe if any(other[key] != recipe[key] for other in alternatives)
+        ]
+        if differing:
+            row["task"] = f"{row['task']} [{' '.join(differing)}]"
 
 
-def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> dict[str, Any]:
-    """Return what the report says beside numbers."""
+def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> ReportMeta:
+    """Return what the report shows besides numbers."""
     first = runs[0]
-    shown = {(a, t) for a, t in zip(cells["architecture"], cells["task"], strict=True)}
-    return {
-        "title": first.suite["title"] or first.suite["name"]
-        if len(runs) == 1
-        else " and ".join(r.suite["name"] for r in runs),
-        "description": "\n\n".join(r.suite["description"] for r in runs if r.suite["description"]),
-        "versions": first.provenance.versions,
-        "command": [r.command for r in runs],
-        "git": first.provenance.git,
-        "created": max(r.provenance.created for r in runs),
-        "catalog_order": _in_catalog_order(cells, catalog),
-        "catalog_places": {name: place for place, name in enumerate(catalog.names("architecture"))},
-        "tasks_order": list(dict.fromkeys(cells["task"])),
-        "programs": {label: _program_length(label, catalog) for label in dict.fromkeys(cells["task"])},
-        "known": [known for r in runs for known in _known(r, catalog)],
-        "planned": sum(len(r.cells) for r in runs),
-        "inspections": [],
-        "not_applicable": [each for r in runs for each in r.not_applicable if tuple(each[:2]) not in shown],
-        "notes": list(dict.fromkeys(note for r in runs for note in r.notes)),
-    }
+    if len(runs) == 1:
+        title = first.suite["title"] or first.suite["name"]
+    else:
+        title = " and ".join(run.suite["name"] for run in runs)
+    trained = {(a, t) for a, t in zip(cells["architecture"], cells["task"], strict=True)}
+    return ReportMeta(
+        title=title,
+        description="\n\n".join(run.suite["description"] for run in runs if run.suite["description"]),
+        created=max(run.provenance.created for run in runs),
+        command=[run.command for run in runs],
+        git=first.provenance.git,
+        versions=first.provenance.versions,
+        catalog_order=_in_catalog_order(cells, catalog),
+        catalog_places={name: place for place, name in enumerate(catalog.names("architecture"))},
+        tasks_order=list(dict.fromkeys(cells["task"])),
+        programs={label: _program_length(label, catalog) for label in dict.fromkeys(cells["task"])},
+        known=[claim for run in runs for claim in _claims(run, catalog)],
+        not_applicable=[pair for run in runs for pair in run.not_applicable if pair[:2] not in trained],
+        notes=list(dict.fromkeys(note for run in runs for note in run.notes)),
+    )
 
 
-def _known(run: RunRecord, catalog: Catalog) -> Iterator[dict[str, Any]]:
-    """Yield the known results of a run's suite, with specs as the tables have them; those of lost plug-ins not."""
+def _claims(run: RunRecord, catalog: Catalog) -> Iterator[Claim]:
+    """Yield the claims of a run's suite with specs as the tables have them; skip those about plug-ins that are gone."""
 
     def labelled(text: str) -> str:
         spec = Spec.parse("architecture", text, catalog)
         return _label({"name": spec.name, "options": dict(spec.options)}, run.suite["model"])
 
-    for each in run.suite.get("known", []):
+    for claim in run.suite.get("known", []):
         with suppress(UserError):
-            yield canonical(Claim(**each), labelled, catalog).model_dump()
+            yield canonical(Claim(**claim), labelled, catalog)
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:
-    """Return the core operations of a task's RASP-L program; None where none is known, or the task is gone."""
+    """Return the core operations of a task's RASP-L program; None where no program is known or the task is gone."""
     from tasks.rasp._machine import length
 
     try:
@@ -223,7 +224,7 @@ def _program_length(label: str, catalog: Catalog) -> int | None:
 
 
 def _in_catalog_order(cells: pd.DataFrame, catalog: Catalog) -> list[str]:
-    """Labels ordered by catalog name first, so that an architecture keeps its place in every report."""
+    """Return labels ordered by catalog name first, so that an architecture keeps its place in every report."""
     names = {name: index for index, name in enumerate(catalog.names("architecture"))}
     pairs = sorted(
         {(names.get(n, len(names)), label) for n, label in zip(cells["name"], cells["architecture"], strict=True)}

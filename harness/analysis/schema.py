@@ -1,19 +1,23 @@
-"""The two frames between the store and everything that reads results: ``cells`` and ``scores``.
+"""The data between the records and everything that reads results: two frames and :class:`ReportMeta`.
 
-``cells`` has one row per planned or trained cell; ``status`` is ``done``, ``failed``, ``missing`` (planned, not yet
+``cells`` has one row per planned or trained cell. ``status`` is ``done``, ``failed``, ``missing`` (planned, not yet
 trained) or ``not applicable``, with the ``reason``. ``curve`` is a list of dicts: step, loss and, at validation points,
 validation_exact and validation_loss. ``state_bytes`` maps lengths to bytes.
 
-``scores`` has one row per cell, variant (``""`` is the main one), length and checkpoint; ``status`` is ``ok``,
-``beyond reach`` or ``out of memory``. ``exact`` and ``token`` are fractions, ``token`` teacher-forced where an answer
-of several tokens is generated; ``final`` marks the last checkpoint, ``in_range`` the training lengths.
+``scores`` has one row per cell, variant (``""`` is the main one), length and checkpoint. ``status`` is ``ok``,
+``beyond reach`` (longer than the model's maximum length), ``out of memory`` or ``raised``. ``exact`` and ``token`` are
+fractions. ``token`` is teacher-forced where an answer of several tokens is generated. ``final`` marks the last
+checkpoint, ``in_range`` the training lengths.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from harness.config.claims import Claim
 
 CELLS: dict[str, type] = {
     **dict.fromkeys(("run", "cell", "architecture", "name", "family", "task", "status", "reason"), str),
@@ -41,7 +45,54 @@ DTYPES: dict[type, Any] = {str: object, float: float, bool: bool, object: object
 
 
 def complete(frame: pd.DataFrame, columns: Mapping[str, type]) -> pd.DataFrame:
-    """Return the frame with exactly ``columns``, of their kinds; what a run under way has not written yet is empty."""
+    """Return the frame with exactly ``columns``, cast to their types; columns that are missing become empty."""
     frame = frame.reindex(columns=list(columns)).reset_index(drop=True)
     cast = {name: map(CASTS[kind], frame[name]) for name, kind in columns.items()}
     return pd.DataFrame({name: pd.Series(cast[name], dtype=DTYPES[kind]) for name, kind in columns.items()})
+
+
+@dataclass(frozen=True)
+class ReportMeta:
+    """What a report shows besides the numbers in the frames; each field may be left out."""
+
+    title: str = ""
+    """Heading of the report."""
+
+    description: str = ""
+    """Markdown text below the heading, from the suites."""
+
+    created: str = ""
+    """Creation time of the newest run."""
+
+    command: Sequence[str] = ()
+    """Command line of each run."""
+
+    git: str = ""
+    """Commit of the code that made the first run."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries of the first run, by name."""
+
+    catalog_order: Sequence[str] = ()
+    """Architecture labels in the order of their rows."""
+
+    catalog_places: Mapping[str, int] = field(default_factory=dict)
+    """Position of each architecture name in the whole catalog; it fixes the colour and the marker."""
+
+    tasks_order: Sequence[str] = ()
+    """Task labels in the order of their columns."""
+
+    programs: Mapping[str, int | None] = field(default_factory=dict)
+    """Core operations of the RASP-L program of each task label; ``None`` where no program is known."""
+
+    known: Sequence[Claim] = ()
+    """Claims of the literature that the suites declare, with labels as the frames have them."""
+
+    inspections: Sequence[Mapping[str, Any]] = ()
+    """Attention and alignment maps of :func:`harness.analysis.attention_maps.attention_maps`."""
+
+    not_applicable: Sequence[tuple[str, str, str]] = ()
+    """(architecture, task, reason) of each pair that cannot be trained."""
+
+    notes: Sequence[str] = ()
+    """Remarks of the plans."""

@@ -14,7 +14,7 @@ from scipy.optimize import isotonic_regression
 
 from harness.bench.decode import DecodingCost
 from harness.report import number_format as fmt
-from harness.report.figures import CONSTANT, GROWING, Gallery, Panel, save
+from harness.report.figures import CONSTANT, GROWING, Panel, PanelGroup, save
 
 NAME_HEIGHT = 0.125
 """Height of a name in inches."""
@@ -33,8 +33,8 @@ def draw_decoding(costs: Costs, file: Path) -> Path:
         Panel("State of one sequence", partial(draw, costs=measured, field="bytes", to_text=fmt.size), size=size),
         Panel("Time of a token", partial(draw, costs=measured, field="seconds", to_text=_milliseconds), size=size),
     )
-    gallery = Gallery(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
-    save(gallery, {}, file.with_suffix(".svg"), file)
+    panel_group = PanelGroup(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
+    save(panel_group, {}, file.with_suffix(".svg"), file)
     return file
 
 

@@ -9,8 +9,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from harness.bench.scaling import CELL_STEPS, Point
 from harness.report import number_format as fmt
-from harness.report.figures import Gallery, Panel, save
-from harness.report.style import Look, looks
+from harness.report.figures import Panel, PanelGroup, save
+from harness.report.style import PlotStyle, plot_styles
 
 SIZE = (3.2, 2.5)
 
@@ -34,7 +34,7 @@ OF_CELLS: tuple[Field, ...] = (("seconds", "Time of all cells"), ("bytes", "Memo
 def draw_growth(points: Sequence[Point], file: Path) -> Path:
     """Draw all points, write a PNG and an SVG file next to each other, and return the PNG file."""
     measured = [point for point in points if point.usage is not None]
-    styles = looks(point.architecture for point in measured)
+    styles = plot_styles(point.architecture for point in measured)
     axes = [axis for axis in AXIS_LABELS if any(point.axis == axis for point in measured)]
     panels = tuple(
         panel(field, title, axis, [point for point in measured if point.axis == axis], styles)
@@ -42,21 +42,21 @@ def draw_growth(points: Sequence[Point], file: Path) -> Path:
         for axis in axes
         for field, title in [(OF_CELLS if axis == "cells" else OF_A_STEP)[row]]
     )
-    gallery = Gallery(file.stem, "Growth", "", panels, legend=tuple(styles))
-    save(gallery, styles, file.with_suffix(".svg"), file)
+    panel_group = PanelGroup(file.stem, "Growth", "", panels, legend=tuple(styles))
+    save(panel_group, styles, file.with_suffix(".svg"), file)
     return file
 
 
-def panel(field: str, title: str, axis: str, points: Sequence[Point], styles: dict[str, Look]) -> Panel:
+def panel(field: str, title: str, axis: str, points: Sequence[Point], styles: dict[str, PlotStyle]) -> Panel:
     """Return the panel of one field along one axis."""
     return Panel(title, partial(draw, field=field, axis=axis, points=points, styles=styles), size=SIZE)
 
 
-def draw(ax: Axes, field: str, axis: str, points: Sequence[Point], styles: dict[str, Look]) -> None:
+def draw(ax: Axes, field: str, axis: str, points: Sequence[Point], styles: dict[str, PlotStyle]) -> None:
     """Draw one line for each architecture."""
-    for name, look in styles.items():
+    for name, style in styles.items():
         line = [(point.value, getattr(point.usage, field)) for point in points if point.architecture == name]
-        ax.plot(*zip(*line, strict=True), color=look.color, marker=look.marker, ms=4, lw=1.3, label=name)
+        ax.plot(*zip(*line, strict=True), color=style.color, marker=style.marker, ms=4, lw=1.3, label=name)
     values = sorted({point.value for point in points})
     ax.set(xscale="log", yscale="log", xlabel=AXIS_LABELS[axis])
     ax.set_xticks(values, [fmt.count(value) for value in values])

@@ -23,12 +23,12 @@ def pack(folder: given.Folder, output: Output = None, picture: Picture = None, p
     from harness.cli.console import console
     from harness.cli.report import catalog_for
     from harness.report.markdown import write_markdown
-    from harness.report.results import View
+    from harness.report.results import Results
     from harness.report.write import write_pictures
     from harness.storage.folder import RunFolder
 
     target = output or folder
     RunFolder(folder).pack(target)
-    view = View.of(*frames([target], catalog_for([target], plugin or [])))
-    write_pictures(view, target, picture or [])
-    console().print(f"Packed: {write_markdown(view, target)}", soft_wrap=True)
+    results = Results.of(*frames([target], catalog_for([target], plugin or [])))
+    write_pictures(results, target, picture or [])
+    console().print(f"Packed: {write_markdown(results, target)}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """``lengthwise report``: tables, plots and one page from whatever records there are."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,14 @@ def report(folders: given.Folders, output: given.ReportOutput = None, plugin: gi
 
 def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console") -> None:
     """Read the records, print the comparison and write the report."""
-    from harness.analysis.attention_maps import inspections
+    from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
     from harness.report.terminal import terminal_report
     from harness.report.write import write_report
 
     cells, scores, meta = frames(folders, catalog)
     out.print(terminal_report(cells, scores, meta, out.width))
-    meta["inspections"] = inspections(folders, cells, catalog)
+    meta = replace(meta, inspections=attention_maps(folders, cells, catalog))
     page = write_report(cells, scores, meta, output)
     out.print(f"\nReport: {page}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""A table, and the sentences that stand under tables: chance, ranges, seeds, and how anything was selected."""
+"""Tables, and the sentences of their captions: chance, training range, seeds, and how learning rates were chosen."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,27 +6,31 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.report import number_format as fmt
-from harness.report.results import Question, View
-from harness.report.table_cell import MARKS, Entry
+from harness.report.results import Results, TaskResult
+from harness.report.table_cell import MARKS, TableCell
 
-SELECTION = "Learning rates: one for all seeds, chosen by validation at training lengths, never by these scores."
-SOLVED_TO = (
-    "The last evaluated length before the first whose 95% Wilson upper bound is below 99% exact match, lower median "
-    "over seeds; >= says that the grid of lengths ended first. Beside it the seeds that fit, that is, solved their "
-    "training lengths."
+SELECTION = (
+    "All seeds of an architecture on a task share one learning rate, chosen by validation at training lengths, never "
+    "by these scores."
 )
-FACTS = ("trained on", "tested on", "chance")
+SOLVED_TO = (
+    "Solved to is the last evaluated length before the first length whose 95% Wilson upper bound is below 99% exact "
+    "match. The lower median over seeds is shown; >= says that the grid of lengths ended before the model failed. "
+    "'2/3 fit' says that two of three seeds solved their training lengths."
+)
+HEADER_ROWS = ("trained on", "tested on", "chance")
 MEASURES = {
-    "exact": "exact match: every token of the answer is right",
-    "token": "token accuracy, teacher-forced where answers of several tokens are generated",
+    "exact": "Exact match counts an answer as right only if every token is right.",
+    "token": "Token accuracy is the share of right answer tokens, teacher-forced where several tokens are generated.",
 }
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table: ``frame`` is what is read (text), ``data`` what is computed with (numbers, for the CSV file).
+    """One table of the report.
 
-    ``group`` names leading columns that repeat over many rows; the page writes them once, above those rows.
+    ``frame`` holds the text that is shown, ``data`` the values of the CSV file. ``group`` names leading columns whose
+    values repeat over many rows; the page writes these values once, above their rows.
     """
 
     name: str
@@ -37,25 +41,25 @@ class Table:
     group: tuple[str, ...] = ()
 
 
-def chance(question: Question, measure: str) -> float:
+def chance(task_result: TaskResult, measure: str) -> float:
     """Return the mean chance beyond training."""
-    return {"exact": question.chance_exact, "token": question.chance_token}[measure]
+    return {"exact": task_result.chance_exact, "token": task_result.chance_token}[measure]
 
 
-def facts(question: Question, measure: str) -> dict[str, str]:
-    """What has to stand beside every score of a task."""
-    values = fmt.span(question.train), fmt.span(question.beyond), fmt.score(chance(question, measure))
-    return dict(zip(FACTS, values, strict=True))
+def task_header(task_result: TaskResult, measure: str) -> dict[str, str]:
+    """Return what each score of a task is read against: training lengths, test lengths and chance."""
+    trained, tested = fmt.span(task_result.train), fmt.span(task_result.beyond)
+    return dict(zip(HEADER_ROWS, (trained, tested, fmt.score(chance(task_result, measure))), strict=True))
 
 
-def provenance(view: View) -> str:
+def seeds_and_selection(results: Results) -> str:
     """Say how many seeds and samples the scores rest on, and how learning rates were chosen."""
-    seeds = fmt.span(count for count in view.summary.get("graded", []) if count)
-    samples = fmt.span(question.samples for question in view.questions)
-    return f"Seeds: {seeds}; {samples} samples a length. {SELECTION}"
+    seeds = fmt.span(count for count in results.summary.get("graded", []) if count)
+    samples = fmt.span(task_result.samples for task_result in results.task_results)
+    return f"Seeds: {seeds}; {samples} samples per length. {SELECTION}"
 
 
-def marks(entries: Iterable[Entry]) -> str:
+def marks(table_cells: Iterable[TableCell]) -> str:
     """Explain the marks that occur."""
-    used = {mark for entry in entries for mark in entry.marks}
-    return "".join(f" {mark} {why}." for mark, why in MARKS.items() if mark in used)
+    used = {mark for cell in table_cells for mark in cell.marks}
+    return "".join(f" {mark}: {meaning}." for mark, meaning in MARKS.items() if mark in used)

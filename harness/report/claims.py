@@ -1,73 +1,86 @@
-"""The table of known results: what others found, whether it appears here, and the scores that say so."""
+"""The table of known results: published claims, and whether the scores of this run agree with them."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 
 from harness.config.claims import Claim, Expectation, verdict
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, Table
-from harness.report.results import View
+from harness.report.results import Results
 
 ANSWERS = {True: "yes", False: "no", None: "not measured"}
 
 
-def known_table(view: View) -> Table:
-    """Return a row for each expectation, claim by claim; may be empty."""
-    rows = [row for known in view.meta.get("known") or [] for row in _rows(Claim(**known), view)]
+class Evidence(NamedTuple):
+    """The scores of an expectation and of the architecture it is compared with; ``holds`` is None if not measured."""
+
+    scores: list[float]
+    others: list[float]
+    planned: int
+    holds: bool | None
+
+
+def claims_table(results: Results) -> Table:
+    """Return a row for each expectation, claim by claim; the table may be empty."""
+    rows = [row for claim in results.meta.known for row in _rows(claim, results)]
     caption = (
-        "Every predicate was written into the suite before the run. Measured: the scores of all seeds at that length, "
-        "sorted. Fit: the seeds that solved their training lengths; where none did, a claim about longer ones was not "
-        "put to the test. A claim appears if all that is expected of it holds; what does not is left as it is. "
-        f"{SELECTION}"
+        "Every expectation was written into the suite before the run. Measured lists the scores of all seeds at that "
+        "length, best first. Fit counts the seeds that solved their training lengths. Where no seed fits, a claim "
+        "about longer lengths was not tested. A claim appears if all of its expectations hold; a claim that does not "
+        f"appear stays in the table. {SELECTION}"
     )
     frame = pd.DataFrame(rows)
     group = ("claim", "verdict", "source", "task")
     return Table("known", "Known results, and whether they appear", caption, frame, frame, group)
 
 
-def _rows(known: Claim, view: View) -> Iterator[dict[str, str]]:
-    looked = [_look_up(each, each.task or known.task, view) for each in known.expect]
-    said = verdict([answer for *_, answer in looked])
-    for each, (scores, others, planned, answer) in zip(known.expect, looked, strict=True):
+def _rows(claim: Claim, results: Results) -> Iterator[dict[str, str]]:
+    tasks = [expectation.task or claim.task for expectation in claim.expect]
+    evidence = [_look_up(*pair, results) for pair in zip(claim.expect, tasks, strict=True)]
+    claim_verdict = verdict([item.holds for item in evidence])
+    for expectation, task, item in zip(claim.expect, tasks, evidence, strict=True):
+        seeds, measured = f"{expectation.seeds or item.planned} of {item.planned}", _listed(item.scores)
+        if expectation.above:
+            seeds, measured = "medians", f"{measured} against {_listed(item.others)}"
         yield {
-            "claim": known.claim,
-            "verdict": said,
-            "source": known.source,
-            "task": known.task,
-            "expected": each.words,
-            "seeds": "medians" if each.above else f"{each.seeds or planned} of {planned}",
-            "measured": _listed(scores) + (f" against {_listed(others)}" if each.above else ""),
-            "fit": " against ".join(_fitted(view, name, each.task or known.task) for name in each.compared),
-            "holds": ANSWERS[answer],
+            "claim": claim.claim,
+            "verdict": claim_verdict,
+            "source": claim.source,
+            "task": claim.task,
+            "expected": expectation.words,
+            "seeds": seeds,
+            "measured": measured,
+            "fit": " against ".join(_fitted(results, name, task) for name in expectation.compared),
+            "holds": ANSWERS[item.holds],
         }
 
 
-def _look_up(each: Expectation, task: str, view: View) -> tuple[list[float], list[float], int, bool | None]:
-    """Return the scores, those to compare with, the number of seeds planned, and whether the expectation holds."""
-    scores, others = (scores_of(view, name, task, each) for name in (each.architecture, each.above))
-    planned = _planned(view, each.architecture, task)
-    return scores, others, planned, each.holds(scores, others, max(1, planned))
+def _look_up(expectation: Expectation, task: str, results: Results) -> Evidence:
+    scores = scores_of(results, expectation.architecture, task, expectation)
+    others = scores_of(results, expectation.above, task, expectation)
+    planned = _planned(results, expectation.architecture, task)
+    return Evidence(scores, others, planned, expectation.holds(scores, others, max(1, planned)))
 
 
-def scores_of(view: View, architecture: str, task: str, expectation: Expectation) -> list[float]:
-    """Return the scores of all seeds at the expectation's length, the best first; a failed seed counts as 0."""
-    rows = view.seeds
+def scores_of(results: Results, architecture: str, task: str, expectation: Expectation) -> list[float]:
+    """Return the scores of all seeds at the expectation's length, best first; a failed seed counts as 0."""
+    rows, cells = results.seeds, results.selected
     chosen = (rows.architecture == architecture) & (rows.task == task) & (rows.variant == expectation.variant)
-    found = rows[chosen & (rows.length == expectation.at) & (rows.status == "ok")][expectation.score]
-    cells = view.selected
+    scores = rows[chosen & (rows.length == expectation.at) & (rows.status == "ok")][expectation.score]
     failed = (cells.architecture == architecture) & (cells.task == task) & (cells.status == "failed")
-    return sorted([0.0] * int(failed.sum()) + found.tolist(), reverse=True)
+    return sorted([*scores.tolist(), *(0.0 for _ in range(int(failed.sum())))], reverse=True)
 
 
-def _planned(view: View, architecture: str, task: str) -> int:
-    cells = view.cells
+def _planned(results: Results, architecture: str, task: str) -> int:
+    cells = results.cells
     return int(cells.seed[(cells.architecture == architecture) & (cells.task == task)].nunique())
 
 
-def _fitted(view: View, architecture: str, task: str) -> str:
-    rows = view.seeds[(view.seeds.architecture == architecture) & (view.seeds.task == task)]
-    return f"{int(rows.drop_duplicates('cell').fit.eq(True).sum())} of {_planned(view, architecture, task)}"
+def _fitted(results: Results, architecture: str, task: str) -> str:
+    rows = results.seeds[(results.seeds.architecture == architecture) & (results.seeds.task == task)]
+    return f"{int(rows.drop_duplicates('cell').fit.eq(True).sum())} of {_planned(results, architecture, task)}"
 
 
 def _listed(scores: list[float]) -> str:

@@ -1,8 +1,8 @@
-"""Files of tables: CSV for computing, Markdown for reading, LaTeX (booktabs) for papers."""
+"""Files of tables: CSV for computation, Markdown for reading, LaTeX (booktabs) for papers."""
 
 from pathlib import Path
 
-from harness.report.captions import FACTS, Table
+from harness.report.captions import HEADER_ROWS, Table
 
 TEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
@@ -14,17 +14,17 @@ TEX = str.maketrans(
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write one table in all formats; return the files."""
+    """Write one table in all formats and return the files."""
     texts = {"csv": table.data.to_csv(index=False), "md": markdown(table), "tex": latex(table)}
     files = []
-    for ending, content in texts.items():
-        files.append(folder / f"{table.name}.{ending}")
+    for suffix, content in texts.items():
+        files.append(folder / f"{table.name}.{suffix}")
         files[-1].write_text(content, encoding="utf-8")
     return files
 
 
 def markdown(table: Table) -> str:
-    """Write a heading, the table and its caption."""
+    """Return a heading, the table and its caption as Markdown."""
     frame = table.frame
     if frame.empty:
         return f"### {table.title}\n\nNothing yet.\n"
@@ -38,7 +38,7 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Write a booktabs table with caption and label; needs ``\\usepackage{booktabs}``."""
+    """Return a booktabs table with caption and label; it needs ``\\usepackage{booktabs}``."""
     if table.frame.empty:
         return f"% {table.title}: nothing yet\n"
     frame = table.frame.map(escape).rename(columns=escape)
@@ -49,12 +49,12 @@ def latex(table: Table) -> str:
         position_float="centering",
         column_format="l" * frame.shape[1],
     )
-    first = f"\n{FACTS[0]} &"
-    return "% \\usepackage{booktabs}\n" + body.replace(first, f"\n\\midrule{first}")
+    header = f"\n{HEADER_ROWS[0]} &"  # a rule separates the scores from the header rows below them
+    return "% \\usepackage{booktabs}\n" + body.replace(header, f"\n\\midrule{header}")
 
 
 def escape(text: object) -> str:
-    """Write a text so that LaTeX prints it.
+    """Escape a text for LaTeX.
 
     >>> escape(">=160 at 5%")
     '$\\\\geq$160 at 5\\\\%'

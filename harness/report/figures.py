@@ -1,7 +1,7 @@
-"""Pictures: a gallery of panels, drawn one by one for the page and together for papers.
+"""Groups of panels, drawn one by one as SVG for the page and together as one figure for papers.
 
-Everything goes through matplotlib's object API, so no window system and no global state is involved. Files are the
-same, byte for byte, whenever they are drawn from the same frames.
+Only matplotlib's object API is used, so no window system and no global state is involved. The same frames always give
+the same files, byte for byte.
 """
 
 import io
@@ -18,20 +18,24 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.report import number_format as fmt
-from harness.report.style import COLORS, GRID, INK, PAPER, RC, Look
+from harness.report.style import COLORS, GRID, INK, PAPER, RC, PlotStyle
 
 LETTERS = 8
-"""Letters of a title to an inch."""
+"""Letters of a title per inch."""
 
-WIDEST, WIDE = 13.0, 440
-"""Widths: of a figure for papers, in inches; above which a picture scrolls instead of shrinking, in pixels."""
+MAX_FIGURE_INCHES = 13.0
+"""Largest width of a figure for papers."""
+
+SCROLL_PIXELS = 440
+"""Width above which a panel on the page scrolls on small screens instead of shrinking."""
 
 PAGE_COLORS = {INK: "currentColor", GRID: "var(--line)", PAPER: "var(--paper)"}
+"""CSS colour of the page for each colour of a plot, so that plots follow light and dark."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes. ``note`` says what it was trained and evaluated on; ``size`` is in inches."""
+    """One set of axes. ``note`` names the training and test lengths; ``size`` is in inches."""
 
     title: str
     draw: Callable[[Axes], None]
@@ -40,8 +44,8 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Panels that are read together. ``legend`` names the architectures that occur, ``keys`` what else is drawn."""
+class PanelGroup:
+    """Panels under one heading. ``legend`` names the architectures, ``keys`` other lines (keys of ``KEYS``)."""
 
     name: str
     title: str
@@ -52,30 +56,36 @@ class Gallery:
 
 
 def picture(panel: Panel, name: str) -> str:
-    """Draw one panel as inline SVG in the colours of the page; ``name`` keeps its ids apart from other pictures'."""
+    """Draw one panel as inline SVG in the colours of the page; ``name`` makes its ids unique on the page."""
     with rc_context({**RC, "svg.hashsalt": name}):
         figure = Figure(figsize=panel.size, layout="constrained")
         panel.draw(figure.add_subplot())
-        drawn = _bytes(figure, "svg").decode()
-    return inline(drawn, panel, name)
+        svg = _bytes(figure, "svg").decode()
+    return inline(svg, panel, name)
 
 
-def inline(drawn: str, panel: Panel, name: str) -> str:
-    """Make a standalone SVG part of a page: own ids, no size of its own, colours that follow light and dark."""
-    drawn = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)
-    drawn = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
+def inline(svg: str, panel: Panel, name: str) -> str:
+    """Turn a standalone SVG into a part of a page: unique ids, flexible width, colours that follow light and dark."""
+    # Drop the XML declaration before "<svg", the metadata block and all comments.
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    # Put the name before each id, both where it is defined and where url(#...) or href="#..." refers to it.
+    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    # Replace fixed colours by CSS variables of the page.
     for color, variable in PAGE_COLORS.items():
-        drawn = drawn.replace(color, variable)
+        svg = svg.replace(color, variable)
+    # The page scales the panel up to 115% of its nominal width; a wide panel never shrinks below 85%.
     width = round(panel.size[0] * 96)
-    least = f";min-width:{round(0.85 * width)}px" if width > WIDE else ""
-    head = f'<svg role="img" aria-label="{escape(panel.title)}" style="max-width:{round(1.15 * width)}px{least}"'
-    return re.sub(r'<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\g<1>", drawn, count=1)
+    min_width = f";min-width:{round(0.85 * width)}px" if width > SCROLL_PIXELS else ""
+    style = f"max-width:{round(1.15 * width)}px{min_width}"
+    head = f'<svg role="img" aria-label="{escape(panel.title)}" style="{style}"'
+    # Replace width and height of the opening tag; the optional xlink namespace in front of them stays.
+    return re.sub(r'<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\g<1>", svg, count=1)
 
 
-def save(gallery: Gallery, looks: dict[str, Look], *files: Path) -> None:
-    """Draw all panels in one figure with its legend, and write it to each file in the format of its ending."""
-    with rc_context({**RC, "svg.hashsalt": gallery.name}):
-        figure = _together(gallery, looks)
+def save(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle], *files: Path) -> None:
+    """Draw all panels in one figure with its legend; write it to each file in the format of the file's suffix."""
+    with rc_context({**RC, "svg.hashsalt": panel_group.name}):
+        figure = _combined_figure(panel_group, plot_styles)
         for file in files:
             file.write_bytes(_bytes(figure, file.suffix[1:]))
             figure.set_layout_engine("none")  # later files keep the layout that was computed for the first
@@ -90,40 +100,44 @@ def _bytes(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _together(gallery: Gallery, looks: dict[str, Look]) -> Figure:
-    width, height = (max(panel.size[axis] for panel in gallery.panels) for axis in (0, 1))
-    columns = max(1, min(len(gallery.panels), int(WIDEST // width)))
-    rows = ceil(len(gallery.panels) / columns)
-    handles = [*handles_of(gallery.legend, looks), *(KEYS[key] for key in gallery.keys)]
-    room = ceil(len(handles) / (2 * columns)) * 0.22 + 0.2 if handles else 0
-    figure = Figure(figsize=(width * columns, height * rows + room), layout="constrained")
+def _combined_figure(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle]) -> Figure:
+    panels = panel_group.panels
+    # All axes get the size of the largest panel, in as many columns as fit.
+    width, height = (max(panel.size[axis] for panel in panels) for axis in (0, 1))
+    columns = max(1, min(len(panels), int(MAX_FIGURE_INCHES // width)))
+    rows = ceil(len(panels) / columns)
+    # The legend below needs 0.22 inches per line, with two entries per column of axes.
+    handles = [*legend_handles(panel_group.legend, plot_styles), *(KEYS[key] for key in panel_group.keys)]
+    legend_height = ceil(len(handles) / (2 * columns)) * 0.22 + 0.2 if handles else 0
+    figure = Figure(figsize=(width * columns, height * rows + legend_height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
-    for panel in gallery.panels:
+    for panel in panels:
         ax = next(axes)
         panel.draw(ax)
-        title = "\n".join(fmt.broken(panel.title, int(LETTERS * width)))
+        title = "\n".join(fmt.break_name(panel.title, int(LETTERS * width)))
         ax.set_title(title, pad=16 if panel.note else 6)
         ax.annotate(panel.note, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7.5, alpha=0.75)
-    for ax in axes:
+    for ax in axes:  # the axes that are left over in the last row
         ax.set_axis_off()
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2 * columns)
     return figure
 
 
-def handles_of(names: Iterable[str], looks: dict[str, Look]) -> list[Line2D]:
+def legend_handles(names: Iterable[str], plot_styles: dict[str, PlotStyle]) -> list[Line2D]:
     """Return a legend entry for each architecture."""
-    return [Line2D([], [], color=looks[name].color, marker=looks[name].marker, ms=5, label=name) for name in names]
+    styles = {name: plot_styles[name] for name in names}
+    return [Line2D([], [], color=style.color, marker=style.marker, ms=5, label=name) for name, style in styles.items()]
 
 
 CONSTANT, GROWING = COLORS[0], COLORS[1]
-"""Colours of architectures by their state, in pictures that have too many of them for a colour each."""
+"""Colours of architectures by their state, for plots with too many architectures to give each its own colour."""
 
 KEYS = {
     "chance": Line2D([], [], color=INK, ls=":", lw=1.2, label="chance"),
     "unfit": Line2D([], [], color=INK, ls=(0, (4, 2)), marker="o", mfc=PAPER, ms=5, label="did not fit"),
-    "constant": Line2D([], [], color=CONSTANT, marker="o", ms=4, label="state stays as it is"),
-    "growing": Line2D([], [], color=GROWING, marker="o", ms=4, label="state grows with what was read"),
+    "constant": Line2D([], [], color=CONSTANT, marker="o", ms=4, label="state has a constant size"),
+    "growing": Line2D([], [], color=GROWING, marker="o", ms=4, label="state grows with the input"),
     "ended": Line2D([], [], color=INK, marker="|", ms=9, mew=1.6, label="not evaluated beyond"),
 }
-"""What is drawn besides architectures, by name."""
+"""Legend entries for lines that are not architectures, by name."""

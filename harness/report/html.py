@@ -1,6 +1,6 @@
-"""The page: one HTML file without scripts or outside resources, for any screen, light or dark.
+"""The report page: one HTML file without scripts or outside resources, for any screen size, light or dark.
 
-Templates see a :class:`View` through a few small structures made here; what a number means is decided elsewhere.
+This module prepares a :class:`Results` for the templates ``page.html`` and ``parts.html``.
 """
 
 import re
@@ -16,25 +16,25 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from harness.report import number_format as fmt
-from harness.report.captions import MEASURES, Table, facts
-from harness.report.figures import Gallery, Panel, picture
-from harness.report.results import Question, View
-from harness.report.summary import provenance, story, warnings
+from harness.report.captions import Table, task_header
+from harness.report.figures import Panel, PanelGroup, picture
+from harness.report.results import Results, TaskResult
+from harness.report.summary import provenance_lines, run_summary, warnings
 from harness.report.table_cell import MARKS
 
 HERE = Path(__file__).parent
-TEXTUAL = {"architecture", "task", "what", "which", "why", "solved to", "seeds", "expected", "measured", "holds"}
-WRAPPED = {"which", "why", "expected", "measured"}
+TEXT_COLUMNS = {"architecture", "task", "what", "which", "why", "solved to", "seeds", "expected", "measured", "holds"}
+WRAPPED_COLUMNS = {"which", "why", "expected", "measured"}
 SECTIONS = {
     "known": "Known results",
-    "solved-to": "How far each solves",
+    "solved-to": "Solved to",
     "how-to-read": "How to read this",
     "score-map": "Scores beyond training",
     "length-exact": "Exact match by length",
     "length-token": "Token accuracy by length",
     "conjecture": "Program length",
     "detail": "All statistics",
-    "checkpoints": "Along training",
+    "checkpoints": "Checkpoints",
     "cost": "Cost",
     "learning-rates": "Learning rates",
     "loss": "Loss",
@@ -42,12 +42,13 @@ SECTIONS = {
     "problems": "Failures and gaps",
     "provenance": "Provenance",
 }
-ENDS = {"out of memory": "memory", "beyond reach": "reach"}
+STATUS_WORDS = {"out of memory": "memory", "beyond reach": "reach"}
+"""Short words for the status of a length that has no score."""
 
 
 @dataclass(frozen=True)
-class Square:
-    """One tinted cell: its text, its level from chance (0) to perfect (1), and whether the model fit."""
+class HeatCell:
+    """One coloured cell: its text, its level from chance (0) to perfect (1), and whether the model fits."""
 
     text: str
     level: float
@@ -55,59 +56,60 @@ class Square:
 
     @property
     def tint(self) -> str:
-        """The level as a style; nothing where it is not known."""
+        """The level as a CSS variable; empty where there is no score."""
         return "" if isnan(self.level) else f"--level:{self.level:.2f}"
 
 
-def render(view: View, tables: dict[str, Table], galleries: dict[str, Gallery]) -> str:
+def render(results: Results, tables: dict[str, Table], panel_groups: dict[str, PanelGroup]) -> str:
     """Return the page's HTML."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"pretty": pretty, "breakable": breakable, "picture": drawn}
+    environment.filters |= {"pretty": pretty, "breakable": breakable, "picture": inline_picture}
     environment.globals |= {
-        "grouped": grouped,
-        "facts": facts,
-        "textual": TEXTUAL,
-        "wrapped": WRAPPED,
+        "group_rows": group_rows,
+        "task_header": task_header,
+        "text_columns": TEXT_COLUMNS,
+        "wrapped_columns": WRAPPED_COLUMNS,
         "number": fmt.number,
     }
     return environment.get_template("page.html").render(
-        view=view,
+        results=results,
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        sections=sections(tables, galleries),
-        title=view.meta.get("title") or "Which architecture works beyond its training lengths?",
-        created=view.meta.get("created"),
-        description=prose(view.meta.get("description") or ""),
-        story=story(view),
-        warnings=warnings(view),
-        notes=view.meta.get("notes") or [],
+        sections=sections(tables, panel_groups),
+        title=results.meta.title or "Which architecture works beyond its training lengths?",
+        created=results.meta.created,
+        description=render_markdown(results.meta.description),
+        run_summary=run_summary(results),
+        warnings=warnings(results),
+        notes=results.meta.notes,
         tables=tables,
-        galleries=galleries,
-        swatches={name: Markup(look.swatch) for name, look in view.looks.items()},
-        questions=view.main,
-        lengths={measure: list(by_length(view, measure)) for measure in ("exact", "token")},
-        provenance=provenance(view),
+        panel_groups=panel_groups,
+        swatches={name: Markup(style.swatch) for name, style in results.plot_styles.items()},
+        length_grids={measure: list(length_grids(results, measure)) for measure in ("exact", "token")},
+        provenance=provenance_lines(results),
         marks=MARKS,
-        measures=MEASURES,
     )
 
 
-def drawn(panel: Panel, name: str) -> Markup:
-    """Draw a panel into the page."""
+def inline_picture(panel: Panel, name: str) -> Markup:
+    """Return a panel as inline SVG for the page."""
     return Markup(picture(panel, name))
 
 
-def sections(tables: dict[str, Table], galleries: dict[str, Gallery]) -> dict[str, str]:
+def sections(tables: dict[str, Table], panel_groups: dict[str, PanelGroup]) -> dict[str, str]:
     """Return the sections that have something to show, by anchor."""
-    there = {name for name, table in tables.items() if len(table.frame)} | set(galleries)
-    always = {"solved-to", "how-to-read", "problems", "provenance"}
-    return {anchor: title for anchor, title in SECTIONS.items() if anchor in always | there}
+    present = {name for name, table in tables.items() if len(table.frame)} | set(panel_groups)
+    present |= {"solved-to", "how-to-read", "problems", "provenance"}
+    return {anchor: title for anchor, title in SECTIONS.items() if anchor in present}
 
 
-def prose(markdown: str) -> Markup:
-    """Render Markdown; HTML in it is shown as it is written, and images, which would be outside resources, as links."""
-    return Markup(MarkdownIt("commonmark", {"html": False}).disable("image").render(markdown))
+def render_markdown(text: str) -> Markup:
+    """Render Markdown to HTML.
+
+    HTML in the text is shown as it is written. Images become links, because the page loads no outside resources.
+    """
+    return Markup(MarkdownIt("commonmark", {"html": False}).disable("image").render(text))
 
 
 def pretty(value: Any) -> str:
@@ -116,38 +118,40 @@ def pretty(value: Any) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Let a label of a name and options break where an option begins."""
+    """Allow line breaks in an architecture or task label before each option."""
     return Markup("<wbr>").join(re.split(r"(?<=[:,])", name))
 
 
-def grouped(table: Table) -> Iterator[tuple[list[tuple[str, str]], list[dict[str, str]]]]:
-    """Yield (what a group of rows shares, its rows without that); one nameless group where nothing is shared."""
-    names = list(table.group)
+def group_rows(table: Table) -> Iterator[tuple[list[tuple[str, str]], list[dict[str, str]]]]:
+    """Yield (shared values, rows without them) for each group of rows; without group columns, one unnamed group."""
+    columns = list(table.group)
     rows = [{str(name): str(value) for name, value in row.items()} for row in table.frame.to_dict("records")]
-    for shared, own in groupby(rows, key=lambda row: [(name, row[name]) for name in names]):
-        yield shared, [{name: value for name, value in row.items() if name not in names} for row in own]
+    for shared, members in groupby(rows, key=lambda row: [(name, row[name]) for name in columns]):
+        yield shared, [{name: value for name, value in row.items() if name not in columns} for row in members]
 
 
-def by_length(view: View, measure: str) -> Iterator[tuple[Question, list[tuple[str, list[Square]]]]]:
-    """Yield for every question the medians over seeds, architectures by lengths."""
-    for question in view.questions:
-        if not question.lengths or (measure == "token" and not question.several):
+def length_grids(results: Results, measure: str) -> Iterator[tuple[TaskResult, list[tuple[str, list[HeatCell]]]]]:
+    """Yield for each task and variant its medians over seeds, architectures by lengths."""
+    for result in results.task_results:
+        if not result.lengths or (measure == "token" and not result.multi_token):
             continue
-        own = view.seeds[(view.seeds.task == question.task) & (view.seeds.variant == question.variant)]
-        rows = []
-        for name in (name for name in view.architectures if name in set(own.architecture)):
-            seeds = own[own.architecture == name]
-            medians = seeds[seeds.status == "ok"].groupby("length")[measure].median().to_dict()
-            ends = seeds[seeds.status != "ok"].groupby("length").status.first().to_dict()
-            fits = view.entry(name, question).fits
-            rows.append((name, [_square(question, measure, at, medians, ends, fits) for at in question.lengths]))
-        yield question, rows
+        scores = results.seeds_of(result)
+        names = [name for name in results.architectures if name in set(scores.architecture)]
+        yield result, [(name, _heat_row(results, result, measure, name)) for name in names]
 
 
-def _square(
-    question: Question, measure: str, length: float, medians: dict[Any, float], ends: dict[Any, str], fits: bool
-) -> Square:
-    if length not in medians:
-        return Square(ENDS.get(ends.get(length, ""), fmt.NOTHING), nan)
-    floor = min(question.chance[measure].get(length, 0.0), 0.999)
-    return Square(fmt.score(medians[length]), max(0.0, (medians[length] - floor) / (1 - floor)), fits)
+def _heat_row(results: Results, task_result: TaskResult, measure: str, architecture: str) -> list[HeatCell]:
+    scores = results.seeds_of(task_result)
+    scores = scores[scores.architecture == architecture]
+    medians = scores[scores.status == "ok"].groupby("length")[measure].median().to_dict()
+    statuses = scores[scores.status != "ok"].groupby("length").status.first().to_dict()
+    fits = results.table_cell(architecture, task_result).fits
+    cells = []
+    for length in task_result.lengths:
+        if length in medians:
+            floor = min(task_result.chance[measure].get(length, 0.0), 0.999)
+            level = max(0.0, (medians[length] - floor) / (1 - floor))
+            cells.append(HeatCell(fmt.score(medians[length]), level, fits))
+        else:
+            cells.append(HeatCell(STATUS_WORDS.get(statuses.get(length, ""), fmt.NOTHING), nan))
+    return cells

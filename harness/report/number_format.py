@@ -1,4 +1,4 @@
-"""How numbers are written: the same in every table and plot, and never rounded up to perfect."""
+"""Formats of numbers, the same in every table and plot; a score below 1 is not rounded up to 1."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ NOTHING = "–"
 
 
 def score(value: float, digits: int = 2) -> str:
-    """Write a fraction. Only what is 1 to within half a thousandth prints as 1.00.
+    """Write a fraction; only values of at least 0.9995 become 1.00.
 
     >>> score(0.996), score(1.0), score(float("nan"))
     ('0.99', '1.00', '–')
@@ -68,29 +68,32 @@ def span(values: Iterable[float]) -> str:
     >>> span([1, 20, float("nan")]), span([3, 3]), span([])
     ('1–20', '3', '–')
     """
-    known = sorted(value for value in values if isfinite(value))
-    if not known:
+    finite = sorted(value for value in values if isfinite(value))
+    if not finite:
         return NOTHING
-    return number(known[0]) if known[0] == known[-1] else f"{number(known[0])}–{number(known[-1])}"
+    return number(finite[0]) if finite[0] == finite[-1] else f"{number(finite[0])}–{number(finite[-1])}"
 
 
-def broken(name: str, width: int, marks: str = ":,= _") -> list[str]:
-    """Break a spec into lines after its marks, the outermost first; a word wider than a line stays whole.
+def break_name(name: str, width: int, marks: str = ":,= _") -> list[str]:
+    """Break an architecture or task label into lines of at most ``width`` letters.
 
-    >>> broken("permutation_swaps:things=3", 16), broken("parity", 16)
+    Lines end after one of ``marks``; earlier marks are tried first. A word wider than a line stays whole.
+
+    >>> break_name("permutation_swaps:things=3", 16), break_name("parity", 16)
     (['permutation_', 'swaps:', 'things=3'], ['parity'])
-    >>> broken("addition:base=3,order=reversed,padding=1", 16)
+    >>> break_name("addition:base=3,order=reversed,padding=1", 16)
     ['addition:', 'base=3,', 'order=reversed,', 'padding=1']
     """
     if len(name) <= width or not marks:
         return [name]
-    lines, room = [""], True
+    lines, extendable = [""], True
+    # Split after each first mark; join pieces as long as they fit on the last line.
     for piece in re.split(f"(?<={marks[0]})", name):
-        if room and len(lines[-1] + piece) <= width:
+        if extendable and len(lines[-1] + piece) <= width:
             lines[-1] += piece
         else:
-            lines += broken(piece, width, marks[1:])
-            room = len(piece) <= width  # what was broken itself is left alone
+            lines += break_name(piece, width, marks[1:])
+            extendable = len(piece) <= width  # nothing is joined to the last line of a piece that was broken itself
     return [line for line in lines if line]
 
 
@@ -104,17 +107,17 @@ def plural(n: int, noun: str) -> str:
 
 
 def span_of(write: Callable[[float], str], values: Iterable[float]) -> str:
-    """Write a range with another way of writing numbers.
+    """Write a range of numbers in the format of ``write``.
 
     >>> span_of(count, [21_340, 25_000]), span_of(count, [950])
     ('21.3k–25k', '950')
     """
-    known = sorted(value for value in values if isfinite(value))
-    return "–".join(dict.fromkeys(write(end) for end in known[:1] + known[-1:])) or NOTHING
+    finite = sorted(value for value in values if isfinite(value))
+    return "–".join(dict.fromkeys(write(end) for end in finite[:1] + finite[-1:])) or NOTHING
 
 
 def interval(low: float, high: float) -> str:
-    """Write an interval to stand after its estimate; nothing where there is none.
+    """Write an interval in brackets, to follow its estimate; empty where there is none.
 
     >>> interval(0.2, 0.6), interval(float("nan"), float("nan"))
     (' [0.20, 0.60]', '')

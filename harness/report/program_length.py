@@ -1,7 +1,8 @@
-"""The conjecture's table and picture: program length against generalization.
+"""The table and plots that compare program length with length generalization.
 
-Zhou et al. 2023 ("What Algorithms can Transformers Learn?"): transformers tend to generalize in length where the task's
-next token is a short RASP-L program. No other suite measures the program, so no other can put the two side by side.
+Zhou et al. 2023 ("What Algorithms can Transformers Learn?") conjecture that transformers tend to generalize in length
+where the next token is computed by a short RASP-L program. Lengthwise measures the length of these programs, so the two
+can be compared.
 """
 
 from functools import partial
@@ -11,87 +12,92 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.report import number_format as fmt
-from harness.report.captions import MEASURES, Table, marks, provenance
-from harness.report.figures import Gallery, Panel
-from harness.report.results import Question, View
+from harness.report.captions import MEASURES, Table, marks, seeds_and_selection
+from harness.report.figures import Panel, PanelGroup
+from harness.report.results import Results, TaskResult
 
-UNKNOWN = "none known"
-ENOUGH = 2
-"""Different lengths of programs that make a comparison."""
+NO_PROGRAM = "none known"
+MIN_PROGRAM_LENGTHS = 2
+"""Fewest different program lengths that make a comparison."""
 
 
-def conjecture_table(view: View) -> Table:
+def program_length_table(results: Results) -> Table:
     """Return tasks by program length, with the answer's length and each architecture's score; may be empty."""
-    known = programs(view)
-    asked = sorted(view.main, key=lambda question: (known.get(question.task, inf), question.task))
-    several = len({known[question.task] for question in asked if question.task in known}) >= ENOUGH
-    entries = {q: [view.entry(architecture, q) for architecture in view.architectures] for q in asked if several}
-    rows = [
-        {
-            "task": question.title,
-            "program": fmt.number(known[question.task]) if question.task in known else UNKNOWN,
-            "answer": fmt.number(answer_tokens(view, question)),
-            **dict(zip(view.architectures, (entry.score_text("exact") for entry in of), strict=True)),
-        }
-        for question, of in entries.items()
-    ]
+    lengths = program_lengths(results)
+    task_results = sorted(results.main_results, key=lambda result: (lengths.get(result.task, inf), result.task))
+    if len({lengths[result.task] for result in task_results if result.task in lengths}) < MIN_PROGRAM_LENGTHS:
+        task_results = []
+    rows, cells = [], []
+    for result in task_results:
+        row_cells = [results.table_cell(architecture, result) for architecture in results.architectures]
+        cells += row_cells
+        scores = (cell.score_text("exact") for cell in row_cells)
+        rows.append(
+            {
+                "task": result.title,
+                "program": fmt.number(lengths[result.task]) if result.task in lengths else NO_PROGRAM,
+                "answer": fmt.number(answer_tokens(results, result)),
+                **dict(zip(results.architectures, scores, strict=True)),
+            }
+        )
     frame = pd.DataFrame(rows)
     caption = (
-        "Program: core operations of the shortest RASP-L program we know, an upper bound. Answer: graded tokens at the "
-        "longest length tested. The two are confounded: a longer answer has more chances to go wrong, whatever the "
-        f"program. Scores: mean beyond training lengths, median over seeds; {MEASURES['exact']}. "
-        f"{provenance(view)}{marks(entry for of in entries.values() for entry in of)}"
+        "Program is the number of core operations of the shortest RASP-L program we know, an upper bound. Answer is "
+        "the number of graded tokens at the longest length tested. The two are confounded: a longer answer has more "
+        "chances to go wrong, independent of the program. Scores are means beyond training lengths, then medians over "
+        f"seeds. {MEASURES['exact']} {seeds_and_selection(results)}{marks(cells)}"
     )
     return Table("conjecture", "Program length against generalization", caption, frame, frame)
 
 
-def conjecture(view: View) -> Gallery:
-    """Return scores beyond training against the program's length and, beside it, against the answer's."""
-    known = programs(view)
+def program_length_plots(results: Results) -> PanelGroup:
+    """Return scores beyond training against the program's length and against the answer's length."""
+    lengths = program_lengths(results)
     size = (5.2, 3.1)
-    by_program = {question: float(known.get(question.task, nan)) for question in view.main}
-    by_answer = {question: answer_tokens(view, question) for question in view.main}
-    panels = (
-        Panel("By program", partial(draw_against, view=view, by=by_program, what="core operations"), size=size),
-        Panel(
-            "By answer", partial(draw_against, view=view, by=by_answer, what="graded tokens of an answer"), size=size
-        ),
-    )
+    by_program = {result: float(lengths.get(result.task, nan)) for result in results.main_results}
+    by_answer = {result: answer_tokens(results, result) for result in results.main_results}
+    draw_program = partial(draw_scores, results=results, lengths=by_program, xlabel="core operations")
+    draw_answer = partial(draw_scores, results=results, lengths=by_answer, xlabel="graded tokens of an answer")
+    panels = (Panel("By program", draw_program, size=size), Panel("By answer", draw_answer, size=size))
+    comparable = len({length for length in by_program.values() if not isnan(length)}) >= MIN_PROGRAM_LENGTHS
     caption = (
-        "A point for each task and architecture: exact match beyond training, median over seeds; hollow where fewer "
-        "than half of the seeds fit. Tasks without a known program stand at the right. Program and answer length are "
-        f"confounded: compare both pictures. {provenance(view)}"
+        "Each point is one task and architecture, at the median over seeds of exact match beyond training. Points are "
+        "hollow where fewer than half of the seeds fit. Tasks without a known program are at the right. Program length "
+        f"and answer length are confounded, so both plots have to be compared. {seeds_and_selection(results)}"
     )
-    enough = len({length for length in by_program.values() if not isnan(length)}) >= ENOUGH
-    legend = tuple(view.architectures)
-    return Gallery("conjecture", "Program length against generalization", caption, panels if enough else (), legend)
+    title = "Program length against generalization"
+    return PanelGroup("conjecture", title, caption, panels if comparable else (), tuple(results.architectures))
 
 
-def draw_against(ax: Axes, view: View, by: dict[Question, float], what: str) -> None:
-    """Draw every score against one length; what has none gets a place of its own."""
-    lengths = sorted({length for length in by.values() if not isnan(length)})
-    nowhere = 1.25 * max(lengths, default=1)
-    step = nowhere / 120
-    for index, architecture in enumerate(view.architectures):
-        look, shift = view.looks[architecture], step * (index - (len(view.architectures) - 1) / 2)
-        for question, length in by.items():
-            entry = view.entry(architecture, question)
-            if entry.ok:
-                x = (nowhere if isnan(length) else length) + shift
-                face = look.color if entry.fits else "none"
-                ax.plot(x, entry.scores["exact"], look.marker, color=look.color, mfc=face, ms=6, alpha=0.85, ls="none")
-    ticks = [*lengths, *([nowhere] if any(map(isnan, by.values())) else [])]
-    ax.set_xticks(ticks, [UNKNOWN.replace(" ", "\n") if tick == nowhere else fmt.number(tick) for tick in ticks])
-    ax.set(ylim=(-0.05, 1.05), xlim=(0, nowhere * 1.08), xlabel=what, ylabel="exact match")
+def draw_scores(ax: Axes, results: Results, lengths: dict[TaskResult, float], xlabel: str) -> None:
+    """Draw each score against the length of its task; tasks without a length share a position at the right."""
+    ticks = sorted({length for length in lengths.values() if not isnan(length)})
+    right = 1.25 * max(ticks, default=1)
+    step = right / 120
+    for index, architecture in enumerate(results.architectures):
+        # Architectures are moved apart, so that equal scores do not hide each other.
+        style, offset = results.plot_styles[architecture], step * (index - (len(results.architectures) - 1) / 2)
+        for result, length in lengths.items():
+            cell = results.table_cell(architecture, result)
+            if cell.has_scores:
+                x = (right if isnan(length) else length) + offset
+                face = style.color if cell.fits else "none"
+                ax.plot(x, cell.scores["exact"], style.marker, color=style.color, mfc=face, ms=6, alpha=0.85, ls="none")
+    labels = [fmt.number(tick) for tick in ticks]
+    if any(map(isnan, lengths.values())):
+        ticks, labels = [*ticks, right], [*labels, NO_PROGRAM.replace(" ", "\n")]
+    ax.set_xticks(ticks, labels)
+    ax.set(ylim=(-0.05, 1.05), xlim=(0, right * 1.08), xlabel=xlabel, ylabel="exact match")
 
 
-def programs(view: View) -> dict[str, int]:
+def program_lengths(results: Results) -> dict[str, int]:
     """Return the core operations of the tasks that have a known program."""
-    return {name: size for name, size in (view.meta.get("programs") or {}).items() if size is not None}
+    return {task: length for task, length in results.meta.programs.items() if length is not None}
 
 
-def answer_tokens(view: View, question: Question) -> float:
+def answer_tokens(results: Results, task_result: TaskResult) -> float:
     """Return the mean number of graded tokens of an answer at the longest length."""
-    rows = view.seeds[(view.seeds.task == question.task) & (view.seeds.variant == "") & (view.seeds.status == "ok")]
+    rows = results.seeds[(results.seeds.task == task_result.task) & (results.seeds.variant == "")]
+    rows = rows[rows.status == "ok"]
     longest = rows[rows.length == rows.length.max()]
     return round(float((longest.tokens / longest.n).mean()), 1) if len(longest) else nan

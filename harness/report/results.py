@@ -1,27 +1,28 @@
-"""A run as the report sees it: frames put in order, every number computed once.
+"""The results of a run in the order of the report, with every statistic computed once.
 
-Tables, plots and page all read a :class:`View`; none of them computes a statistic of its own.
+Tables, plots and page all read a :class:`Results`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
-from harness.analysis.schema import CELLS, SCORES, complete
-from harness.analysis.statistics import compare_learning_rates, grade_cells, mean_over_lengths, summarize
-from harness.report.style import Look, looks
-from harness.report.table_cell import Entry
+from harness.analysis.estimators import mean_over_lengths
+from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete
+from harness.analysis.statistics import compare_learning_rates, grade_cells, summarize
+from harness.report.style import PlotStyle, plot_styles
+from harness.report.table_cell import TableCell
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A task as it was asked, or a variant of it: what every table about it has to print.
+class TaskResult:
+    """The evaluation of one task or of one of its variants: training range, evaluated lengths and chance.
 
-    ``chance`` is by length, ``chance_exact`` and ``chance_token`` are means beyond training; ``several`` says that
-    answers have several tokens, so that token accuracy is a measure of its own.
+    ``beyond`` are the evaluated lengths above the training range. ``chance`` is by measure and length;
+    ``chance_exact`` and ``chance_token`` are means beyond training. ``multi_token`` says that answers have several
+    tokens, so that token accuracy differs from exact match.
     """
 
     task: str
@@ -33,7 +34,7 @@ class Question:
     chance_exact: float
     chance_token: float
     samples: float
-    several: bool
+    multi_token: bool
 
     @property
     def title(self) -> str:
@@ -41,39 +42,40 @@ class Question:
         return f"{self.task} · {self.variant}" if self.variant else self.task
 
 
-class View:
-    """All that is shown of a run.
+class Results:
+    """Everything that is shown of a run.
 
     Args:
         cells, scores: complete frames, as in ``harness.analysis.schema``.
-        meta: what the caller knows besides; see ``write_report``.
+        meta: what the report shows besides the frames.
     """
 
-    def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: dict[str, Any]) -> None:
+    def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> None:
         self.cells, self.scores, self.meta = cells, scores, meta
         self.rates = compare_learning_rates(cells)
         self.summary = summarize(cells, scores)
         pairs = cells[cells.status == "not applicable"]
         self.not_applicable: dict[tuple[str, str], str] = {
-            **{(a, t): reason for a, t, reason in meta.get("not_applicable") or []},
+            **{(a, t): reason for a, t, reason in meta.not_applicable},
             **{(a, t): reason for a, t, reason in zip(pairs.architecture, pairs.task, pairs.reason, strict=True)},
         }
-        known = [*zip(cells.architecture, cells.task, strict=True), *self.not_applicable]
-        self.architectures = _ordered(meta.get("catalog_order"), (architecture for architecture, _ in known))
-        self.tasks = _ordered(meta.get("tasks_order"), (task for _, task in known))
-        self.looks: dict[str, Look] = looks(
-            [*(meta.get("catalog_order") or []), *self.architectures], meta.get("catalog_places")
+        all_pairs = [*zip(cells.architecture, cells.task, strict=True), *self.not_applicable]
+        self.architectures = _ordered(meta.catalog_order, (architecture for architecture, _ in all_pairs))
+        self.tasks = _ordered(meta.tasks_order, (task for _, task in all_pairs))
+        self.plot_styles: dict[str, PlotStyle] = plot_styles(
+            [*meta.catalog_order, *self.architectures], meta.catalog_places
         )
         self._rows = dict(zip(self._keys(self.summary), self.summary.to_dict("records"), strict=True))
 
     @classmethod
-    def of(cls, cells: pd.DataFrame, scores: pd.DataFrame, meta: dict[str, Any]) -> "View":
-        """Build a view of raw frames; a cell that stands in two runs counts once."""
+    def of(cls, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> "Results":
+        """Build results from frames that may be incomplete; a cell that is in two runs counts once."""
         cells, scores = complete(cells, CELLS), complete(scores, SCORES)
         identity = ["cell", "architecture", "task", "seed", "learning_rate"]
-        cells = cells.sort_values("status", kind="stable")  # done, failed, missing: what is known best comes first
+        # Of duplicates the first is kept; alphabetical order is done, failed, missing, so the best status comes first.
+        cells = cells.sort_values("status", kind="stable").drop_duplicates(identity).sort_index()
         scores = scores.drop_duplicates(["cell", "variant", "step", "length"])
-        return cls(cells.drop_duplicates(identity).sort_index(), scores, meta)
+        return cls(cells, scores, meta)
 
     @staticmethod
     def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
@@ -92,6 +94,10 @@ class View:
         names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
         return self.scores[self.scores.final].merge(names, on="cell").merge(grades, on="cell", how="left")
 
+    def seeds_of(self, task_result: TaskResult) -> pd.DataFrame:
+        """Return the rows of ``seeds`` for one task and variant."""
+        return self.seeds[(self.seeds.task == task_result.task) & (self.seeds.variant == task_result.variant)]
+
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
         """Grades at every checkpoint at the chosen learning rates; empty unless some cell has several."""
@@ -101,47 +107,52 @@ class View:
         return graded[several.astype(bool)]
 
     @cached_property
-    def questions(self) -> list[Question]:
+    def task_results(self) -> list[TaskResult]:
         """Every task in order, each followed by its variants."""
-        found = []
+        task_results = []
         for task in self.tasks:
             variants = sorted(set(self.seeds.variant[self.seeds.task == task]) - {""})
-            found += [self._question(task, variant) for variant in ["", *variants]]
-        return found
+            task_results += [self._task_result(task, variant) for variant in ["", *variants]]
+        return task_results
 
     @property
-    def main(self) -> list[Question]:
-        """The tasks themselves, without variants."""
-        return [question for question in self.questions if not question.variant]
+    def main_results(self) -> list[TaskResult]:
+        """The tasks without their variants."""
+        return [result for result in self.task_results if not result.variant]
 
-    def _question(self, task: str, variant: str) -> Question:
+    def _task_result(self, task: str, variant: str) -> TaskResult:
         cells = self.cells[self.cells.task == task]
         rows = self.seeds[(self.seeds.task == task) & (self.seeds.variant == variant)]
         rows = rows[rows.status == "ok"].sort_values("length")
-        each = rows.drop_duplicates("length")
-        above = each[~each.in_range & ~(each.length <= each.length[each.in_range].max())]
-        return Question(
+        lengths = rows.drop_duplicates("length")  # one row per length is enough for chance
+        beyond = lengths[~lengths.in_range & ~(lengths.length <= lengths.length[lengths.in_range].max())]
+        chance = {
+            name: dict(zip(lengths.length, lengths[f"chance_{name}"], strict=True)) for name in ("exact", "token")
+        }
+        return TaskResult(
             task,
             variant,
-            (cells.train_low.min(), cells.train_high.max()),
-            tuple(each.length),
-            tuple(above.length),
-            {name: dict(zip(each.length, each[f"chance_{name}"], strict=True)) for name in ("exact", "token")},
-            mean_over_lengths(above.length, above.chance_exact),
-            mean_over_lengths(above.length, above.chance_token),
-            rows.n.max(),
-            bool((rows.tokens > rows.n).any()),
+            train=(cells.train_low.min(), cells.train_high.max()),
+            lengths=tuple(lengths.length),
+            beyond=tuple(beyond.length),
+            chance=chance,
+            chance_exact=mean_over_lengths(beyond.length, beyond.chance_exact),
+            chance_token=mean_over_lengths(beyond.length, beyond.chance_token),
+            samples=rows.n.max(),
+            multi_token=bool((rows.tokens > rows.n).any()),
         )
 
-    def entry(self, architecture: str, question: Question) -> Entry:
-        """Return what stands in one cell of a table of architectures by tasks."""
-        key = (architecture, question.task)
-        if key in self.not_applicable:
-            return Entry("not applicable", reason=self.not_applicable[key])
-        row = self._rows.get((*key, question.variant))
-        return Entry.of(row, question.chance_exact, question.chance_token) if row else Entry("not planned")
+    def table_cell(self, architecture: str, task_result: TaskResult) -> TableCell:
+        """Return the cell of one architecture on one task or variant."""
+        pair = (architecture, task_result.task)
+        if pair in self.not_applicable:
+            return TableCell("not applicable", reason=self.not_applicable[pair])
+        row = self._rows.get((*pair, task_result.variant))
+        if row is None:
+            return TableCell("not planned")
+        return TableCell.of(row, task_result.chance_exact, task_result.chance_token)
 
 
-def _ordered(order: Iterable[str] | None, present: Iterable[str]) -> list[str]:
-    there = dict.fromkeys(present)
-    return list(dict.fromkeys([*(name for name in order or [] if name in there), *there]))
+def _ordered(order: Iterable[str], names: Iterable[str]) -> list[str]:
+    present = dict.fromkeys(names)
+    return list(dict.fromkeys([*(name for name in order if name in present), *present]))

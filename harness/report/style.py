@@ -1,8 +1,8 @@
-"""One colour and one marker for an architecture, in every plot and table.
+"""One colour and one marker for each architecture, in every plot and table.
 
-Colours are Okabe and Ito's, with four of like lightness added, so that they stay apart for colour-blind readers and on
-light and dark pages. Ten colours and thirteen markers turn together: 130 architectures before a pair comes again.
-Line styles are not used for names: dashes say that a model did not fit.
+Colours are Okabe and Ito's, with four of similar lightness added. Colour-blind readers can tell them apart, on light
+and on dark pages. Ten colours and thirteen markers advance together, so 130 architectures get different pairs. Line
+styles do not identify architectures: dashes say that a model did not fit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ COLORS = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "d", "h")
 
 INK, GRID, PAPER, SHADE = "#22262e", "#dfe2e8", "#fffffe", "#7c8aa5"
-"""Text and axes, grid lines, the page, the training range. The page has its own for the first three, light or dark."""
+"""Colours of text and axes, grid lines, background, and training range; the page replaces the first three."""
 
 RC: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -56,8 +56,8 @@ RC: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one architecture is drawn."""
+class PlotStyle:
+    """Colour and marker of one architecture."""
 
     color: str
     marker: str
@@ -72,20 +72,22 @@ class Look:
         return f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{line}{mark}</svg>'
 
 
-def looks(order: Iterable[str], places: Mapping[str, int] | None = None) -> dict[str, Look]:
-    """Return a look for each architecture, the same in every report where that is possible.
+def plot_styles(order: Iterable[str], places: Mapping[str, int] | None = None) -> dict[str, PlotStyle]:
+    """Return a style for each architecture, the same in every report where that is possible.
 
-    ``places`` are positions in the whole catalog: an architecture that has one keeps the colour and marker of its
-    place. The others (variants by option, and places whose colour is taken already) get the colours that are left.
+    ``places`` are positions in the whole catalog, by name. An architecture with a place gets the colour and marker of
+    that place. The others (variants by option, and places whose colour is already used) get the next unused colour.
     """
     names, places = list(dict.fromkeys(order)), places or {}
     slots: dict[str, int] = {}
+    # Names with a place come first, in catalog order; the others follow in their own order.
     for name in sorted(names, key=lambda name: places.get(name, len(places) + names.index(name))):
-        taken = {slot % len(COLORS) for slot in slots.values()}
-        wanted = places.get(name, 0)
-        free = (slot for slot in range(wanted, wanted + len(COLORS)) if slot % len(COLORS) not in taken)
-        slots[name] = next(free, wanted + len(slots))
-    return {name: Look(COLORS[slots[name] % len(COLORS)], MARKERS[slots[name] % len(MARKERS)]) for name in names}
+        used_colors = {slot % len(COLORS) for slot in slots.values()}
+        preferred = places.get(name, 0)
+        candidates = range(preferred, preferred + len(COLORS))
+        unused = (slot for slot in candidates if slot % len(COLORS) not in used_colors)
+        slots[name] = next(unused, preferred + len(slots))
+    return {name: PlotStyle(COLORS[slots[name] % len(COLORS)], MARKERS[slots[name] % len(MARKERS)]) for name in names}
 
 
 def _svg(path: Path) -> str:

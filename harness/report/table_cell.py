@@ -1,4 +1,4 @@
-"""What stands in one cell of a table of architectures by tasks."""
+"""One cell of a table of architectures by tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report.number_format import score
 
-WORDS = {
+STATUS_TEXTS = {
     "not applicable": "n/a",
     "not planned": "",
     "missing": "not run",
@@ -15,7 +15,8 @@ WORDS = {
     "failed": "failed",
 }
 MARKS = {
-    "†": "longer lengths were not evaluated (beyond the model's reach or out of memory): they are missing, not zero",
+    "†": "longer lengths were not evaluated (above the model's maximum length or out of memory); they are missing, "
+    "not zero",
     "‡": "the chosen learning rate lies at the edge of its grid",
     "*": "trained by an earlier version of the code",
     "…": "some seeds have not been trained or evaluated yet",
@@ -23,8 +24,8 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One architecture on one task, over its seeds.
+class TableCell:
+    """The scores of one architecture on one task over its seeds, or the reason why there are none.
 
     ``levels`` are the median scores beyond training on a scale from chance (0) to perfect (1), for colours.
     """
@@ -41,26 +42,24 @@ class Entry:
     marks: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[Any, Any], chance_exact: float, chance_token: float) -> "Entry":
-        """Read a row of the summary."""
+    def of(cls, row: Mapping[Any, Any], chance_exact: float, chance_token: float) -> "TableCell":
+        """Build a cell from a row of the summary."""
         waiting = row["planned"] - row["graded"] - (row["failed"] if not row["graded"] else 0)
         flags = {"†": row["ended"], "‡": row["edge"], "*": row["stale"], "…": row["graded"] and waiting > 0}
-        scores = {"exact": row["exact"], "token": row["token"]}
-        levels = {"exact": _level(row["exact"], chance_exact), "token": _level(row["token"], chance_token)}
         return cls(
             row["status"],
             solved_to=row["solved_to"],
-            scores=scores,
-            levels=levels,
+            scores={"exact": row["exact"], "token": row["token"]},
+            levels={"exact": _level(row["exact"], chance_exact), "token": _level(row["token"], chance_token)},
             solved=row["solved"],
             fitted=row["fitted"],
             graded=row["graded"],
             failed=row["failed"],
-            marks="".join(mark for mark, there in flags.items() if there),
+            marks="".join(mark for mark, is_set in flags.items() if is_set),
         )
 
     @property
-    def ok(self) -> bool:
+    def has_scores(self) -> bool:
         """Whether there is any score."""
         return self.status == "ok"
 
@@ -70,29 +69,29 @@ class Entry:
         return self.graded > 0 and 2 * self.fitted >= self.graded
 
     @property
-    def word(self) -> str:
-        """What stands in place of a score where there is none."""
-        return WORDS.get(self.status, self.status)
+    def status_text(self) -> str:
+        """The text that replaces the score where there is none."""
+        return STATUS_TEXTS.get(self.status, self.status)
 
     @property
-    def reach(self) -> str:
+    def solved_text(self) -> str:
         """Solved to, with marks: ``>=160‡``."""
         return (self.solved_to or "unknown") + self.marks
 
     @property
     def fit_text(self) -> str:
-        """How many seeds fit: ``2/3 fit``."""
+        """The number of seeds that fit: ``2/3 fit``."""
         return f"{self.fitted}/{self.graded} fit"
 
     @property
     def headline(self) -> str:
         """Solved to and the seeds that fit: ``>=160‡ (3/3 fit)``."""
-        return f"{self.reach} ({self.fit_text})" if self.ok else self.word
+        return f"{self.solved_text} ({self.fit_text})" if self.has_scores else self.status_text
 
     def score_text(self, name: str) -> str:
-        """The median score beyond training; in brackets where fewer than half of the seeds fit."""
-        if not self.ok:
-            return self.word
+        """Return the median score beyond training, in brackets where fewer than half of the seeds fit."""
+        if not self.has_scores:
+            return self.status_text
         text = score(self.scores[name]) + self.marks
         return text if self.fits else f"({text})"
 

@@ -1,7 +1,6 @@
-"""The headline for a terminal: architectures by tasks, broken into as many tables as the width asks for."""
+"""The main tables for a terminal: architectures by tasks, split into as many tables as the width requires."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pandas as pd
 from rich import box
@@ -9,40 +8,48 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.schema import ReportMeta
 from harness.report import number_format as fmt
-from harness.report.captions import SOLVED_TO, chance, marks, provenance
-from harness.report.claims import known_table
-from harness.report.results import Question, View
+from harness.report.captions import SOLVED_TO, chance, marks, seeds_and_selection
+from harness.report.claims import claims_table
+from harness.report.results import Results, TaskResult
 from harness.report.run_tables import cost_table
-from harness.report.table_cell import Entry
+from harness.report.table_cell import TableCell
 
 COLUMN = 16
+"""Letters of a column of scores."""
+
 LABEL = 27
+"""Most letters of the column of architectures."""
+
 VERDICTS = {"appears": "green", "does not appear": "red", "not measured": "dim"}
 
 
-def terminal_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: dict[str, Any], width: int = 100) -> Group:
-    """Return the headline, the means beyond training and the cost; every line fits ``width`` columns.
+def terminal_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta, width: int = 100) -> Group:
+    """Return solved to, the means beyond training and the cost; every line fits ``width`` columns.
 
     The arguments are those of :func:`harness.report.write.write_report`.
     """
-    view = View.of(cells, scores, meta)
-    if not view.architectures:
+    results = Results.of(cells, scores, meta)
+    if not results.architectures:
         return Group(Text("Nothing has been trained yet."))
     parts: list[RenderableType] = [
-        *_known(view),
-        *_grid(view, width, "Solved to, and seeds that fit", _solved),
-        *_grid(view, width, "Exact match beyond training lengths, median over seeds", _score),
-        _cost(view),
+        *_claims(results),
+        *_grid(results, width, "Solved to, and seeds that fit", _solved),
+        *_grid(results, width, "Exact match beyond training lengths, median over seeds", _score),
+        _cost(results),
     ]
-    entries = [view.entry(architecture, question) for architecture in view.architectures for question in view.main]
-    caption = f"{SOLVED_TO} Dim: fewer than half of the seeds fit. {provenance(view)}{marks(entries)}"
+    table_cells = [
+        results.table_cell(name, result) for name in results.architectures for result in results.main_results
+    ]
+    dim = "Numbers are dim where fewer than half of the seeds fit."
+    caption = f"{SOLVED_TO} {dim} {seeds_and_selection(results)}{marks(table_cells)}"
     return Group(*parts, Text(caption, style="dim"))
 
 
-def _known(view: View) -> Iterator[Table]:
-    """Yield the claims of the literature with what became of them, where the suite has any."""
-    claims = known_table(view).frame
+def _claims(results: Results) -> Iterator[Table]:
+    """Yield a table of the published claims and their verdicts, if the suite has any."""
+    claims = claims_table(results).frame
     if len(claims):
         table = Table(title="\nKnown results", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         for name in ("claim", "verdict"):
@@ -52,55 +59,57 @@ def _known(view: View) -> Iterator[Table]:
         yield table
 
 
-def _grid(view: View, width: int, title: str, write: Callable[[Entry], Text]) -> Iterator[Table]:
-    label = _label(view)
-    fit = max(1, (width - label - 1) // (COLUMN + 2))
-    for start in range(0, len(view.main), fit):
-        questions = view.main[start : start + fit]
-        table = _table(title if not start else "", label)
-        for question in questions:
-            table.add_column(_head(question), width=COLUMN, justify="right", vertical="bottom", overflow="fold")
-        for architecture in view.architectures:
-            table.add_row(architecture, *(write(view.entry(architecture, question)) for question in questions))
+def _grid(results: Results, width: int, title: str, write: Callable[[TableCell], Text]) -> Iterator[Table]:
+    """Yield tables of architectures by tasks, each with as many tasks as fit ``width``."""
+    label_width = _label_width(results)
+    tasks_per_table = max(1, (width - label_width - 1) // (COLUMN + 2))
+    for start in range(0, len(results.main_results), tasks_per_table):
+        task_results = results.main_results[start : start + tasks_per_table]
+        table = _table(title if not start else "", label_width)
+        for result in task_results:
+            table.add_column(_head(result), width=COLUMN, justify="right", vertical="bottom", overflow="fold")
+        for architecture in results.architectures:
+            cells = [results.table_cell(architecture, result) for result in task_results]
+            table.add_row(architecture, *map(write, cells))
         yield table
 
 
-def _label(view: View) -> int:
-    return min(LABEL, max(map(len, view.architectures)))
+def _label_width(results: Results) -> int:
+    return min(LABEL, max(map(len, results.architectures)))
 
 
-def _table(title: str, label: int) -> Table:
-    look = {"title_justify": "left", "title_style": "bold", "show_edge": False, "padding": (0, 1, 0, 0)}
-    table = Table(title=f"\n{title}", box=box.SIMPLE_HEAD, **look)  # type: ignore[arg-type]
-    table.add_column("", width=label, overflow="fold")
+def _table(title: str, label_width: int) -> Table:
+    style = {"title_justify": "left", "title_style": "bold", "show_edge": False, "padding": (0, 1, 0, 0)}
+    table = Table(title=f"\n{title}", box=box.SIMPLE_HEAD, **style)  # type: ignore[arg-type]
+    table.add_column("", width=label_width, overflow="fold")
     return table
 
 
-def _head(question: Question) -> Text:
-    ranges = f"{fmt.span(question.train)} → {fmt.span(question.lengths[-1:])}"
-    by_chance = f"chance {fmt.score(chance(question, 'exact'))}"
-    title = "\n".join(fmt.broken(question.title, COLUMN))
+def _head(task_result: TaskResult) -> Text:
+    ranges = f"{fmt.span(task_result.train)} → {fmt.span(task_result.lengths[-1:])}"
+    by_chance = f"chance {fmt.score(chance(task_result, 'exact'))}"
+    title = "\n".join(fmt.break_name(task_result.title, COLUMN))
     return Text.assemble((title, "bold"), (f"\n{ranges}\n{by_chance}", "dim not bold"))
 
 
-def _solved(entry: Entry) -> Text:
-    if not entry.ok:
-        return _word(entry)
-    style = "dim" if not entry.fits else "green" if entry.solved >= 0.5 else ""
-    return Text(f"{entry.reach} {entry.fit_text}", style)
+def _solved(cell: TableCell) -> Text:
+    if not cell.has_scores:
+        return _status(cell)
+    style = "dim" if not cell.fits else "green" if cell.solved >= 0.5 else ""
+    return Text(f"{cell.solved_text} {cell.fit_text}", style)
 
 
-def _score(entry: Entry) -> Text:
-    return Text(entry.score_text("exact"), "" if entry.fits else "dim") if entry.ok else _word(entry)
+def _score(cell: TableCell) -> Text:
+    return Text(cell.score_text("exact"), "" if cell.fits else "dim") if cell.has_scores else _status(cell)
 
 
-def _word(entry: Entry) -> Text:
-    return Text(entry.word, "red" if entry.status == "failed" else "dim")
+def _status(cell: TableCell) -> Text:
+    return Text(cell.status_text, "red" if cell.status == "failed" else "dim")
 
 
-def _cost(view: View) -> Table:
-    frame = cost_table(view).frame
-    table = _table("Cost", _label(view))
+def _cost(results: Results) -> Table:
+    frame = cost_table(results).frame
+    table = _table("Cost", _label_width(results))
     for name in frame.columns[1:]:
         table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom", overflow="fold")
     for row in frame.itertuples(index=False):

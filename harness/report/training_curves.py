@@ -1,4 +1,4 @@
-"""Pictures along training: the loss of every seed, and scores beyond training at every checkpoint."""
+"""Plots of training: the loss of every seed, and scores beyond training at every checkpoint."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,35 +10,35 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, chance
-from harness.report.figures import Gallery, Panel
+from harness.report.figures import Panel, PanelGroup
 from harness.report.length_curves import DASHES
-from harness.report.results import Question, View
+from harness.report.results import Results, TaskResult
 from harness.report.style import INK, PAPER
 
 MOST_POINTS = 150
 
 
-def losses(view: View) -> Gallery:
-    """Return training loss by step, a line for every seed."""
-    traced = view.selected[np.array([isinstance(curve, list) for curve in view.selected.curve], dtype=bool)]
+def losses(results: Results) -> PanelGroup:
+    """Return training loss by step, a line for each seed."""
+    cells = results.selected[np.array([isinstance(curve, list) for curve in results.selected.curve], dtype=bool)]
     panels = tuple(
-        Panel(task, partial(draw_losses, cells=traced[traced.task == task], view=view))
-        for task in view.tasks
-        if (traced.task == task).any()
+        Panel(task, partial(draw_losses, cells=cells[cells.task == task], results=results))
+        for task in results.tasks
+        if (cells.task == task).any()
     )
-    legend = tuple(name for name in view.architectures if name in set(traced.architecture))
-    caption = f"Training loss, a line for every seed, its marker at the end. {SELECTION}"
-    return Gallery("loss", "Loss during training", caption, panels, legend)
+    legend = tuple(name for name in results.architectures if name in set(cells.architecture))
+    caption = f"Each line is the training loss of one seed, with its marker at the end. {SELECTION}"
+    return PanelGroup("loss", "Loss during training", caption, panels, legend)
 
 
-def draw_losses(ax: Axes, cells: pd.DataFrame, view: View) -> None:
+def draw_losses(ax: Axes, cells: pd.DataFrame, results: Results) -> None:
     """Draw one panel."""
     for architecture, curve in zip(cells.architecture, cells.curve, strict=True):
-        look = view.looks[architecture]
+        style = results.plot_styles[architecture]
         points = [(point["step"], point["loss"]) for point in curve if (point.get("loss") or 0) > 0]
         steps, values = np.reshape(thin(points), (-1, 2)).T
-        ax.plot(steps, values, color=look.color, lw=0.9, alpha=0.75)
-        ax.plot(steps[-1:], values[-1:], color=look.color, marker=look.marker, ms=4)
+        ax.plot(steps, values, color=style.color, lw=0.9, alpha=0.75)
+        ax.plot(steps[-1:], values[-1:], color=style.color, marker=style.marker, ms=4)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -55,41 +55,40 @@ def step_axis(ax: Axes) -> None:
 
 
 def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Keep at most about ``MOST_POINTS`` points, the last one always."""
+    """Return at most about ``MOST_POINTS`` of the points, always with the last one."""
     stride = max(1, len(points) // MOST_POINTS)
     return list(dict.fromkeys([*points[::stride], *points[-1:]]))
 
 
-def checkpoints(view: View) -> Gallery:
-    """Return the exact match beyond training by checkpoint; no panels where there was only the last."""
-    graded = view.checkpoints
+def checkpoints(results: Results) -> PanelGroup:
+    """Return exact match beyond training by checkpoint; no panels where only the last one was evaluated."""
+    graded = results.checkpoints
     panels = []
-    for question in view.questions:
-        rows = graded[(graded.task == question.task) & (graded.variant == question.variant)].dropna(subset="exact")
+    for result in results.task_results:
+        rows = graded[(graded.task == result.task) & (graded.variant == result.variant)].dropna(subset="exact")
         if len(rows):
-            note = f"lengths {fmt.span(question.beyond)}, chance {fmt.score(chance(question, 'exact'))}"
-            draw = partial(draw_checkpoints, rows=rows, question=question, view=view)
-            panels.append(Panel(question.title, draw, note))
+            note = f"lengths {fmt.span(result.beyond)}, chance {fmt.score(chance(result, 'exact'))}"
+            draw = partial(draw_checkpoints, rows=rows, task_result=result, results=results)
+            panels.append(Panel(result.title, draw, note))
     caption = (
-        "Exact match beyond training lengths at each checkpoint: a point for every seed, a line through the medians. "
-        f"Hollow points did not fit their training lengths at that checkpoint. {SELECTION}"
+        "Exact match beyond training lengths at each checkpoint. Each point is one seed; lines connect the medians. "
+        f"Hollow points are seeds that did not fit their training lengths at that checkpoint. {SELECTION}"
     )
-    legend = tuple(name for name in view.architectures if name in set(graded.architecture))
-    return Gallery(
-        "checkpoints", "Beyond training lengths, along training", caption, tuple(panels), legend, ("chance", "unfit")
-    )
+    legend = tuple(name for name in results.architectures if name in set(graded.architecture))
+    title = "Exact match beyond training lengths, by checkpoint"
+    return PanelGroup("checkpoints", title, caption, tuple(panels), legend, ("chance", "unfit"))
 
 
-def draw_checkpoints(ax: Axes, rows: pd.DataFrame, question: Question, view: View) -> None:
+def draw_checkpoints(ax: Axes, rows: pd.DataFrame, task_result: TaskResult, results: Results) -> None:
     """Draw one panel."""
-    ax.axhline(chance(question, "exact"), color=INK, ls=":", lw=1.2, alpha=0.7)
-    for name in (name for name in view.architectures if name in set(rows.architecture)):
-        own, look = rows[rows.architecture == name], view.looks[name]
-        median = own.groupby("step").exact.median()
-        last = own[own.final]
-        ax.plot(median.index, median, color=look.color, ls="-" if last.fit.ne(False).mean() >= 0.5 else DASHES)
-        for fit, points in own.groupby(own.fit.ne(False)):
-            face = look.color if fit else PAPER
-            ax.plot(points.step, points.exact, color=look.color, marker=look.marker, mfc=face, ms=4, ls="", alpha=0.7)
+    ax.axhline(chance(task_result, "exact"), color=INK, ls=":", lw=1.2, alpha=0.7)
+    for name in (name for name in results.architectures if name in set(rows.architecture)):
+        seeds, style = rows[rows.architecture == name], results.plot_styles[name]
+        median = seeds.groupby("step").exact.median()
+        last = seeds[seeds.final]
+        ax.plot(median.index, median, color=style.color, ls="-" if last.fit.ne(False).mean() >= 0.5 else DASHES)
+        for fit, points in seeds.groupby(seeds.fit.ne(False)):
+            face = style.color if fit else PAPER
+            ax.plot(points.step, points.exact, color=style.color, marker=style.marker, mfc=face, ms=4, ls="", alpha=0.7)
     step_axis(ax)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")

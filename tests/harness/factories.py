@@ -1,4 +1,4 @@
-"""Made-up runs: frames as a store would give them, with failures, gaps and everything a report has to survive."""
+"""Made-up runs: frames as the records would give them, with failures, gaps and all else that a report must handle."""
 
 import math
 from typing import Any
@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis.schema import ReportMeta
+
 ARCHITECTURES = ("lstm", "transformer:position=rope", "transformer:position=alibi", "mamba", "stack_rnn")
 MANY = tuple(f"architecture_{n}:width=64" for n in range(14))
 TASKS = {"parity": 0.5, "reverse": 0.0, "flip_flop:ignore=0.8": 0.5, "addition@long": 0.0}
-SEVERAL = ("reverse", "addition@long")
+MULTI_TOKEN = ("reverse", "addition@long")
 LENGTHS = (5, 10, 20, 25, 40, 80, 160, 320)
 NOT_APPLICABLE = ("stack_rnn", "addition@long")
-Run = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]
+Run = tuple[pd.DataFrame, pd.DataFrame, ReportMeta]
 
 
 def skill(architecture: str, task: str, seed: int) -> float:
-    """The length at which a made-up model has fallen half way to chance."""
+    """Return the length at which a made-up model has fallen half way to chance."""
     key = sum(map(ord, architecture + task))
     return (12, 30, 60, 150, 2000)[key % 5] * (0.8 + 0.15 * ((seed * 7 + key) % 4))
 
@@ -55,13 +57,13 @@ def made_scores(cell: dict[str, Any], variant: str, step: int, final: bool) -> l
         status = "out of memory" if architecture.endswith("alibi") and length > 160 else "ok"
         if (architecture, task) == ("lstm", "addition@long") and length > 20:
             status = "beyond reach"
-        good = 1 / (1 + (length / half) ** 6) if half < 1000 else 1.0
-        exact = round((chance + (1 - chance) * good) * 500) / 500
-        known = {"n": 500, "tokens": 500 * (length if task in SEVERAL else 1), "loss": 1 - good, "seconds": 0.1}
-        known |= {"exact": exact, "token": max(exact, 0.5 + 0.5 * good) if task in SEVERAL else exact}
-        known |= {"chance_exact": 0.5**length if task in SEVERAL else chance, "chance_token": 0.5}
-        place = {"cell": cell["cell"], "variant": variant, "step": step, "final": final, "length": length}
-        rows.append({**place, "status": status, "in_range": length <= 20, **(known if status == "ok" else {})})
+        level = 1 / (1 + (length / half) ** 6) if half < 1000 else 1.0
+        exact = round((chance + (1 - chance) * level) * 500) / 500
+        grades = {"n": 500, "tokens": 500 * (length if task in MULTI_TOKEN else 1), "loss": 1 - level, "seconds": 0.1}
+        grades |= {"exact": exact, "token": max(exact, 0.5 + 0.5 * level) if task in MULTI_TOKEN else exact}
+        grades |= {"chance_exact": 0.5**length if task in MULTI_TOKEN else chance, "chance_token": 0.5}
+        identity = {"cell": cell["cell"], "variant": variant, "step": step, "final": final, "length": length}
+        rows.append({**identity, "status": status, "in_range": length <= 20, **(grades if status == "ok" else {})})
     return rows
 
 
@@ -72,27 +74,29 @@ def made_run(
     rates: tuple[float, ...] = (0.001, 0.01),
     steps: tuple[int, ...] = (250, 500, 1000),
 ) -> Run:
-    """Return the two frames and the facts of a made-up run."""
+    """Return the two frames and the meta data of a made-up run."""
     cells = [made_cell(a, t, s, r) for a in architectures for t in tasks for s in range(seeds) for r in rates]
     scores = []
     for cell in (cell for cell in cells if cell["status"] == "done"):
         variants = ("", "sparse") if cell["task"].startswith("flip_flop") else ("",)
         scores += [row for step in steps for v in variants for row in made_scores(cell, v, step, step == max(steps))]
     weights = np.tril(np.random.default_rng(0).random((12, 12)) ** 4)
-    seen = {
+    attention = {
         "weights": (weights / weights.sum(1, keepdims=True)).tolist(),
         "rows": "0110=1001011",
         "columns": "0110=1001011",
     }
-    meta = {
-        "title": "A made-up comparison",
-        "description": "**Nothing** here was trained: `made_run` wrote it. <script>alert()</script> ![x](http://x.org/x.png)",
-        "versions": {"lengthwise": "0.1.0", "torch": "2.13.0"},
-        "command": ["lengthwise run made-up.toml --workers 2"],
-        **{"git": "0123abc", "created": "2026-01-01 12:00", "notes": ["Nothing to note."]},
-        **{"catalog_order": list(architectures), "tasks_order": list(tasks), "not_applicable": []},
-        "inspections": [
-            {"architecture": architectures[0], "task": tasks[0], "name": f"head {n}", **seen} for n in range(2)
-        ],
-    }
+    identity = {"architecture": architectures[0], "task": tasks[0]}
+    meta = ReportMeta(
+        title="A made-up comparison",
+        description="**Nothing** here was trained: `made_run` wrote it. <script>alert()</script> ![x](http://x.org/x.png)",
+        created="2026-01-01 12:00",
+        command=["lengthwise run made-up.toml --workers 2"],
+        git="0123abc",
+        versions={"lengthwise": "0.1.0", "torch": "2.13.0"},
+        catalog_order=architectures,
+        tasks_order=tasks,
+        inspections=[{**identity, "name": f"head {n}", **attention} for n in range(2)],
+        notes=["Nothing to note."],
+    )
     return pd.DataFrame(cells), pd.DataFrame(scores), meta

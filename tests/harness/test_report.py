@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,12 +18,13 @@ from rich.console import Console
 
 import harness.report.export
 import harness.report.number_format
-from harness.report.program_length import conjecture_table
-from harness.report.results import View
+from harness.analysis.schema import ReportMeta
+from harness.report.program_length import program_length_table
+from harness.report.results import Results
 from harness.report.summary import warnings
 from harness.report.tables import tables
 from harness.report.terminal import terminal_report
-from harness.report.write import galleries, write_report
+from harness.report.write import panel_groups, write_report
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,8 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def view(run: Run) -> View:
-    return View.of(*run)
+def results(run: Run) -> Results:
+    return Results.of(*run)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,9 @@ def test_page_stands_alone(folder: Path) -> None:
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
-def test_page_says_what_must_be_said(folder: Path) -> None:
+def test_page_has_the_required_texts(folder: Path) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
-    for said in (
+    for words in (
         "≥320",
         "3/3 fit",
         "n/a",
@@ -78,32 +79,32 @@ def test_page_says_what_must_be_said(folder: Path) -> None:
         "tested on 25–320",
         "it would read the answer",
     ):
-        assert said in text
-    for said in ("loss is not finite at step 312 &lt;b&gt;&amp;", "108 of 114 planned models are trained, 2 failed"):
-        assert said in text
-    for said in (
+        assert words in text
+    for words in ("loss is not finite at step 312 &lt;b&gt;&amp;", "108 of 114 planned models are trained, 2 failed"):
+        assert words in text
+    for words in (
         "never by these scores",
         "out of memory at 320",
         "lengthwise run made-up.toml",
         "torch 2.13.0",
         "not complete",
     ):
-        assert said in text
+        assert words in text
 
 
-def test_every_table_and_plot_is_written(folder: Path, view: View) -> None:
-    names = {table.name for table in tables(view)}
+def test_every_table_and_plot_is_written(folder: Path, results: Results) -> None:
+    names = {table.name for table in tables(results)}
     assert {path.stem for path in (folder / "tables").glob("*.md")} == names
     assert {path.stem for path in (folder / "tables").glob("*.tex")} == names
     assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores"}
     for ending in ("svg", "png"):
-        assert {path.stem for path in (folder / "plots").glob(f"*.{ending}")} == set(galleries(view))
+        assert {path.stem for path in (folder / "plots").glob(f"*.{ending}")} == set(panel_groups(results))
     summary = pd.read_csv(folder / "tables" / "detail.csv")
-    assert sorted(summary.exact.dropna()) == pytest.approx(sorted(view.summary.exact.dropna()))
+    assert sorted(summary.exact.dropna()) == pytest.approx(sorted(results.summary.exact.dropna()))
 
 
-def test_headline_is_solved_to_with_seeds_that_fit(view: View) -> None:
-    headline = next(table for table in tables(view) if table.name == "solved-to").frame.set_index("architecture")
+def test_headline_is_solved_to_with_seeds_that_fit(results: Results) -> None:
+    headline = next(table for table in tables(results) if table.name == "solved-to").frame.set_index("architecture")
     assert headline.reverse["transformer:position=rope"] == ">=320‡ (3/3 fit)"
     assert headline.reverse["transformer:position=alibi"] == ">=160†‡ (3/3 fit)"
     assert headline.reverse["mamba"] == ">=320‡ (2/3 fit)"
@@ -112,18 +113,19 @@ def test_headline_is_solved_to_with_seeds_that_fit(view: View) -> None:
     assert list(headline.loc["trained on"]) == ["1–20"] * 4
 
 
-def test_the_conjectures_table_orders_tasks_by_program_and_marks_those_without(view: View, monkeypatch: Any) -> None:
-    monkeypatch.setitem(view.meta, "programs", {"reverse": 12, "parity": 4})
-    frame = conjecture_table(view).frame
+def test_program_length_table_orders_tasks_by_program_and_marks_those_without(run: Run) -> None:
+    cells, scores, meta = run
+    two = replace(meta, programs={"reverse": 12, "parity": 4})
+    frame = program_length_table(Results.of(cells, scores, two)).frame
     assert list(frame.program) == ["4", "12", "none known", "none known"]
     assert list(frame.task[:2]) == ["parity", "reverse"]
     assert frame.set_index("task").answer["parity"] == "1"
-    monkeypatch.setitem(view.meta, "programs", {"reverse": 12})
-    assert conjecture_table(view).frame.empty
+    one = replace(meta, programs={"reverse": 12})
+    assert program_length_table(Results.of(cells, scores, one)).frame.empty
 
 
-def test_captions_name_seeds_and_selection_and_the_maximum_is_no_headline(view: View) -> None:
-    for table in tables(view):
+def test_captions_name_seeds_and_selection_and_the_maximum_is_no_headline(results: Results) -> None:
+    for table in tables(results):
         if table.name in ("solved-to", "beyond-exact", "beyond-token", "detail"):
             assert re.search("Seeds: 2–3; 500 samples.*chosen by validation", table.caption)
         assert ("selected on test" in table.frame.to_string()) == (table.name == "detail")
@@ -151,13 +153,13 @@ def printed(run: Run, width: int = 100) -> str:
 @pytest.mark.parametrize("architectures", [("lstm",), MANY])
 def test_terminal_tables_fit(architectures: tuple[str, ...], width: int) -> None:
     text = printed(made_run(architectures, seeds=1, rates=(0.001,), steps=(1000,)), width)
-    grid = text[: text.index("The last evaluated length")]
+    grid = text[: text.index("Solved to is the last")]
     assert max(len(line.rstrip()) for line in grid.splitlines()) <= width
     assert all(name.partition(":")[0] in text for name in architectures)
 
 
 def test_terminal_breaks_headings_at_their_marks() -> None:
-    """Every piece of a long name stands whole."""
+    """Every piece of a long name is on one line."""
     cells, scores, meta = made_run(("lstm",), ("parity", "reverse"), seeds=1, rates=(0.001,), steps=(1000,))
     names = ("addition_scratchpad:hints=102,order=reversed", "group_word:generators=transpositions,group=s5")
     text = printed((cells.replace({"task": dict(zip(("parity", "reverse"), names, strict=True))}), scores, meta), 80)
@@ -165,16 +167,16 @@ def test_terminal_breaks_headings_at_their_marks() -> None:
         assert re.search(rf"(?m)(^| ){re.escape(piece)}($| )", text), piece
 
 
-def test_terminal_says_what_the_page_says(run: Run) -> None:
+def test_terminal_has_the_texts_of_the_page(run: Run) -> None:
     text = printed(run)
-    for said in (">=320‡ 3/3 fit", "n/a", "chance 0.50", "1–20 → 320", "64 KiB", "Seeds: 2–3", "by validation"):
-        assert said in text
+    for words in (">=320‡ 3/3 fit", "n/a", "chance 0.50", "1–20 → 320", "64 KiB", "Seeds: 2–3", "by validation"):
+        assert words in text
 
 
 def only(run: Run, status: str) -> Run:
     cells, scores, meta = run
     cells = cells.assign(status=status, curve=None, validation_exact=float("nan"), reason="no reason")
-    return cells, scores.iloc[:0], {**meta, "inspections": []}
+    return cells, scores.iloc[:0], replace(meta, inspections=())
 
 
 @pytest.mark.parametrize("status", ["failed", "missing", "not applicable", "done"])
@@ -187,29 +189,29 @@ def test_a_report_of_no_scores(run: Run, status: str, tmp_path: Path) -> None:
 
 
 def test_a_report_of_nothing(tmp_path: Path) -> None:
-    nothing = pd.DataFrame(), pd.DataFrame(), {}
+    nothing = pd.DataFrame(), pd.DataFrame(), ReportMeta()
     assert "Nothing has been trained yet" in write_report(*nothing, tmp_path).read_text(encoding="utf-8")
     assert "Nothing has been trained yet" in printed(nothing)
 
 
 def test_intervals_only_from_five_seeds_on() -> None:
-    for seeds, there in ((4, False), (5, True)):
-        few = View.of(*made_run(("lstm",), ("parity",), seeds, rates=(0.001,), steps=(1000,)))
+    for seeds, has_interval in ((4, False), (5, True)):
+        few = Results.of(*made_run(("lstm",), ("parity",), seeds, rates=(0.001,), steps=(1000,)))
         detail = next(table for table in tables(few) if table.name == "detail")
-        assert detail.frame["exact, IQM"].str.contains(r"\[", regex=True).all() == there
+        assert detail.frame["exact, IQM"].str.contains(r"\[", regex=True).all() == has_interval
 
 
 def test_warns_of_unequal_trials() -> None:
     cells, scores, meta = made_run(("lstm", "mamba"), ("parity",), seeds=2, rates=(0.001,), steps=(1000,))
     unequal = cells[(cells.architecture == "lstm") | (cells.seed == 0)]
-    assert any("different numbers of trials on parity" in line for line in warnings(View.of(unequal, scores, meta)))
+    assert any("different numbers of trials on parity" in line for line in warnings(Results.of(unequal, scores, meta)))
 
 
-def test_a_cell_in_two_runs_counts_once(run: Run, view: View) -> None:
+def test_a_cell_in_two_runs_counts_once(run: Run, results: Results) -> None:
     cells, scores, meta = run
     older = cells[cells.status != "not applicable"].assign(status="missing", run="older")
-    twice = View.of(pd.concat([cells, older]), pd.concat([scores, scores]), meta)
-    pd.testing.assert_frame_equal(twice.summary, view.summary)
+    twice = Results.of(pd.concat([cells, older]), pd.concat([scores, scores]), meta)
+    pd.testing.assert_frame_equal(twice.summary, results.summary)
 
 
 @pytest.mark.parametrize("module", [harness.report.export, harness.report.number_format])

@@ -1,4 +1,4 @@
-"""Statistics against trusted libraries, hand-worked cases, and the promises of the report."""
+"""Statistics against reference libraries and hand-computed cases, and the guarantees of the report."""
 
 import math
 from typing import Any
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, trim_mean
 
+from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
 from harness.analysis.schema import CELLS, SCORES, complete
 from harness.analysis.statistics import (
     SolvedTo,
@@ -17,12 +18,8 @@ from harness.analysis.statistics import (
     compare_learning_rates,
     fit,
     grade_cells,
-    interval,
-    iqm,
-    mean_over_lengths,
     solved_to,
     summarize,
-    wilson,
 )
 
 IN_RANGE = (10, 20)
@@ -43,10 +40,12 @@ def cell(name: str, seed: int = 0, rate: float = 1e-3, status: str = "done", **m
 def lengths(name: str, exact: dict[int, float | str], variant: str = "", **more: Any) -> list[dict[str, Any]]:
     rows = []
     for length, value in exact.items():
-        known = isinstance(value, float)
-        graded = {"exact": value, "token": value, "n": 500} if known else {}
+        evaluated = isinstance(value, float)
+        graded = {"exact": value, "token": value, "n": 500} if evaluated else {}
         row = {"cell": name, "variant": variant, "length": length, "final": True, "step": 100, **graded, **more}
-        rows.append({**row, "status": "ok" if known else value, "in_range": length in IN_RANGE, "chance_exact": 0.5})
+        rows.append(
+            {**row, "status": "ok" if evaluated else value, "in_range": length in IN_RANGE, "chance_exact": 0.5}
+        )
     return rows
 
 
@@ -58,13 +57,13 @@ def scored(exact: dict[int, float | str]) -> pd.DataFrame:
 @settings(max_examples=60, deadline=None)
 def test_wilson_is_scipys(n: int, share: float) -> None:
     successes = round(n * share)
-    trusted = binomtest(successes, n).proportion_ci(method="wilson")
+    reference = binomtest(successes, n).proportion_ci(method="wilson")
     low, high = wilson(successes, n)
-    assert low == pytest.approx(trusted.low, abs=1e-9)
-    assert high == pytest.approx(trusted.high, abs=1e-9)
+    assert low == pytest.approx(reference.low, abs=1e-9)
+    assert high == pytest.approx(reference.high, abs=1e-9)
 
 
-def test_wilson_knows_nothing_without_samples() -> None:
+def test_wilson_is_the_whole_range_without_samples() -> None:
     low, high = wilson(np.array([0, 5]), np.array([0, 5]))
     assert (low[0], high[0]) == (0.0, 1.0)
     assert high[1] == pytest.approx(1.0)
@@ -85,10 +84,10 @@ def test_iqm_counts_edge_values_by_their_fraction() -> None:
 
 def test_interval_is_scipys_bootstrap_repeatable_and_only_from_five_seeds() -> None:
     values = [0.1, 0.4, 0.5, 0.8, 0.9, 0.95]
-    trusted = bootstrap(
+    reference = bootstrap(
         (values,), trim_mean_of_six, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
     )
-    assert interval(values) == interval(values) == pytest.approx(tuple(trusted.confidence_interval), abs=0.02)
+    assert interval(values) == interval(values) == pytest.approx(tuple(reference.confidence_interval), abs=0.02)
     assert interval(values[:4]) is None
     assert interval([0.5] * 5) == (0.5, 0.5)
 
@@ -120,9 +119,9 @@ def test_means_over_lengths_do_not_depend_on_the_grid() -> None:
     ],
 )
 def test_solved_to(exact: dict[int, float | str], expected: SolvedTo, text: str) -> None:
-    found = solved_to(scored(exact))
-    assert found == expected
-    assert str(found) == text
+    result = solved_to(scored(exact))
+    assert result == expected
+    assert str(result) == text
 
 
 def test_nothing_evaluated_is_unknown_not_zero() -> None:
@@ -131,7 +130,7 @@ def test_nothing_evaluated_is_unknown_not_zero() -> None:
     assert math.isnan(grade_cells(scored({10: 1.0, 20: 1.0, 40: "beyond reach"})).exact[0])
 
 
-def test_a_model_is_not_said_to_solve_what_it_cannot_reach() -> None:
+def test_a_model_does_not_solve_lengths_beyond_its_reach() -> None:
     assert not grade_cells(scored({10: 1.0, 20: 1.0, 40: "beyond reach"})).solved[0]
     truncated = grade_cells(scored({10: 1.0, 20: 1.0, 40: 1.0, 80: "out of memory"})).iloc[0]
     assert (truncated.solved, truncated.ended, truncated.exact) == (True, "out of memory at 80", 1.0)
