@@ -1,22 +1,28 @@
-"""What a user can mend: one clear line and exit code 2, never a traceback."""
+"""Errors in what the user gave. They are reported as one line with exit code 2, without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake in what the user gave: one line that names the value, the rule and the nearest choice."""
+    """An error in what the user gave: one line that names the value, the rule and the closest valid choice."""
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` for the nearest choice, or the list of choices where none is near."""
+def close_match(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is most similar to ``name``, or None where no choice is similar."""
+    matches = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def suggest(name: str, choices: Iterable[str]) -> str:
+    """Return ``; did you mean X?`` for a close match, otherwise the list of all choices."""
     options = sorted(choices)
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
+    match = close_match(name, options)
+    if match is not None:
+        return f"; did you mean {match}?"
     return f"; choose from {', '.join(options)}" if options else ""
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Return the error for a name that is not among the choices."""
-    return UserError(f"unknown {kind} {name!r}{nearest(name, choices)}")
+    return UserError(f"unknown {kind} {name!r}{suggest(name, choices)}")

@@ -1,4 +1,4 @@
-"""The documents are executed: CONTRIBUTING's examples are real files, every command of the README runs."""
+"""The documents are executed: examples of CONTRIBUTING.md pass the checks, and each command of the documents runs."""
 
 import re
 import shlex
@@ -13,23 +13,23 @@ from harness.cli import app
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 
-HOME = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 MARK = "executed by tests/test_documents.py -->\n```python\n"
-EXAMPLES = re.findall(f"{MARK}(.*?)```", (HOME / "CONTRIBUTING.md").read_text(), re.S)
+EXAMPLES = re.findall(f"{MARK}(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
 TINY = ["-a", "lstm", "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "6"]
 TOY = ["--steps", "2", "--samples", "8", "--seeds", "1", "--workers", "1"]
 
 
 def commands(document: str) -> list[str]:
-    """Every ``lengthwise`` command in the bash blocks of a document, comments cut off."""
-    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", (HOME / document).read_text(), re.S)
+    """Return the ``lengthwise`` commands in the bash blocks of a document, without comments."""
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", (ROOT / document).read_text(), re.S)
     lines = [line.partition("#")[0].strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line.startswith("lengthwise ")]
 
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the examples of CONTRIBUTING.md as files."""
+    """Return a folder with the examples of CONTRIBUTING.md as files."""
     folder = tmp_path_factory.mktemp("documents")
     for name, text in zip(("ema", "first"), EXAMPLES, strict=True):
         (folder / f"{name}.py").write_text(text)
@@ -43,7 +43,7 @@ def test_example_is_short(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ema", "first"])
-def test_example_passes_its_contract(plugins: Path, name: str) -> None:
+def test_example_passes_the_checks(plugins: Path, name: str) -> None:
     catalog = Catalog((plugins / f"{name}.py",))
     entry = catalog.of_plugin(plugins / f"{name}.py")
     results = list(run_checks(Spec(entry.kind, entry.name, catalog=catalog)))
@@ -61,17 +61,17 @@ def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPat
         folder = next(word for word in words if word.startswith("results/"))
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
     toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8"]}.get(words[0], [])
-    done = CliRunner().invoke(app, words + toy)
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(app, words + toy)
+    assert result.exit_code == 0, result.output
 
 
 def test_extras_of_the_readme_exist() -> None:
-    named = set(re.findall(r"\.\[(\w+)\]", (HOME / "README.md").read_text()))
-    declared = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = set(re.findall(r"\.\[(\w+)\]", (ROOT / "README.md").read_text()))
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert named
     assert named <= set(declared)
 
 
 def test_make_targets_of_the_readme_exist() -> None:
-    named = set(re.findall(r"^make (\w+)", (HOME / "README.md").read_text(), re.M))
-    assert {"quick", "test"} <= named <= set(re.findall(r"^(\w+):", (HOME / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.M))
+    assert {"quick", "test"} <= named <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.schema import CELLS, SCORES, ReportMeta
-from harness.config.claims import Claim, canonical
+from harness.config.claims import Claim, with_canonical_specs
 from harness.config.lengths import Span
 from harness.errors import UserError
-from harness.registry.catalog import ROOMS, Catalog
+from harness.registry.catalog import PACKAGES, Catalog
 from harness.registry.fingerprint import fingerprints_of
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import CellRecords, RunFolder, check_schema
@@ -155,7 +155,7 @@ def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
     """Whether the current code differs from the code that made the record; unknown entries count as not stale."""
     specs = [
         Spec(kind, record.cell[kind]["name"], tuple(sorted(record.cell[kind]["options"].items())), catalog=catalog)
-        for kind in ROOMS
+        for kind in PACKAGES
         if record.cell[kind]["name"] in catalog.entries[kind]
     ]
     return any(record.fingerprints.get(kind) != value for kind, value in fingerprints_of(specs).items())
@@ -209,7 +209,7 @@ def _claims(run: RunRecord, catalog: Catalog) -> Iterator[Claim]:
 
     for claim in run.suite.get("known", []):
         with suppress(UserError):
-            yield canonical(Claim(**claim), labelled, catalog)
+            yield with_canonical_specs(Claim(**claim), labelled, catalog)
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:

@@ -1,4 +1,4 @@
-"""The ``lengthwise`` command. Heavy imports live inside the commands, so that help and lists come at once."""
+"""The ``lengthwise`` command. Commands import heavy packages inside their functions, so help and lists stay fast."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -6,26 +6,28 @@ from typing import Annotated
 import typer
 
 from harness.cli.bench import bench
+from harness.cli.check import check
 from harness.cli.doctor import doctor
-from harness.cli.error_handling import OneLine
+from harness.cli.error_handling import OneLineErrors
+from harness.cli.evaluate import evaluate
 from harness.cli.list import list_
-from harness.cli.new import check, new
+from harness.cli.new import new
 from harness.cli.pack import pack
 from harness.cli.report import report
-from harness.cli.run import evaluate, run
+from harness.cli.run import run
 from harness.cli.show import show
 
 app = typer.Typer(
     name="lengthwise",
-    cls=OneLine,
+    cls=OneLineErrors,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         from importlib.metadata import version
 
         print(f"lengthwise {version('lengthwise')}")
@@ -35,23 +37,28 @@ def _version(asked: bool) -> None:
 @app.callback()
 def lengthwise(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """What can a sequence architecture learn, how far beyond its training lengths does it work, and at what cost?"""
+    """Compare sequence architectures on synthetic tasks.
+
+    Train them on short inputs, test them on longer ones, and measure the cost.
+    """
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "pack": pack},
-    "Look around": {"list": list_, "show": show},
-    "Add your own": {"new": new, "check": check},
-    "This machine": {"doctor": doctor, "bench": bench},
+    "Look up": {"list": list_, "show": show},
+    "Add an architecture or a task": {"new": new, "check": check},
+    "Test this machine": {"doctor": doctor, "bench": bench},
 }
-for panel, commands in COMMANDS.items():
+"""The commands by the heading under which the help page lists them."""
+
+for heading, commands in COMMANDS.items():
     for name, command in commands.items():
-        app.command(name, rich_help_panel=panel)(command)
+        app.command(name, rich_help_panel=heading)(command)
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     app(prog_name="lengthwise")

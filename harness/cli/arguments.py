@@ -1,67 +1,115 @@
-"""The options of the commands that train and evaluate, as types: what each is called, takes and means."""
+"""Arguments and options that several commands share, as annotated types: their names, values and help texts."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-WHAT, HOW, WHERE = "What is compared", "How it is trained and tested", "Where it runs"
+SUBJECTS, TRAINING, EXECUTION = "Architectures and tasks", "Training and evaluation", "Execution and output"
+"""Headings of the help page under which the options are grouped."""
 
 
-def _option(panel: str, metavar: str | None, meaning: str, *names: str, **rules: Any) -> Any:
-    return typer.Option(*names, metavar=metavar, help=meaning, rich_help_panel=panel, **rules)
+def _option(heading: str, metavar: str | None, text: str, *names: str, **limits: Any) -> Any:
+    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=heading, **limits)
 
 
-SPEC = "name or name:key=value,key=value; repeatable."
 SuiteName = Annotated[
-    str | None, typer.Argument(metavar="SUITE", help="A shipped suite or a TOML file (default: quick).")
+    str | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a TOML file (default: quick).")
 ]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that lengthwise run has written.")]
-Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that lengthwise run has written.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of lengthwise run.")]
+Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Output folders of lengthwise run.")]
 
-Architectures = Annotated[list[str] | None, _option(WHAT, "SPEC", SPEC, "-a", "--architecture")]
-Tasks = Annotated[list[str] | None, _option(WHAT, "SPEC", SPEC, "-t", "--task")]
-Seeds = Annotated[int | None, _option(WHAT, "N", "Seeds 0 to N-1.", min=1)]
-Rates = Annotated[list[float] | None, _option(WHAT, "X", "Repeatable; validation chooses.", "--learning-rate")]
+SPEC = "as NAME or NAME:KEY=VALUE,KEY=VALUE; repeatable."
+Architectures = Annotated[
+    list[str] | None, _option(SUBJECTS, "SPEC", f"An architecture, {SPEC}", "-a", "--architecture")
+]
+Tasks = Annotated[list[str] | None, _option(SUBJECTS, "SPEC", f"A task, {SPEC}", "-t", "--task")]
+Seeds = Annotated[int | None, _option(SUBJECTS, "N", "Number of seeds; the seeds are 0 to N-1.", min=1)]
+Rates = Annotated[
+    list[float] | None,
+    _option(SUBJECTS, "X", "A learning rate; repeatable. Validation chooses one of them.", "--learning-rate"),
+]
 Plugins = Annotated[
-    list[Path] | None, _option(WHAT, "FILE.py", "A file with an architecture or a task; repeatable.", "--plugin")
+    list[Path] | None,
+    _option(SUBJECTS, "FILE.py", "A Python file that defines an architecture or a task; repeatable.", "--plugin"),
 ]
-Variant = Annotated[str, _option(WHAT, "SPEC", "A variant of the cells' task, of the same alphabet.", "-t", "--task")]
-VariantName = Annotated[str, _option(WHAT, "NAME", "What tables call it (default: its SPEC).", "--variant")]
+Variant = Annotated[
+    str,
+    _option(
+        SUBJECTS,
+        "SPEC",
+        "Variant of the cells' task, with the same alphabet (default: the task itself).",
+        "-t",
+        "--task",
+    ),
+]
+VariantName = Annotated[
+    str, _option(SUBJECTS, "NAME", "Name of the variant in tables (default: its SPEC).", "--variant")
+]
 
-Steps = Annotated[int | None, _option(HOW, "N", "Optimizer steps.", min=1)]
-TrainLengths = Annotated[str | None, _option(HOW, "LOW:HIGH", "For example 1:40.")]
-GRID = "41:200 (twelve of them), 41:200:1 (every one) or 50,100,200."
-TestLengths = Annotated[str | None, _option(HOW, "LENGTHS", GRID)]
-MoreLengths = Annotated[str, _option(HOW, "LENGTHS", GRID, "--test-lengths")]
-Samples = Annotated[int | None, _option(HOW, "N", "Questions at every length.", min=1)]
-Settings = Annotated[list[str] | None, _option(HOW, "KEY=VALUE", "Any other recipe key; repeatable.", "--set")]
+Steps = Annotated[int | None, _option(TRAINING, "N", "Optimizer steps of each training.", min=1)]
+TrainLengths = Annotated[str | None, _option(TRAINING, "LOW:HIGH", "Training lengths, for example 1:40.")]
+LENGTHS = "Test lengths: 41:200 (twelve evenly spaced lengths), 41:200:1 (every length) or 50,100,200."
+TestLengths = Annotated[str | None, _option(TRAINING, "LENGTHS", LENGTHS)]
+MoreLengths = Annotated[str, _option(TRAINING, "LENGTHS", LENGTHS, "--test-lengths")]
+Samples = Annotated[int | None, _option(TRAINING, "N", "Sequences in the test set of each length.", min=1)]
+Settings = Annotated[
+    list[str] | None,
+    _option(TRAINING, "KEY=VALUE", "Another key of the recipe, for example batch_size=32; repeatable.", "--set"),
+]
 
-Device = Annotated[Literal["auto", "cpu", "cuda"], _option(WHERE, None, "auto takes a GPU where there is one.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], _option(EXECUTION, None, "Device of the models. auto uses a GPU if there is one.")
+]
 Workers = Annotated[
-    int | None, _option(WHERE, "N", "Processes of one thread each (default: one a core, two a GPU).", min=1)
+    int | None,
+    _option(EXECUTION, "N", "Worker processes with one thread each (default: one per core, or two on a GPU).", min=1),
 ]
-Number = Annotated[
+Precision = Annotated[
     Literal["float32", "bfloat16"],
-    _option(WHERE, None, "bfloat16: of matrix products alone; what is trained or evaluated already is kept as it is."),
+    _option(
+        EXECUTION,
+        None,
+        "Number format. bfloat16 applies only to matrix products. Existing results keep their format.",
+    ),
 ]
 Deterministic = Annotated[
     bool,
     _option(
-        WHERE, None, "The same numbers again on a GPU too, or an error; a CPU gives them anyway.", "--deterministic"
+        EXECUTION,
+        None,
+        "Use only deterministic GPU operations; a cell that needs another one fails. Changes nothing on a CPU.",
+        "--deterministic",
     ),
 ]
 Capture = Annotated[
     bool,
-    _option(WHERE, None, "Replay steps as CUDA graphs, or launch their kernels one by one.", "--capture/--no-capture"),
+    _option(
+        EXECUTION,
+        None,
+        "On a GPU, replay training steps as CUDA graphs, or launch each kernel separately.",
+        "--capture/--no-capture",
+    ),
 ]
-Output = Annotated[Path | None, _option(WHERE, "DIR", "Where records and report go (default: results/SUITE).")]
+Output = Annotated[
+    Path | None, _option(EXECUTION, "DIR", "Folder for records and report (default: results/ and the suite's name).")
+]
 ReportOutput = Annotated[
-    Path | None, _option(WHERE, "DIR", "Default: the folder; for several, one beside the first.", "--output")
+    Path | None,
+    _option(
+        EXECUTION, "DIR", "Folder for the report (default: DIR; for several, a folder next to the first).", "--output"
+    ),
 ]
 StaleCells = Annotated[
     Literal["keep", "rerun", "fail"] | None,
-    _option(WHERE, None, "Cells made with other code (default: rerun a plug-in's, keep the rest)."),
+    _option(
+        EXECUTION,
+        None,
+        "What to do with cells whose code has changed since training (default: rerun cells of plug-ins, keep others).",
+    ),
 ]
-RetryFailed = Annotated[bool, _option(WHERE, None, "Train failed cells again.", "--retry-failed")]
-DryRun = Annotated[bool, _option(WHERE, None, "Print the plan and how long it takes; train nothing.", "--dry-run")]
+RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]
+DryRun = Annotated[
+    bool,
+    _option(EXECUTION, None, "Print the plan and an estimate of the training time; train nothing.", "--dry-run"),
+]

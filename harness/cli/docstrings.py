@@ -1,4 +1,4 @@
-"""Docstrings as a user reads them: paragraphs that wrap, glossaries that keep their lines, and what ``Args`` says."""
+"""Docstrings as help texts: paragraphs that wrap, indented blocks that keep their lines, and the ``Args`` section."""
 
 import inspect
 import re
@@ -14,27 +14,27 @@ MARKUP = re.compile(r":\w+:`([^`]+)`|``([^`]+)``")
 
 
 def paragraphs(*texts: str) -> Iterator[RenderableType]:
-    """Yield what to print: one line a paragraph, but a line each where lines are indented."""
+    """Yield each paragraph as one line, which the console wraps. A paragraph with indented lines keeps its lines."""
     for paragraph in re.split(r"\n\s*\n", plain("\n\n".join(texts)).strip()):
         yield ""
         lines = paragraph.splitlines()
-        keep = any(line.startswith(" ") for line in lines)
-        for line in lines if keep else [" ".join(lines)]:
+        is_block = any(line.startswith(" ") for line in lines)
+        for line in lines if is_block else [" ".join(lines)]:
             yield Padding(Text(line.strip()), (0, 0, 0, len(line) - len(line.lstrip())))
 
 
 def plain(text: str) -> str:
-    """Take the markup out."""
-    return MARKUP.sub(lambda found: found[1] or found[2], text)
+    """Return the text without reStructuredText markup."""
+    return MARKUP.sub(lambda match: match[1] or match[2], text)
 
 
 def opening(cls: type) -> str:
-    """Return what a class docstring says before its sections."""
+    """Return the part of a class docstring that precedes its sections."""
     return SECTION.split(inspect.cleandoc(cls.__doc__ or ""))[0]
 
 
-def arguments(cls: type) -> dict[str, str]:
-    """Return what the docstring's ``Args`` say of each argument."""
+def argument_texts(cls: type) -> dict[str, str]:
+    """Return the description of each argument in the ``Args`` section of a class docstring."""
     parts = SECTION.split(inspect.cleandoc(cls.__doc__ or ""))
-    said = dict(zip(parts[1::2], parts[2::2], strict=True)).get("Args", "")
-    return {name: plain(" ".join(meaning.split())) for name, meaning in ARGUMENT.findall(said)}
+    section = dict(zip(parts[1::2], parts[2::2], strict=True)).get("Args", "")
+    return {name: plain(" ".join(text.split())) for name, text in ARGUMENT.findall(section)}

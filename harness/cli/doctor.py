@@ -1,4 +1,4 @@
-"""``lengthwise doctor``: what this machine can do, and what stands in the way."""
+"""``lengthwise doctor`` reports versions, devices and kernels of this machine, and errors of the installation."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,28 +6,31 @@ from pathlib import Path
 
 import typer
 
-PACKAGES = ("architectures", "harness", "tasks")
-HOME = Path(__file__).resolve().parents[2]
-"""Where our three packages lie."""
+OUR_PACKAGES = ("architectures", "harness", "tasks")
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds our packages."""
 
 Finding = tuple[str, str, str]
-"""A mark, what was looked at, and what was found. What is missing costs speed at most; trouble must be mended."""
+"""A key of :data:`~harness.cli.console.MARKS`, what was examined, and the result.
+
+An ``error`` must be fixed. What a ``warning`` names is optional: its absence costs speed only.
+"""
 
 
 def doctor() -> None:
-    """Report versions, devices, usable kernels, and whatever stands in the way."""
+    """Report versions, devices and usable kernels, and errors of the installation."""
     from harness.cli.console import MARKS, console, table
 
-    out, marks = console(), set()
-    for title, look in SECTIONS.items():
-        made = table(title, "", "", "")
-        made.show_header = False
-        for mark, what, found in look():
-            made.add_row(MARKS[mark], what, found)
-            marks.add(mark)
-        out.print(made)
-    out.print("\nSomething must be mended: see ✗." if "trouble" in marks else "\nAll is well.")
-    raise typer.Exit(1 if "trouble" in marks else 0)
+    out, has_errors = console(), False
+    for title, examine in SECTIONS.items():
+        section = table(title, "", "", "")
+        section.show_header = False
+        for mark, subject, result in examine():
+            section.add_row(MARKS[mark], subject, result)
+            has_errors |= mark == "error"
+        out.print(section)
+    out.print("\nErrors found: fix the lines marked ✗." if has_errors else "\nNo errors found.")
+    raise typer.Exit(1 if has_errors else 0)
 
 
 def _versions() -> Iterator[Finding]:
@@ -42,54 +45,56 @@ def _devices() -> Iterator[Finding]:
     from harness.execution.run_options import default_workers
     from harness.storage.provenance import device_name
 
-    yield "well", "processor", f"{device_name('cpu')}; {default_workers('cpu')} workers of one thread each"
+    yield "ok", "processor", f"{device_name('cpu')}; {default_workers('cpu')} workers of one thread each"
     if not torch.cuda.is_available():
-        yield "missing", "cuda", "torch sees no device; a CPU is enough"
+        yield "warning", "cuda", "torch finds no CUDA device; everything runs on the CPU"
     for name in (f"cuda:{index}" for index in range(torch.cuda.device_count())):
-        yield "well", name, device_name(name)
+        yield "ok", name, device_name(name)
 
 
 def _kernels() -> Iterator[Finding]:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    import architectures.parts.kernels as room
+    import architectures.parts.kernels as package
 
-    for module in iter_modules(room.__path__, f"{room.__name__}."):
+    for module in iter_modules(package.__path__, f"{package.__name__}."):
         kernel = getattr(import_module(module.name), "KERNEL", None)
         if kernel is not None:
-            why = kernel.obstacle()
-            yield ("missing", kernel.name, why) if why else ("well", kernel.name, kernel.version())
+            obstacle = kernel.obstacle()
+            yield ("warning", kernel.name, obstacle) if obstacle else ("ok", kernel.name, kernel.version())
 
 
-def _places() -> Iterator[Finding]:
-    for name in PACKAGES:
-        others = [str(place) for place in _importable(name) if place.resolve().parent != HOME]
-        in_the_way = f"another one is in the way: {', '.join(others)}"
-        yield ("trouble", name, in_the_way) if others else ("well", name, str(HOME / name))
-    yield _records(Path("results"))
+def _folders() -> Iterator[Finding]:
+    for name in OUR_PACKAGES:
+        others = [str(path) for path in _importable(name) if path.resolve().parent != ROOT]
+        if others:
+            yield "error", name, f"Python can import another {name}, which must be removed: {', '.join(others)}"
+        else:
+            yield "ok", name, str(ROOT / name)
+    yield _results(Path("results"))
 
 
 def _importable(name: str) -> list[Path]:
-    """Return every package or module of a name that Python could import."""
-    places = [folder / suffix for folder in map(Path, sys.path) for suffix in (f"{name}/__init__.py", f"{name}.py")]
-    return [place.parent if place.stem == "__init__" else place for place in places if place.is_file()]
+    """Return all packages and modules of this name on ``sys.path``."""
+    files = [folder / suffix for folder in map(Path, sys.path) for suffix in (f"{name}/__init__.py", f"{name}.py")]
+    return [file.parent if file.stem == "__init__" else file for file in files if file.is_file()]
 
 
-def _records(folder: Path) -> Finding:
-    """Say whether records can be written; the folder itself is made by the first run."""
+def _results(folder: Path) -> Finding:
+    """Test whether results can be written. Where the folder is missing, the test is made in its parent."""
     from tempfile import TemporaryFile
 
     try:
         with TemporaryFile(dir=folder if folder.exists() else Path()):
-            return "well", str(folder), f"{folder.resolve()} is writable"
+            return "ok", str(folder), f"{folder.resolve()} is writable"
     except OSError as error:
-        return "trouble", str(folder), f"{folder.resolve()} is not writable: {error.strerror}"
+        return "error", str(folder), f"{folder.resolve()} is not writable: {error.strerror}"
 
 
 SECTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "Versions": _versions,
     "Devices": _devices,
     "Kernels": _kernels,
-    "Places": _places,
+    "Folders": _folders,
 }

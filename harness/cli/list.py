@@ -1,4 +1,4 @@
-"""``lengthwise list``: what there is, read from the files without importing them."""
+"""``lengthwise list`` lists architectures, tasks or suites. It reads their files without importing them."""
 
 import json
 import tomllib
@@ -7,33 +7,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli import arguments as given
+from harness.cli import arguments
+from harness.config.suite_files import names, path_of
 from harness.registry.catalog import Catalog, Kind
 
-SUITES = Path(__file__).resolve().parent.parent / "suites"
 KINDS: dict[str, Kind] = {"architectures": "architecture", "tasks": "task"}
 
 
 def list_(
-    what: Annotated[Literal["architectures", "tasks", "suites"], typer.Argument(help="Of what.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    plugin: given.Plugins = None,
+    what: Annotated[Literal["architectures", "tasks", "suites"], typer.Argument(help="What to list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    plugin: arguments.Plugins = None,
 ) -> None:
-    """List the architectures, tasks or suites there are."""
+    """List the available architectures, tasks or suites."""
     rows = _suites() if what == "suites" else _entries(KINDS[what], plugin or [])
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     from harness.cli.console import console, table
 
-    made = table(f"{len(rows)} {what}", *(rows[0] if rows else ()))
+    listing = table(f"{len(rows)} {what}", *(rows[0] if rows else ()))
     for row in rows:
-        made.add_row(*row.values())
-    console().print(made)
+        listing.add_row(*row.values())
+    console().print(listing)
 
 
 def _entries(kind: Kind, plugins: list[Path]) -> list[dict[str, str]]:
-    """An entry that is not built in has its origin for a family."""
     return [
         {"name": entry.name, "family": entry.family, "summary": entry.summary}
         for entry in Catalog(tuple(plugins)).entries[kind].values()
@@ -41,10 +40,11 @@ def _entries(kind: Kind, plugins: list[Path]) -> list[dict[str, str]]:
 
 
 def _suites() -> list[dict[str, str]]:
-    return [{"name": path.stem, "title": _title(path)} for path in sorted(SUITES.glob("*.toml"))]
+    return [{"name": name, "title": _title(path_of(name))} for name in names()]
 
 
 def _title(path: Path) -> str:
+    """Return the title in a suite file, or the error in angle brackets where the file cannot be read."""
     try:
         return str(tomllib.loads(path.read_text()).get("title", ""))
     except (tomllib.TOMLDecodeError, OSError) as error:

@@ -1,7 +1,7 @@
-"""What ``lengthwise show`` measures: a task's chance and balance, an architecture's size and kernels."""
+"""Measurements of ``lengthwise show``: chance and answer shares of a task, size and kernels of an architecture."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 
@@ -16,10 +16,18 @@ from tasks.base import IGNORE, Example, Task, decode, encode
 
 SHORT, LONG = 5, 40
 BINARY = ("0", "1", *SPECIALS)
+"""The alphabet on which architectures are measured."""
 
 
 class AtLength(NamedTuple):
-    """A task at one length: chance, distinct questions among :data:`ROWS`, and the share of each answer symbol."""
+    """Measurements of a task at one length.
+
+    Attributes:
+        chance_exact: exact match of guessing.
+        chance_token: token accuracy of guessing.
+        distinct: number of distinct sources among :data:`ROWS`.
+        balance: share of each symbol in the answers, largest first.
+    """
 
     length: int
     chance_exact: float
@@ -31,37 +39,40 @@ class AtLength(NamedTuple):
 def at_lengths(spec: Spec, task: Task) -> Iterator[AtLength]:
     """Measure a task at a short and at a longer length."""
     presentation = Presentation(task)
-    for length in dict.fromkeys(nearest_length(task, wanted) for wanted in (SHORT, LONG)):
+    for length in dict.fromkeys(available_length(task, length) for length in (SHORT, LONG)):
         source = task.sample(length, Stream.of([0], str(spec), Purpose.SHOW, length, ROWS, "cpu"))
         answers = task.solve(source)
         distinct = len(source.unique(dim=0))
         yield AtLength(length, *chance(presentation, str(spec), length), distinct, _balance(task, answers))
 
 
-def nearest_length(task: Task, wanted: int) -> int:
-    """Return the length of the task that is nearest to one wanted."""
-    place = (wanted - task.lengths[0]) // task.lengths.step
-    return task.lengths[min(max(place, 0), len(task.lengths) - 1)]
+def available_length(task: Task, length: int) -> int:
+    """Return the longest length of the task up to ``length``, or its shortest one where all are longer."""
+    index = (length - task.lengths[0]) // task.lengths.step
+    return task.lengths[min(max(index, 0), len(task.lengths) - 1)]
 
 
 def _balance(task: Task, answers: torch.Tensor) -> list[tuple[str, float]]:
-    asked = answers[answers != IGNORE]
-    shares = torch.bincount(asked, minlength=len(task.symbols)) / len(asked)
+    counted = answers[answers != IGNORE]
+    shares = torch.bincount(counted, minlength=len(task.symbols)) / len(counted)
     order = shares.argsort(descending=True, stable=True).tolist()
     return [(task.symbols[symbol], float(shares[symbol])) for symbol in order if shares[symbol]]
 
 
 def worked(example: Example, spec: Spec) -> tuple[str, str]:
-    """Return an example's question and its answer, computed just now."""
+    """Return the source of an example and its answer, which the task computes now."""
     task = build_task(Spec.parse("task", f"{spec.name}:{example.options}", spec.catalog))
     answer = task.solve(encode(task.symbols, example.source))[0]
     return " ".join(example.source), " ".join(decode(task.symbols, answer))
 
 
 class Model(NamedTuple):
-    """An architecture on a binary alphabet, with what a token costs as functions of length; ``None`` where unknown.
+    """Measurements of an architecture on a binary alphabet.
 
-    ``state`` is in bytes, ``operations`` are those of training.
+    Attributes:
+        reach: maximum length of its input; ``None`` where there is no limit.
+        state: bytes of the state of one sequence by length; ``None`` where the model cannot be stepped.
+        operations: training operations per token by length; ``None`` where the model is not trained by gradients.
     """
 
     parameters: int
@@ -72,7 +83,7 @@ class Model(NamedTuple):
 
 
 PLAIN = ("math", "loop")
-"""Kernels whose operations can be counted, where the usual one is fused."""
+"""Kernels whose operations can be counted. Fused kernels hide theirs."""
 
 
 def model_facts(spec: Spec) -> Model:
@@ -80,22 +91,19 @@ def model_facts(spec: Spec) -> Model:
     model = build_model(spec, BINARY)
     state = {int(length): size for length, size in measured_state(model, (16, 256)).items()}
     operations = {} if model.is_gradient_free() else training_operations(_plain(spec))
-    grown = [Growth.of(costs) if costs else None for costs in (state, operations)]
-    return Model(parameters(model), model.causal, model.reach, *grown)
+    growths = [Growth.of(costs) if costs else None for costs in (state, operations)]
+    return Model(parameters(model), model.causal, model.reach, *growths)
 
 
 def _plain(spec: Spec) -> SequenceModel:
-    """Build the model with a kernel that hides nothing."""
-    option = options_of(spec.entry).get("kernel")
-    known = _choices(option.annotation) if option else ()
-    plain = {"kernel": next(name for name in PLAIN if name in known)} if set(PLAIN) & set(known) else {}
-    return build_model(spec.with_options(plain), BINARY)
+    """Build the model with a kernel whose operations can be counted, where it has one."""
+    plain = [name for name in PLAIN if name in _kernel_choices(spec)]
+    return build_model(spec.with_options({"kernel": plain[0]} if plain else {}), BINARY)
 
 
 def kernels(spec: Spec) -> Iterator[tuple[str, str, str]]:
-    """Yield (choice, what it resolves to here, why it cannot be used) for each value of the ``kernel`` option."""
-    option = options_of(spec.entry).get("kernel")
-    for choice in _choices(option.annotation) if option else ():
+    """Yield (choice, selected kernels, reason it cannot be used) for each value of the option ``kernel``."""
+    for choice in _kernel_choices(spec):
         try:
             model = build_model(spec.with_options({"kernel": choice}), BINARY)
         except UserError as error:
@@ -104,5 +112,7 @@ def kernels(spec: Spec) -> Iterator[tuple[str, str, str]]:
             yield choice, ", ".join(dict.fromkeys(model.kernels.values())), ""
 
 
-def _choices(annotation: Any) -> tuple[str, ...]:
-    return tuple(str(choice) for choice in get_args(annotation))
+def _kernel_choices(spec: Spec) -> tuple[str, ...]:
+    """Return the values of the option ``kernel``; empty where the architecture has no such option."""
+    option = options_of(spec.entry).get("kernel")
+    return tuple(str(choice) for choice in get_args(option.annotation)) if option else ()

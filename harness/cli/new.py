@@ -1,36 +1,35 @@
-"""``lengthwise new`` and ``lengthwise check``: a starter file, and what the contract says of it."""
+"""``lengthwise new`` writes a starter file for an architecture or a task."""
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from harness.cli import arguments as given
 from harness.errors import UserError
-from harness.registry.catalog import Catalog, Entry, Kind, program_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from harness.check import Result
+from harness.registry.catalog import Catalog, Kind
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 STARTER = "Starter"
-"""The name of the class in every template."""
+"""Name of the class in each template. It is replaced by a name made from NAME."""
 
-NEXT: dict[Kind, str] = {
+RUN_COMMANDS: dict[Kind, str] = {
     "architecture": "lengthwise run --plugin {path} -a {name} -a lstm -t parity",
     "task": "lengthwise run --plugin {path} -t {name} -a lstm -a transformer",
 }
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(metavar="architecture|task")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="In small letters: the file's name is its name.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to put the file.")] = Path("."),
+    kind: Annotated[Kind, typer.Argument(metavar="architecture|task", help="Kind of the starter file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name of the architecture or task: lowercase letters, digits and underscores."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the file.")] = Path("."),
 ) -> None:
-    """Write a working starter file, NAME.py, that is yours to change."""
+    """Write NAME.py, a working architecture or task to start from."""
     _check_name(name, kind)
     path = output / f"{name}.py"
     text = (TEMPLATES / f"{kind}.py").read_text().replace(STARTER, _class_name(name))
@@ -39,61 +38,16 @@ def new(
         with path.open("x") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(f"{path} exists already; choose another name or --output") from None
-    print(f"{path} is a working {kind}: read it, change it, and then\n")
-    print(f"  lengthwise check {path}\n  {NEXT[kind].format(path=path, name=name)}")
-
-
-def check(
-    target: Annotated[str, typer.Argument(metavar="NAME|FILE.py", help="A name of the catalog, or a file of yours.")],
-    plugin: given.Plugins = None,
-) -> None:
-    """Run the contract's checks and say in plain words what fails."""
-    from harness.check import run_checks
-    from harness.cli.console import console
-    from harness.registry.options import Spec
-
-    out, failed = console(), 0
-    catalog, entries = _targets(target, plugin or [])
-    for entry in entries:
-        out.print(f"{entry.kind} {entry.name} ({entry.origin}, {entry.path or entry.module})\n", soft_wrap=True)
-        for result in run_checks(Spec(entry.kind, entry.name, catalog=catalog)):
-            out.print(_line(result))
-            failed += not result.ok
-    out.print(f"\n{failed} failed." if failed else "\nAll checks passed.")
-    raise typer.Exit(1 if failed else 0)
-
-
-def _targets(target: str, plugins: list[Path]) -> tuple[Catalog, list[Entry]]:
-    if target.endswith(".py"):
-        catalog = Catalog((*plugins, Path(target)))
-        return catalog, [catalog.of_plugin(Path(target))]
-    from harness.cli.show import named
-
-    file, name = program_of(target)
-    catalog = Catalog((*plugins, *([file] if file else [])))
-    return catalog, named(name, catalog)
-
-
-def _line(result: "Result") -> "Table":
-    from rich.table import Table
-
-    from harness.cli.console import MARKS
-    from harness.cli.docstrings import plain
-
-    mark = "trouble" if not result.ok else "missing" if result.skipped else "well"
-    line = Table.grid(padding=(0, 1))
-    line.add_row("", MARKS[mark], plain(result.sentence) + (f" ({result.skipped})" if result.skipped else ""))
-    if not result.ok:
-        line.add_row("", "", result.problem.strip())
-    return line
+        raise UserError(f"{path} exists already; choose another name or another folder with --output") from None
+    print(f"Wrote {path}, a working {kind}. Edit it, then check and run it:\n")
+    print(f"  lengthwise check {path}\n  {RUN_COMMANDS[kind].format(path=path, name=name)}")
 
 
 def _check_name(name: str, kind: Kind) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"name {name!r}: small letters, digits and underscores, beginning with a letter")
+        raise UserError(f"name {name!r}: use lowercase letters, digits and underscores, and begin with a letter")
     if name in Catalog().entries[kind]:
-        raise UserError(f"name {name!r}: there is such a {kind} already; choose another")
+        raise UserError(f"{kind} {name!r} exists already; choose another name")
 
 
 def _class_name(name: str) -> str:

@@ -1,24 +1,34 @@
-"""``lengthwise pack``: the records of a finished run in one small file, and its report as Markdown."""
+"""``lengthwise pack`` stores the records of a run in one small file, and its report as Markdown."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli import arguments as given
+from harness.cli import arguments
 
 Picture = Annotated[
     list[str] | None,
-    typer.Option("--picture", metavar="NAME", help="Keep this plot of the report too, for example length-exact."),
+    typer.Option(
+        "--picture", metavar="NAME", help="Also store this plot of the report, for example length-exact; repeatable."
+    ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Write the packed form there, without weights (default: pack the folder itself)."),
+    typer.Option(
+        metavar="DIR",
+        help="Folder for the packed run, which gets no checkpoints (default: the folder itself, which keeps its own).",
+    ),
 ]
 
 
-def pack(folder: given.Folder, output: Output = None, picture: Picture = None, plugin: given.Plugins = None) -> None:
-    """Pack a run: run.json, records.jsonl.gz and report.md. Other commands read this form as they read any run."""
+def pack(
+    folder: arguments.Folder, output: Output = None, picture: Picture = None, plugin: arguments.Plugins = None
+) -> None:
+    """Pack the records of a run into a small file. Other commands read a packed run like any other.
+
+    A packed run consists of run.json, records.jsonl.gz and report.md.
+    """
     from harness.analysis.load import frames
     from harness.cli.console import console
     from harness.cli.report import catalog_for

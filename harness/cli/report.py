@@ -1,10 +1,10 @@
-"""``lengthwise report``: tables, plots and one page from whatever records there are."""
+"""``lengthwise report`` writes tables, plots and a report page from the records of one or several runs."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import arguments as given
+from harness.cli import arguments
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from harness.registry.catalog import Catalog
 
 
-def report(folders: given.Folders, output: given.ReportOutput = None, plugin: given.Plugins = None) -> None:
-    """Write the report of one or several runs, finished or still going."""
+def report(folders: arguments.Folders, output: arguments.ReportOutput = None, plugin: arguments.Plugins = None) -> None:
+    """Write the report of one or several runs. A run need not be finished."""
     from harness.cli.console import console
 
-    publish(folders, output or _default(folders), catalog_for(folders, plugin or []), console())
+    publish(folders, output or _default_output(folders), catalog_for(folders, plugin or []), console())
 
 
 def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console") -> None:
-    """Read the records, print the comparison and write the report."""
+    """Read the records of the folders, print the comparison and write the report."""
     from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
     from harness.report.terminal import terminal_report
@@ -34,17 +34,18 @@ def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console
 
 
 def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
-    """Return the catalog with the plug-ins given and those that the runs were made with and that still exist."""
+    """Return the catalog with ``plugins`` and with those plug-ins of the runs whose files still exist."""
     from harness.registry.catalog import Catalog
     from harness.storage.folder import RunFolder
 
     runs = [run for run in (RunFolder(folder).run() for folder in folders) if run]
-    recorded = [Path(each) for run in runs for each in run.suite.get("plugins", [])]
-    wanted = [*(path.resolve() for path in plugins), *(path for path in recorded if path.is_file())]
-    return Catalog(tuple(dict.fromkeys(wanted)))
+    recorded = [Path(plugin) for run in runs for plugin in run.suite.get("plugins", [])]
+    paths = [*(path.resolve() for path in plugins), *(path for path in recorded if path.is_file())]
+    return Catalog(tuple(dict.fromkeys(paths)))
 
 
-def _default(folders: list[Path]) -> Path:
+def _default_output(folders: list[Path]) -> Path:
+    """Return the folder of the run; for several runs a folder next to the first, named after all of them."""
     if len(folders) == 1:
         return folders[0]
     return folders[0].parent / "+".join(folder.resolve().name for folder in folders)

@@ -1,43 +1,42 @@
-"""``lengthwise run`` and ``lengthwise evaluate``: train what is missing, evaluate it, report."""
+"""``lengthwise run`` trains and evaluates the cells of a suite that have no results yet, and writes the report."""
 
 from pathlib import Path
 
 import typer
 
-from harness.cli import arguments as given
-from harness.cli.error_handling import INTERRUPTED, say
-from harness.errors import UserError
+from harness.cli import arguments
+from harness.cli.error_handling import interruption
 
 RESULTS = Path("results")
-KEPT = "interrupted; finished cells are kept, and the same command goes on from there"
 
 
 def run(
-    suite: given.SuiteName = None,
-    architecture: given.Architectures = None,
-    task: given.Tasks = None,
-    seeds: given.Seeds = None,
-    learning_rate: given.Rates = None,
-    plugin: given.Plugins = None,
-    steps: given.Steps = None,
-    train_lengths: given.TrainLengths = None,
-    test_lengths: given.TestLengths = None,
-    samples: given.Samples = None,
-    set_: given.Settings = None,
-    device: given.Device = "auto",
-    workers: given.Workers = None,
-    precision: given.Number = "float32",
-    deterministic: given.Deterministic = False,
-    capture: given.Capture = True,
-    output: given.Output = None,
-    stale: given.StaleCells = None,
-    retry_failed: given.RetryFailed = False,
-    dry_run: given.DryRun = False,
+    suite: arguments.SuiteName = None,
+    architecture: arguments.Architectures = None,
+    task: arguments.Tasks = None,
+    seeds: arguments.Seeds = None,
+    learning_rate: arguments.Rates = None,
+    plugin: arguments.Plugins = None,
+    steps: arguments.Steps = None,
+    train_lengths: arguments.TrainLengths = None,
+    test_lengths: arguments.TestLengths = None,
+    samples: arguments.Samples = None,
+    set_: arguments.Settings = None,
+    device: arguments.Device = "auto",
+    workers: arguments.Workers = None,
+    precision: arguments.Precision = "float32",
+    deterministic: arguments.Deterministic = False,
+    capture: arguments.Capture = True,
+    output: arguments.Output = None,
+    stale: arguments.StaleCells = None,
+    retry_failed: arguments.RetryFailed = False,
+    dry_run: arguments.DryRun = False,
 ) -> None:
-    """Train and evaluate what is missing of a suite, then report.
+    """Train and evaluate the missing cells of a suite, and write the report.
 
-    Options replace what the suite says; -a and -t without SUITE make one of their own, custom.
-    Finished cells are kept whatever happens: give the same command again and it goes on.
+    Options override the suite. Without SUITE, -a and -t together define a suite named custom.
+    A cell is one model to train. Finished cells are kept, so the same command resumes an interrupted run.
+    -t FILE.py:FUNCTION makes a task from a RASP-L program.
     """
     from harness.cli.console import console
     from harness.cli.dry_run import preview
@@ -49,10 +48,10 @@ def run(
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
 
-    replaced = {"seeds": seeds, "learning_rates": learning_rate, "samples": samples, "test_lengths": test_lengths}
+    overridden = {"seeds": seeds, "learning_rates": learning_rate, "samples": samples, "test_lengths": test_lengths}
     recipe = settings(set_ or [], steps=steps, train_lengths=train_lengths)
-    chosen = suite_of(suite, Overrides(architecture or [], task or [], replaced, recipe, plugin or []))
-    catalog, out = Catalog(tuple(Path(each) for each in chosen.plugins)), console()
+    chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, recipe, plugin or []))
+    catalog, out = Catalog(tuple(map(Path, chosen.plugins))), console()
     plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
     options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed)
     if dry_run:
@@ -62,39 +61,5 @@ def run(
         outcome = execute(plan, folder, options, out)
         publish([folder], folder, catalog, out)
     except KeyboardInterrupt:
-        raise typer.Exit(say(KEPT, INTERRUPTED)) from None
+        raise interruption() from None
     raise typer.Exit(1 if outcome.failed else 0)
-
-
-def evaluate(
-    folder: given.Folder,
-    test_lengths: given.MoreLengths,
-    task: given.Variant = "",
-    variant: given.VariantName = "",
-    samples: given.Samples = None,
-    plugin: given.Plugins = None,
-    device: given.Device = "auto",
-    workers: given.Workers = None,
-    precision: given.Number = "float32",
-    deterministic: given.Deterministic = False,
-) -> None:
-    """Evaluate trained cells at more lengths or on a variant, without training; then report."""
-    from harness.cli.console import console
-    from harness.cli.report import catalog_for, publish
-    from harness.config.lengths import parse_grid
-    from harness.execution.run import EvaluationRequest
-    from harness.execution.run import evaluate as evaluate_folder
-    from harness.execution.run_options import RunOptions
-    from harness.models.precision import Numerics
-
-    if variant and not task:
-        raise UserError(f"--variant {variant!r}: name the task it stands for with --task SPEC")
-    request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
-    catalog, out = catalog_for([folder], plugin or []), console()
-    try:
-        options = RunOptions(device, workers, Numerics(precision, deterministic))
-        failed = evaluate_folder(folder, [request], options, catalog, samples, out)
-        publish([folder], folder, catalog, out)
-    except KeyboardInterrupt:
-        raise typer.Exit(say(KEPT, INTERRUPTED)) from None
-    raise typer.Exit(1 if failed else 0)

@@ -1,16 +1,16 @@
-"""``lengthwise show``: what an architecture, a task or a suite is, with options, examples and measured facts."""
+"""``lengthwise show`` describes an architecture, a task or a suite: source, options, examples and measurements."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import arguments as given
-from harness.cli.list import SUITES
+from harness.cli import arguments
+from harness.config.suite_files import names, path_of
 from harness.errors import UserError, unknown
-from harness.registry.catalog import ROOMS, Catalog, Entry, program_of
+from harness.registry.catalog import PACKAGES, Catalog, Entry, program_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,32 +26,33 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="An architecture, a task or a suite; options may follow, as in lstm:width=32."
+            metavar="NAME",
+            help="Name of an architecture, a task or a suite. Options can follow, as in lstm:width=32.",
         ),
     ],
-    plugin: given.Plugins = None,
+    plugin: arguments.Plugins = None,
 ) -> None:
-    """Show what something is: idea, paper, options, worked examples, measured facts."""
+    """Describe an architecture, a task or a suite: source, options, examples and measurements."""
     from harness.cli.console import console
 
     out = console()
-    if name.endswith(".toml") or (SUITES / f"{name}.toml").is_file():
+    if name.endswith(".toml") or path_of(name).is_file():
         parts = _suite(name)
     else:
-        file, name = program_of(name)
+        file, spec = program_of(name)
         catalog = Catalog((*(plugin or []), *([file] if file else [])))
-        parts = (part for entry in named(name.partition(":")[0], catalog) for part in _entry(entry, name, catalog))
+        entries = entries_named(spec.partition(":")[0], catalog)
+        parts = (part for entry in entries for part in _entry(entry, spec, catalog))
     for part in parts:
         out.print(part)
 
 
-def named(name: str, catalog: Catalog) -> list[Entry]:
-    """Return the architecture and the task of this name, whichever there are."""
-    found = [catalog.entries[kind][name] for kind in ROOMS if name in catalog.entries[kind]]
-    if not found:
-        suites = [path.stem for path in SUITES.glob("*.toml")]
-        raise unknown("name", name, [*catalog.names("architecture"), *catalog.names("task"), *suites])
-    return found
+def entries_named(name: str, catalog: Catalog) -> list[Entry]:
+    """Return the architecture and the task of this name; raise :class:`UserError` where there is neither."""
+    entries = [catalog.entries[kind][name] for kind in PACKAGES if name in catalog.entries[kind]]
+    if not entries:
+        raise unknown("name", name, [*catalog.names("architecture"), *catalog.names("task"), *names()])
+    return entries
 
 
 def _entry(entry: Entry, text: str, catalog: Catalog) -> "Iterator[RenderableType]":
@@ -61,60 +62,68 @@ def _entry(entry: Entry, text: str, catalog: Catalog) -> "Iterator[RenderableTyp
     from harness.registry.options import Spec
 
     spec = Spec.parse(entry.kind, text, catalog)
-    where = "" if entry.origin == "built-in" else f" · {entry.origin}"
-    yield Text.assemble((str(spec), "bold cyan"), (f"  {entry.kind} · {entry.family}{where}", "dim"))
+    origin = "" if entry.origin == "built-in" else f" · {entry.origin}"
+    yield Text.assemble((str(spec), "bold cyan"), (f"  {entry.kind} · {entry.family}{origin}", "dim"))
     yield from paragraphs(sys.modules[entry.cls.__module__].__doc__ or "", opening(entry.cls))
     yield from {"architecture": _architecture, "task": _task}[entry.kind](spec)
 
 
 def _architecture(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.cli.console import MARKS, table
-    from harness.cli.docstrings import arguments
+    from harness.cli.docstrings import argument_texts
     from harness.cli.measured_facts import kernels
-    from harness.registry.options import options_of, shell_for
+    from harness.registry.options import language_model_for, options_of
 
     entry = spec.entry
-    shell, options = shell_for(entry.cls), options_of(entry)
-    common = arguments(shell) if shell else {}
-    own = {name: option for name, option in options.items() if name not in common}
-    rest = {name: option for name, option in options.items() if name in common}
-    yield from _options("Options", own, arguments(entry.cls))
-    yield from _options("Options of every mixer", rest, common)
-    yield _measured(spec)
-    usable = table("Kernels", "kernel", "", "")
-    for choice, resolved, why in kernels(spec):
-        usable.add_row(choice, MARKS["missing" if why else "well"], why or resolved)
-    if usable.row_count:
-        yield usable
+    language_model, options = language_model_for(entry.cls), options_of(entry)
+    common_texts = argument_texts(language_model) if language_model else {}
+    specific = {name: option for name, option in options.items() if name not in common_texts}
+    common = {name: option for name, option in options.items() if name in common_texts}
+    yield from _options("Options", specific, argument_texts(entry.cls))
+    yield from _options("Options of every mixer", common, common_texts)
+    yield _measurements(spec)
+    choices = table("Kernels", "kernel", "", "")
+    for choice, resolved, obstacle in kernels(spec):
+        choices.add_row(choice, MARKS["warning" if obstacle else "ok"], obstacle or resolved)
+    if choices.row_count:
+        yield choices
 
 
-def _measured(spec: "Spec") -> "Table":
+def _measurements(spec: "Spec") -> "Table":
     from harness.cli.console import table
     from harness.cli.measured_facts import model_facts
     from harness.report.number_format import count, size
 
     facts = model_facts(spec)
-    made = table("Measured here, on a binary alphabet", "", "")
-    made.show_header = False
-    made.add_row("parameters", f"{facts.parameters:,}")
-    made.add_row("causal", "yes" if facts.causal else "no: it cannot be asked to generate")
-    made.add_row("longest input", "any" if facts.reach is None else f"{facts.reach:,} tokens")
-    made.add_row(
-        "training", f"{_grown(facts.operations, count)} operations a token" if facts.operations else "by counting"
+    operations = (
+        f"{_formula(facts.operations, count)} operations per token" if facts.operations else "operations not counted"
     )
-    made.add_row("state", _grown(facts.state, size) if facts.state else "cannot step token by token")
-    return made
+    rows = {
+        "alphabet": "binary",
+        "parameters": f"{facts.parameters:,}",
+        "causal": "yes" if facts.causal else "no, so it cannot generate answers",
+        "maximum length": "any" if facts.reach is None else f"{facts.reach:,} tokens",
+        "training": operations,
+        "state": _formula(facts.state, size) if facts.state else "cannot be stepped token by token",
+    }
+    measurements = table("Measurements (L: length)", "", "")
+    measurements.show_header = False
+    for name, value in rows.items():
+        measurements.add_row(name, value)
+    return measurements
 
 
-def _grown(cost: "Growth", words: "Callable[[float], str]") -> str:
-    """Write a cost by length ``L``; what is less than nothing at length 0 is left out."""
-    parts = [words(cost.constant)] if cost.constant > 0 or not cost.slope else []
-    return " + ".join([*parts, *([f"{words(cost.slope)} x L"] if cost.slope else [])])
+def _formula(cost: "Growth", formatted: "Callable[[float], str]") -> str:
+    """Write a cost as a function of length ``L``. A negative constant is left out."""
+    terms = [formatted(cost.constant)] if cost.constant > 0 or not cost.slope else []
+    if cost.slope:
+        terms.append(f"{formatted(cost.slope)} x L")
+    return " + ".join(terms)
 
 
 def _task(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.cli.console import table
-    from harness.cli.docstrings import arguments
+    from harness.cli.docstrings import argument_texts
     from harness.cli.measured_facts import at_lengths, worked
     from harness.evaluation.chance import ROWS
     from harness.registry.options import build_task, options_of
@@ -122,33 +131,37 @@ def _task(spec: "Spec") -> "Iterator[RenderableType]":
 
     task, entry = build_task(spec), spec.entry
     yield f"\nPaper: {task.paper}" if task.paper else ""
-    yield f"Asked as: {task.answer}   Alphabet: {_few(task.symbols)}   Lengths: {_range(task.lengths)}"
+    yield f"Answer: {task.answer}   Alphabet: {_abridged(task.symbols)}   Lengths: {_range(task.lengths)}"
     yield from _program(task)
-    yield from _options("Options", options_of(entry), arguments(entry.cls))
-    examples = table("Worked examples", "options", ">question", "answer")
+    yield from _options("Options", options_of(entry), argument_texts(entry.cls))
+    examples = table("Worked examples", "options", ">source", "answer")
     for example in worked_examples(entry.cls):
         examples.add_row(example.options, *worked(example, spec))
     yield examples
-    title = f"Measured here, on {ROWS:,} questions"
-    made = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
-    for at in _as_user_error(at_lengths(spec, task), spec):
-        balance = _few([f"{symbol} {share:.1%}" for symbol, share in at.balance])
-        made.add_row(str(at.length), f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}", f"{at.distinct:,}", balance)
-    yield made
+    title = f"Measured on {ROWS:,} sources"
+    measurements = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
+    for at in _with_user_errors(at_lengths(spec, task), spec):
+        balance = _abridged([f"{symbol} {share:.1%}" for symbol, share in at.balance])
+        scores = f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}"
+        measurements.add_row(str(at.length), *scores, f"{at.distinct:,}", balance)
+    yield measurements
 
 
-def _as_user_error(found: "Iterator[AtLength]", spec: "Spec") -> "Iterator[AtLength]":
-    """Yield what is found; a user's program may break its rules on questions longer than those it was tried on."""
+def _with_user_errors(measurements: "Iterator[AtLength]", spec: "Spec") -> "Iterator[AtLength]":
+    """Yield the measurements; raise :class:`UserError` where a user's RASP-L program breaks a rule of the language.
+
+    A program is tried on short sources when it is loaded, so an error can appear at these lengths first.
+    """
     from tasks.rasp import RuleBroken
 
     try:
-        yield from found
+        yield from measurements
     except RuleBroken as error:
         raise UserError(f"task {spec}: the program {error}") from None
 
 
 def _program(task: "Task") -> "Iterator[RenderableType]":
-    """The RASP-L program and how long it is; silent where none is known."""
+    """Yield the RASP-L program of a task and its length; nothing where no program is known."""
     if task.program is None:
         return
     import inspect
@@ -164,16 +177,16 @@ def _program(task: "Task") -> "Iterator[RenderableType]":
     )
 
 
-def _options(title: str, options: "dict[str, Option]", meanings: dict[str, str]) -> "Iterator[RenderableType]":
+def _options(title: str, options: "dict[str, Option]", texts: dict[str, str]) -> "Iterator[RenderableType]":
     from rich.text import Text
 
     from harness.cli.console import table
 
-    made = table(title, "option", "type", "default", "meaning")
+    rows = table(title, "option", "type", "default", "meaning")
     for option in options.values():
-        made.add_row(option.name, Text(option.type, "dim"), str(option.default), meanings.get(option.name, ""))
+        rows.add_row(option.name, Text(option.type, "dim"), str(option.default), texts.get(option.name, ""))
     if options:
-        yield made
+        yield rows
 
 
 def _suite(name: str) -> "Iterator[RenderableType]":
@@ -186,22 +199,24 @@ def _suite(name: str) -> "Iterator[RenderableType]":
     from harness.execution.plan import make_plan
 
     suite = load(name)
-    plan = make_plan(suite, Catalog(tuple(Path(each) for each in suite.plugins)))
+    plan = make_plan(suite, Catalog(tuple(map(Path, suite.plugins))))
     yield Text.assemble((suite.name, "bold cyan"), ("  suite", "dim"))
     yield from paragraphs(suite.title, suite.description)
     rates = ", ".join(f"{rate:g}" for rate in suite.learning_rates)
-    yield f"\n{len(plan.cells)} cells, {suite.seeds} seeds, learning rates {rates}, {suite.samples} questions a length"
+    counts = f"{len(plan.cells)} cells, {suite.seeds} seeds, {suite.samples} sequences per test set"
+    yield f"\n{counts}, learning rates {rates}"
     yield tasks_table(plan)
     yield architectures_table(plan)
-    claims = table("Known results, looked up in the scores", "claim", "expected", "seeds")
-    for known in suite.known:
-        for place, each in enumerate(known.expect):
-            claims.add_row("" if place else known.claim, each.words, str(each.seeds or "all") * (not each.above))
+    claims = table("Known results, checked against the scores", "claim", "expected", "seeds")
+    for claim in suite.known:
+        for index, expected in enumerate(claim.expect):
+            seeds = "" if expected.above else str(expected.seeds or "all")
+            claims.add_row("" if index else claim.claim, expected.words, seeds)
     if suite.known:
         yield claims
 
 
-def _few(words: "tuple[str, ...] | list[str]") -> str:
+def _abridged(words: Sequence[str]) -> str:
     return " ".join(words) if len(words) <= 6 else f"{' '.join(words[:5])} ... {words[-1]} ({len(words)})"
 
 

@@ -1,1 +1,1 @@
-"""The configuration of a run: suites, recipes, lengths, published claims, and the cells that they define."""
+"""Configuration of a run: suites, recipes, lengths, claims of the literature, and the cells that follow from them."""

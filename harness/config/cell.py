@@ -1,6 +1,6 @@
-"""A cell is one trained model: architecture, task, recipe, learning rate, seed. Its id is the hash of exactly that.
+"""A cell is one model to train: architecture, task, recipe, learning rate and seed. Its id is a hash of these values.
 
-A group is a set of cells that differ only in seed and learning rate: a population, trained as one program.
+A group is a set of cells that differ only in seed and learning rate. It is trained as one population.
 """
 
 import hashlib
@@ -16,10 +16,13 @@ from harness.registry.options import Spec
 
 SCHEMA = 1
 
+GroupKey = tuple[Spec, Spec, Recipe]
+"""Architecture, task and recipe. Cells with equal keys can be in one group."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """What was trained. Device, workers and group size are no part of it."""
+    """The settings of one trained model. Device, number of workers and group size are not part of them."""
 
     architecture: Spec
     task: Spec
@@ -28,7 +31,7 @@ class Cell:
     seed: int
 
     def canonical(self) -> dict[str, Any]:
-        """Return the cell as plain values, the same for equal cells."""
+        """Return the cell as JSON values. They are equal for equal cells."""
         return {
             "schema": SCHEMA,
             "architecture": {"name": self.architecture.name, "options": dict(self.architecture.options)},
@@ -40,18 +43,18 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """Sixteen hexadecimal digits of the hash of the canonical JSON."""
+        """The first sixteen hexadecimal digits of the SHA-256 hash of the canonical JSON."""
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def specs(self) -> tuple[Spec, Spec]:
-        """Architecture and task."""
+        """The specs of architecture and task."""
         return self.architecture, self.task
 
     @property
-    def group_key(self) -> tuple[Spec, Spec, Recipe]:
-        """What the cells of a group have in common."""
+    def group_key(self) -> GroupKey:
+        """The key of the groups that the cell can be in."""
         return self.architecture, self.task, self.recipe
 
     def __str__(self) -> str:
@@ -59,26 +62,26 @@ class Cell:
 
 
 def cell_of(values: dict[str, Any], catalog: Catalog) -> Cell:
-    """Return the cell whose :meth:`Cell.canonical` values these are."""
+    """Return the cell from the values that :meth:`Cell.canonical` returns."""
     specs = [Spec.of(kind, values[kind]["name"], values[kind]["options"], catalog) for kind in ("architecture", "task")]
     return Cell(specs[0], specs[1], make_recipe(values["recipe"]), values["learning_rate"], values["seed"])
 
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that are trained at once."""
+    """Cells with the same architecture, task and recipe. They are trained as one population."""
 
     cells: tuple[Cell, ...]
 
     @property
     def first(self) -> Cell:
-        """Any of the cells, for what they have in common."""
+        """The first cell. All cells of the group have its architecture, task and recipe."""
         return self.cells[0]
 
 
 def make_groups(cells: Iterable[Cell], size: int) -> list[Group]:
-    """Put kindred cells into groups of at most ``size``, in order."""
-    kindred: dict[tuple[Spec, Spec, Recipe], list[Cell]] = {}
+    """Return groups of at most ``size`` cells with equal ``group_key``, in the order of the cells."""
+    by_key: dict[GroupKey, list[Cell]] = {}
     for cell in cells:
-        kindred.setdefault(cell.group_key, []).append(cell)
-    return [Group(tuple(each[i : i + size])) for each in kindred.values() for i in range(0, len(each), size)]
+        by_key.setdefault(cell.group_key, []).append(cell)
+    return [Group(tuple(same[i : i + size])) for same in by_key.values() for i in range(0, len(same), size)]

@@ -1,6 +1,6 @@
-"""Known results: what others found, written down as predicates before a run, and looked up in its scores after.
+"""Claims of the literature as predicates on scores. They are written before a run and checked against its scores.
 
-A suite that has any says so in ``[[known]]`` tables. What does not appear is reported as such::
+A suite lists them in ``[[known]]`` tables, and the report says of each claim whether it appears::
 
     [[known]]
     claim = "An LSTM carries parity far beyond training"
@@ -8,9 +8,9 @@ A suite that has any says so in ``[[known]]`` tables. What does not appear is re
     task = "parity"
     expect = [{ architecture = "lstm", at = 80, least = 0.99, seeds = 4 }]
 
-``least`` and ``most`` bound the score at one length in at least ``seeds`` of the seeds (all of them if not said);
-``above`` asks for a higher median over seeds than that of another architecture at the same length. An expectation is
-about the claim's task, or about one that it names.
+``least`` and ``most`` bound the score at one length, in at least ``seeds`` of the seeds (default: in all of them).
+``above`` requires a higher median over seeds than another architecture has at the same length. An expectation is about
+the task of its claim unless it names another task.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,17 @@ BOUNDS = ("least", "most", "above")
 
 
 class Expectation(BaseModel):
-    """One bound on the scores of one architecture at one length; ``variant`` is the name of an evaluation."""
+    """One bound on the scores of one architecture at one length.
+
+    Attributes:
+        at: the length.
+        task: spec of the task; empty for the task of the claim.
+        variant: name of an evaluation of the suite; empty for the task itself.
+        least: smallest score that meets the expectation.
+        most: largest score that meets the expectation.
+        above: spec of the architecture whose median must be exceeded.
+        seeds: number of seeds that must meet ``least`` or ``most``; ``None`` for all.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,45 +54,48 @@ class Expectation(BaseModel):
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Expectation":
-        given = [name for name in BOUNDS if getattr(self, name) not in (None, "")]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(BOUNDS)}, got {' and '.join(given) or 'none'}")
+        bounds = [name for name in BOUNDS if getattr(self, name) not in (None, "")]
+        if len(bounds) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(BOUNDS)}, got {' and '.join(bounds) or 'none'}")
         if self.above and self.seeds:
             raise ValueError("above compares medians over all seeds; leave seeds out")
         return self
 
     @property
     def compared(self) -> list[str]:
-        """The architectures whose scores are looked up."""
+        """The architectures whose scores are needed."""
         return [name for name in (self.architecture, self.above) if name]
 
     @property
     def words(self) -> str:
-        """The predicate in words, without the seeds."""
-        what = "".join(f"{part}, " for part in (self.task, self.variant) if part) + f"{self.score} at {self.at}"
+        """The predicate in words, without the number of seeds."""
+        score = "".join(f"{part}, " for part in (self.task, self.variant) if part) + f"{self.score} at {self.at}"
         if self.above:
-            return f"{self.architecture}: {what} above {self.above}"
-        return f"{self.architecture}: {what} {'>=' if self.most is None else '<='} {self._bound:g}"
+            return f"{self.architecture}: {score} above {self.above}"
+        return f"{self.architecture}: {score} {'>=' if self.most is None else '<='} {self._bound:g}"
 
     @property
     def _bound(self) -> float:
         return self.least if self.least is not None else self.most or 0.0
 
     def holds(self, scores: Sequence[float], others: Sequence[float], planned: int) -> bool | None:
-        """Whether the scores of the seeds meet it; ``None`` where seeds are missing, or fewer than are asked for.
+        """Return whether the scores meet the expectation; ``None`` where planned or required seeds are missing.
 
-        ``others`` are the scores of the architecture named in ``above``.
+        Args:
+            scores: of the architecture, one for each seed.
+            others: of the architecture named in ``above``, one for each seed.
+            planned: number of seeds of the run.
         """
         if len(scores) < max(planned, self.seeds or 1) or (self.above and len(others) < planned):
             return None
         if self.above:
             return median(scores) > median(others)
-        met = [score >= self._bound if self.most is None else score <= self._bound for score in scores]
-        return sum(met) >= (self.seeds or planned)
+        matches = [score >= self._bound if self.most is None else score <= self._bound for score in scores]
+        return sum(matches) >= (self.seeds or planned)
 
 
 class Claim(BaseModel):
-    """A claim of the literature and what would show it; it appears if all expectations hold."""
+    """A claim of the literature. It appears in a run if all its expectations hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,23 +106,32 @@ class Claim(BaseModel):
 
 
 def verdict(held: Sequence[bool | None]) -> str:
-    """Return what became of a claim whose expectations did, did not, or could not be looked up."""
+    """Return the verdict on a claim, given for each expectation whether it holds or is not measured (``None``)."""
     if False in held:
         return "does not appear"
     return "not measured" if None in held else "appears"
 
 
-def canonical(known: Claim, label: Callable[[str], str], catalog: Catalog) -> Claim:
-    """Write specs in one form: tasks as the catalog does, architectures by ``label``."""
+def with_canonical_specs(claim: Claim, label: Callable[[str], str], catalog: Catalog) -> Claim:
+    """Return the claim with its specs in canonical form.
 
-    def model_of(text: str) -> str:
+    Tasks are written as by :class:`~harness.registry.options.Spec`. ``label`` maps an architecture as the suite writes
+    it to its form in tables.
+    """
+
+    def canonical_architecture(text: str) -> str:
         return label(text) if text else ""
 
-    def task_of(text: str) -> str:
+    def canonical_task(text: str) -> str:
         return str(Spec.parse("task", text, catalog)) if text else ""
 
-    def written(each: Expectation) -> Expectation:
-        names = {"architecture": model_of(each.architecture), "above": model_of(each.above), "task": task_of(each.task)}
-        return each.model_copy(update=names)
+    def canonical(expected: Expectation) -> Expectation:
+        specs = {
+            "architecture": canonical_architecture(expected.architecture),
+            "above": canonical_architecture(expected.above),
+            "task": canonical_task(expected.task),
+        }
+        return expected.model_copy(update=specs)
 
-    return known.model_copy(update={"task": task_of(known.task), "expect": [written(each) for each in known.expect]})
+    expect = [canonical(expected) for expected in claim.expect]
+    return claim.model_copy(update={"task": canonical_task(claim.task), "expect": expect})

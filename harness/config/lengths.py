@@ -1,7 +1,8 @@
 """Lengths as text: a span of training lengths, or a list of test lengths.
 
-``1:40`` is every length from 1 to 40 in training; in testing it is a fixed grid of at most twelve lengths that includes
-both ends. ``41:200:1`` is every length, ``41:500:10`` every tenth length, ``20,40,80`` exactly these lengths.
+As training lengths, ``1:40`` is every length from 1 to 40. As test lengths, ``41:200`` is a grid of at most twelve
+lengths that includes both ends, ``41:200:1`` is every length, ``41:500:10`` is every tenth length, and ``20,40,80`` is
+exactly these lengths.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from pydantic import BeforeValidator, PlainSerializer
 from harness.errors import UserError
 
 GRID = 12
-"""Lengths of a test grid that is given as ``low:high``."""
+"""Most lengths of a test grid that is written as ``low:high``."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """All lengths from ``low`` to ``high``, both included; as text ``low:high``."""
+    """All lengths from ``low`` to ``high``, both included. Its text is ``low:high``."""
 
     description: ClassVar[str] = "LOW:HIGH"
 
@@ -26,10 +27,13 @@ class Span:
 
     @classmethod
     def parse(cls, text: str, what: str) -> "Span":
-        """Read ``low:high`` or one length; raise :class:`UserError` that names ``what`` for anything else."""
+        """Read ``low:high`` or one length; raise :class:`UserError` for other text.
+
+        ``what`` names the value in errors.
+        """
         parts = _numbers(text, ":", what)
         if len(parts) > 2:
-            raise UserError(f"{what} {text!r}: write LOW:HIGH, for example 1:40")
+            raise UserError(f"{what} {text!r}: has too many numbers; write LOW:HIGH, for example 1:40")
         return cls(*_ordered(parts[0], parts[-1], text, what))
 
     def __contains__(self, length: int) -> bool:
@@ -44,18 +48,18 @@ def _train_lengths(value: Any) -> Any:
 
 
 TrainLengths = Annotated[Span, BeforeValidator(_train_lengths), PlainSerializer(str, return_type=str)]
-"""A span as a field of a pydantic model: read from text and written as text."""
+"""A span as a field of a pydantic model, which reads it from text and writes it as text."""
 
 
 def parse_grid(text: str, what: str) -> list[int]:
-    """Read test lengths: a span as a grid, a span with a step, or a list."""
+    """Read test lengths: ``low:high``, ``low:high:step`` or a list. ``what`` names the value in errors."""
     if ":" not in text:
         return sorted(set(_numbers(text, ",", what)))
     parts = _numbers(text, ":", what)
     if len(parts) == 2:
         return even_grid(*_ordered(parts[0], parts[1], text, what))
     if len(parts) != 3:
-        raise UserError(f"{what} {text!r}: write LOW:HIGH or LOW:HIGH:STEP, for example 41:200:1")
+        raise UserError(f"{what} {text!r}: has too many numbers; write LOW:HIGH or LOW:HIGH:STEP, for example 41:200:1")
     low, high = _ordered(parts[0], parts[1], text, what)
     return list(range(low, high + 1, parts[2]))
 
@@ -70,9 +74,9 @@ def _numbers(text: str, separator: str, what: str) -> list[int]:
     try:
         numbers = [int(part) for part in text.split(separator) if part.strip()]
     except ValueError:
-        raise UserError(f"{what} {text!r}: lengths are whole numbers, for example 1:40 or 20,40,80") from None
+        raise UserError(f"{what} {text!r}: lengths must be whole numbers, for example 1:40 or 20,40,80") from None
     if not numbers:
-        raise UserError(f"{what} {text!r}: empty; write for example 1:40")
+        raise UserError(f"{what} {text!r}: empty; write lengths, for example 1:40")
     if min(numbers) < 1:
         raise UserError(f"{what} {text!r}: lengths start at 1")
     return numbers
@@ -80,5 +84,5 @@ def _numbers(text: str, separator: str, what: str) -> list[int]:
 
 def _ordered(low: int, high: int, text: str, what: str) -> tuple[int, int]:
     if low > high:
-        raise UserError(f"{what} {text!r}: reversed; write {high}:{low}")
+        raise UserError(f"{what} {text!r}: the bounds are reversed; write {high}:{low}")
     return low, high

@@ -1,4 +1,4 @@
-"""The recipe: how every cell of a comparison is trained. Part of a cell's identity."""
+"""The recipe holds the training settings of a cell. It is part of the cell's identity."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ from annotated_types import Ge, Interval
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.config.lengths import Span, TrainLengths
-from harness.errors import UserError, nearest
+from harness.errors import UserError, suggest
 from harness.registry.options import describe, option_error
 from tasks.base import Answer
 
@@ -20,21 +20,21 @@ class Recipe(BaseModel):
 
     Args:
         steps: optimizer steps.
-        batch_size: rows of one step, all of one length.
-        train_lengths: ``LOW:HIGH``; each step's length is uniform over the task's lengths in it.
-        answer: how the task is asked; ``None`` is the task's own way.
+        batch_size: sequences in a batch. All sequences of a batch have the same length.
+        train_lengths: ``LOW:HIGH``; the length of each step is drawn uniformly from the task's lengths in this span.
+        answer: how the model answers; ``None`` for the default of the task.
         think: computation tokens for each source token.
         schedule: of the learning rate after warm-up: ``constant``, ``cosine`` (to zero) or ``inverse_sqrt`` (Vaswani
-            et al. 2017, section 5.3, scaled so that its peak is the learning rate).
+            et al. 2017, section 5.3, scaled so that the peak is the learning rate).
         warmup: steps of linear warm-up.
-        weight_decay: AdamW's decoupled decay.
-        beta1: AdamW's decay of the first moment.
-        beta2: AdamW's decay of the second moment.
-        clip: largest gradient norm of a model; 0 does not clip.
-        label_smoothing: share of the target spread over all symbols.
-        validations: how often training is validated, evenly spaced, the last at the end.
-        stop_when_fitted: stop at the first validation with every answer right.
-        checkpoints: how many evenly spaced moments of training are kept and evaluated; the last is the one reported.
+        weight_decay: decoupled weight decay of AdamW.
+        beta1: decay of AdamW's first moment.
+        beta2: decay of AdamW's second moment.
+        clip: largest gradient norm of a model; 0 turns clipping off.
+        label_smoothing: share of the target probability that is spread over all symbols.
+        validations: number of validations. They are evenly spaced, and the last one is at the end of training.
+        stop_when_fitted: stop at the first validation in which every answer is right.
+        checkpoints: number of checkpoints, evenly spaced. All are stored and evaluated; the last one is reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,19 +56,19 @@ class Recipe(BaseModel):
     checkpoints: Positive = 1
 
     def moments(self, count: int) -> list[int]:
-        """Return ``count`` evenly spaced step numbers, the last being ``steps``."""
+        """Return up to ``count`` evenly spaced step numbers. The last one is ``steps``."""
         return sorted({max(1, round(self.steps * (i + 1) / count)) for i in range(count)})
 
     def factor(self, step: int) -> float:
-        """Return the learning rate of step ``step`` (from 0) as a fraction of its peak."""
+        """Return the learning rate at ``step`` (counted from 0) as a fraction of the peak."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         return SCHEDULES[self.schedule](step, self)
 
 
 def _cosine(step: int, recipe: Recipe) -> float:
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.5 * (1 + math.cos(math.pi * done))
+    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 SCHEDULES = {
@@ -79,11 +79,14 @@ SCHEDULES = {
 
 
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
-    """Build a recipe from loose values; unknown and ill-typed keys become one clear line."""
+    """Build a recipe from plain values; raise :class:`UserError` for the first key that is unknown or has a wrong type.
+
+    ``where`` names the origin of the values in errors.
+    """
     types = {name: describe(Recipe.__annotations__[name]) for name in Recipe.model_fields}
     for key in values:
         if key not in types:
-            raise UserError(f"{where} has no key {key!r}{nearest(key, types)}")
+            raise UserError(f"{where} has no key {key!r}{suggest(key, types)}")
     try:
         return Recipe(**values)
     except ValidationError as error:

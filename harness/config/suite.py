@@ -1,15 +1,15 @@
-"""A suite: which architectures meet which tasks, under which recipe. A TOML file, or the command line's options.
+"""A suite names the architectures, the tasks and the recipe of a comparison.
 
-::
+It is read from a TOML file or made from options of the command line::
 
     name = "mine"
     architectures = ["lstm", "transformer:position=rope"]
     seeds = 3
     learning_rates = [1e-3, 3e-3]
-    samples = 256                       # rows of every evaluation set
+    samples = 256                       # sequences in each test set
     test_lengths = "41:200"
 
-    [model]                             # options for every architecture that has them
+    [model]                             # options for each architecture that has them
     width = 64
 
     [recipe]
@@ -18,9 +18,9 @@
 
     [[tasks]]
     task = "parity"
-    test_lengths = "41:500"             # anything but `task` and `test_lengths` overrides the recipe
-    steps = 4000
-    architectures = ["lstm"]            # these of the suite's alone
+    test_lengths = "41:500"
+    steps = 4000                        # recipe keys override the recipe for this task
+    architectures = ["lstm"]            # only these of the suite's architectures
 
     [[tasks]]
     task = "multiplication"
@@ -28,13 +28,13 @@
     [[tasks]]
     task = "multiplication:order=reversed"
 
-    [[evaluation]]                      # the same cells on a variant of the task, of one alphabet with it
+    [[evaluation]]                      # also evaluates trained cells on a variant with the same alphabet
     name = "two digits"
     task = "multiplication:digits=2,order=reversed"
-    of = "multiplication:order=reversed"    # of these cells alone; without it, of all cells of multiplication
+    of = "multiplication:order=reversed"    # only cells of this task; default: all cells of multiplication
     test_lengths = "50"
 
-Claims of the literature may follow, to be looked up in the scores: see :mod:`harness.config.claims`.
+A suite can also list claims of the literature, which are checked against its scores: see :mod:`harness.config.claims`.
 """
 
 import tomllib
@@ -46,14 +46,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness.config.claims import Claim
 from harness.config.recipe import Recipe
-from harness.errors import UserError, nearest, unknown
+from harness.config.suite_files import names, path_of
+from harness.errors import UserError, suggest, unknown
 from harness.registry.options import option_error
-
-SUITES = Path(__file__).resolve().parents[1] / "suites"
 
 
 class TaskEntry(BaseModel):
-    """A task of a suite with what differs for it."""
+    """A task of a suite, with the settings that differ from the suite's. Further keys belong to the recipe."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -63,12 +62,15 @@ class TaskEntry(BaseModel):
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """The recipe keys given for this task."""
+        """The recipe keys that are set for this task."""
         return dict(self.model_extra or {})
 
 
 class Evaluation(BaseModel):
-    """A variant on which the cells of a task of the same name are evaluated too: all of them, or those ``of`` one."""
+    """A variant of a task, on which cells of the task with the same name are also evaluated.
+
+    ``of`` limits it to the cells of one task entry; empty means all entries with that name.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,24 +81,24 @@ class Evaluation(BaseModel):
 
 
 class Suite(BaseModel):
-    """Everything a plan is made from.
+    """Input of a plan.
 
     Args:
-        name: also the default output folder, ``results/<name>``.
-        title: one line for the report.
-        description: what the suite asks and what it is read for.
+        name: of the suite; the default output folder is ``results/<name>``.
+        title: one line, shown in the report.
+        description: paragraphs, shown in the report.
         architectures: specs, in the order of the tables.
-        tasks: specs or tables with overrides.
-        seeds: number of seeds, from 0.
-        learning_rates: every architecture gets each of them; one is chosen by validation.
-        samples: rows of every evaluation set.
-        test_lengths: where nothing else is said.
-        model: options for every architecture that has them.
+        tasks: specs, or tables with settings for one task.
+        seeds: number of seeds; they count from 0.
+        learning_rates: each architecture is trained with each rate; validation chooses one.
+        samples: sequences in each test set.
+        test_lengths: of tasks that do not set their own.
+        model: options for each architecture that has them.
         match: ``parameters:300k`` solves each architecture's width for that many parameters.
-        recipe: recipe keys.
-        evaluation: variants, each for all entries of its task or ``of`` one of them; they share one alphabet.
-        known: results of others, looked up in the scores.
-        plugins: files, relative to the suite's.
+        recipe: recipe keys of all tasks.
+        evaluation: variants on which trained cells are also evaluated; a variant has the alphabet of its task.
+        known: published claims, checked against the scores.
+        plugins: Python files, relative to the suite file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -120,49 +122,52 @@ class Suite(BaseModel):
     @field_validator("tasks", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
-        return (
-            [{"task": each} if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
-        )
-
-
-def names() -> list[str]:
-    """Return the names of the shipped suites."""
-    return sorted(path.stem for path in SUITES.glob("*.toml"))
+        if not isinstance(value, list):
+            return value
+        return [{"task": entry} if isinstance(entry, str) else entry for entry in value]
 
 
 def load(which: str) -> Suite:
-    """Load a shipped suite by name or a file by path; plug-in paths become absolute."""
-    path = Path(which) if which.endswith(".toml") else SUITES / f"{which}.toml"
+    """Load a shipped suite by name, or a file by a path that ends in ``.toml``. Plug-in paths become absolute."""
+    is_file = which.endswith(".toml")
+    path = Path(which) if is_file else path_of(which)
     if not path.is_file():
-        raise (
-            UserError(f"suite file {which!r} does not exist")
-            if which.endswith(".toml")
-            else unknown("suite", which, names())
-        )
+        raise UserError(f"suite file {which!r} does not exist") if is_file else unknown("suite", which, names())
+    values = _read(path)
+    values["plugins"] = [str((path.parent / plugin).resolve()) for plugin in values.get("plugins", [])]
+    return make(values, str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text()
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         where = str(error).replace("at end of document", f"at the end, line {text.count(chr(10)) + 1}")
         raise UserError(f"{path}: not valid TOML: {where}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text: {error}") from None
-    values["plugins"] = [str((path.parent / p).resolve()) for p in values.get("plugins", [])]
-    return make(values, str(path))
 
 
 def make(values: dict[str, Any], where: str) -> Suite:
-    """Build a suite from plain values; unknown and ill-typed keys become one clear line."""
+    """Build a suite from plain values; raise :class:`UserError` for the first key that is unknown or has a wrong type.
+
+    ``where`` names the origin of the values in errors.
+    """
     for key in values:
         if key not in Suite.model_fields:
-            raise UserError(f"{where}: unknown suite key {key!r}{nearest(key, Suite.model_fields)}")
-    tasks = values.get("tasks")
-    for entry in tasks if isinstance(tasks, list) else ():
-        for key in entry if isinstance(entry, dict) else ():
-            if key not in {*TaskEntry.model_fields, *Recipe.model_fields}:
-                known = [*TaskEntry.model_fields, *Recipe.model_fields]
-                raise UserError(f"{where}: task {entry.get('task', '?')!r} has no key {key!r}{nearest(key, known)}")
+            raise UserError(f"{where}: unknown suite key {key!r}{suggest(key, Suite.model_fields)}")
+    _check_task_keys(values.get("tasks"), where)
     try:
         return Suite(**values)
     except ValidationError as error:
         raise option_error(f"{where}:", error, {}) from None
+
+
+def _check_task_keys(tasks: Any, where: str) -> None:
+    """Raise :class:`UserError` for an unknown key of a task entry; pydantic reports entries of a wrong type."""
+    keys = [*TaskEntry.model_fields, *Recipe.model_fields]
+    for entry in tasks if isinstance(tasks, list) else ():
+        for key in entry if isinstance(entry, dict) else ():
+            if key not in keys:
+                raise UserError(f"{where}: task {entry.get('task', '?')!r} has no key {key!r}{suggest(key, keys)}")

@@ -17,7 +17,7 @@ from harness.config.recipe import Recipe, make_recipe
 from harness.config.suite import Evaluation, Suite, TaskEntry
 from harness.data.batches import train_lengths
 from harness.data.presentation import NotApplicable, Presentation
-from harness.errors import UserError, nearest
+from harness.errors import UserError, suggest
 from harness.execution.parameter_matching import TOLERANCE, parse_match, solve_width
 from harness.execution.plan_checks import check_claims, check_evaluations, check_model_options
 from harness.models.cost import parameters
@@ -151,7 +151,7 @@ def _chosen_architectures(
     wanted = {text: _architecture(text, suite, catalog) for text in entry.architectures}
     for text, spec in wanted.items():
         if spec not in architectures:
-            hint = nearest(str(spec), map(str, architectures))
+            hint = suggest(str(spec), map(str, architectures))
             raise UserError(f"task {entry.task}: {text!r} is no architecture of this suite{hint}")
     return [spec for spec in architectures if spec in wanted.values()]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from harness.config.claims import Claim, canonical
+from harness.config.claims import Claim, with_canonical_specs
 from harness.config.suite import Suite
-from harness.errors import UserError, nearest
+from harness.errors import UserError, suggest
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, options_of
 
@@ -14,7 +14,7 @@ def check_model_options(suite: Suite, architectures: Iterable[Spec]) -> None:
     options = {name for spec in architectures for name in options_of(spec.entry)}
     for key in suite.model:
         if key not in options:
-            raise UserError(f"[model] {key}: no architecture of this suite has that option{nearest(key, options)}")
+            raise UserError(f"[model] {key}: no architecture of this suite has that option{suggest(key, options)}")
 
 
 def check_evaluations(suite: Suite, catalog: Catalog) -> None:
@@ -24,10 +24,10 @@ def check_evaluations(suite: Suite, catalog: Catalog) -> None:
     for evaluation in suite.evaluation:
         what, name = f"evaluation {evaluation.name!r}", Spec.parse("task", evaluation.task, catalog).name
         if name not in names:
-            raise UserError(f"{what}: no task of this suite is a {evaluation.task}{nearest(evaluation.task, names)}")
+            raise UserError(f"{what}: no task of this suite is a {evaluation.task}{suggest(evaluation.task, names)}")
         entries = {str(spec) for spec in specs if spec.name == name}
         if evaluation.of and str(Spec.parse("task", evaluation.of, catalog)) not in entries:
-            hint = nearest(evaluation.of, entries)
+            hint = suggest(evaluation.of, entries)
             raise UserError(f"{what}: of={evaluation.of!r} is no {name} of this suite{hint}")
 
 
@@ -44,7 +44,7 @@ def check_claims(
         evaluated: the lengths by (architecture, task, variant).
         label: writes an architecture as ``evaluated`` has it.
     """
-    for claim in (canonical(each, label, catalog) for each in claims):
+    for claim in (with_canonical_specs(each, label, catalog) for each in claims):
         for expected in claim.expect:
             for name in expected.compared:
                 task = expected.task or claim.task

@@ -1,1 +1,1 @@
-"""Architectures and tasks by name: the catalog of files, their options, and the fingerprint of their code."""
+"""Architectures and tasks by name: the catalog of their files, their options, and fingerprints of their code."""

@@ -1,8 +1,9 @@
-"""The catalog: which architectures and tasks there are, found by looking.
+"""The catalog finds the architectures and tasks by searching for their files.
 
-Three places are looked at: the packages' own files (the folder is the family), files the user names (``--plugin``),
-and entry points of installed packages (groups ``lengthwise.architectures`` and ``lengthwise.tasks``). Listing reads
-files without importing them; a broken or uninstalled entry is listed with its reason and breaks nothing else.
+It has three sources: files of the packages ``architectures`` and ``tasks`` (the folder is the family), files that the
+user names with ``--plugin``, and entry points of installed packages (groups ``lengthwise.architectures`` and
+``lengthwise.tasks``). Built-in files are listed without importing them. A broken one is listed with the error as its
+summary and does not affect the others.
 """
 
 import ast
@@ -20,16 +21,22 @@ from typing import Literal
 from harness.errors import UserError, unknown
 
 Kind = Literal["architecture", "task"]
-ROOMS: dict[Kind, str] = {"architecture": "architectures", "task": "tasks"}
-_HOME = Path(__file__).resolve().parents[2]
+PACKAGES: dict[Kind, str] = {"architecture": "architectures", "task": "tasks"}
+"""The package that holds the built-in entries of each kind."""
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
 class Entry:
-    """One architecture or task: where it lives, and its class once asked for.
+    """One architecture or task of the catalog. Its file is imported when its class is first used.
 
-    ``origin`` is ``built-in``, ``plug-in`` or the name of the installed package. ``function`` is the RASP-L program
-    that makes the task, where a plug-in has programs.
+    Attributes:
+        family: folder of a built-in entry, ``installed`` for an entry point, ``plug-in`` for a user's file.
+        origin: ``built-in``, ``plug-in``, or the name of the installed package.
+        path: the file; ``None`` for an entry point.
+        module: the importable name; empty for a plug-in.
+        point: the entry point of an installed package.
+        function: name of the RASP-L program in a plug-in that the task is made from; empty for other entries.
     """
 
     kind: Kind
@@ -43,7 +50,7 @@ class Entry:
 
     @cached_property
     def summary(self) -> str:
-        """The first line of the file's docstring; the reason in angle brackets where the file cannot be read."""
+        """The first line of the file's docstring, or the error in angle brackets where the file cannot be parsed."""
         if self.path is None:
             return f"from {self.origin}"
         try:
@@ -54,22 +61,21 @@ class Entry:
 
     @cached_property
     def cls(self) -> type:
-        """The class; raises :class:`UserError` where the file does not import or defines none."""
+        """The class; raises :class:`UserError` where the file does not import or does not define exactly one."""
         if self.function:
             from tasks.rasp._user import task_of
 
             return task_of(self._load(), self.function)
-        found = self._defined(self._load())
-        if len(found) == 1:
-            return found[0]
-        wanted = {"architecture": "a Mixer or SequenceModel", "task": "a Task"}[self.kind]
-        many = (
-            f"{len(found)} ({', '.join(c.__name__ for c in found)}); keep one public class a file" if found else "none"
-        )
-        raise UserError(f"{self.kind} {self.name!r} ({self.path or self.module}): must define {wanted}, found {many}")
+        classes = self._classes_in(self._load())
+        if len(classes) == 1:
+            return classes[0]
+        base = {"architecture": "Mixer or SequenceModel", "task": "Task"}[self.kind]
+        names = f" ({', '.join(cls.__name__ for cls in classes)})" if classes else ""
+        where = f"{self.kind} {self.name!r} ({self.path or self.module})"
+        raise UserError(f"{where}: defines {len(classes)} public {base} classes{names}; define exactly one in the file")
 
     def load(self) -> type:
-        """Import the file and return its class; raises :class:`UserError` where that fails."""
+        """Import the file and return its class; raise :class:`UserError` where this fails."""
         return self.cls
 
     def _load(self) -> ModuleType:
@@ -81,7 +87,8 @@ class Entry:
         except Exception as error:
             raise UserError(f"{self.kind} {self.name!r} does not import: {_reason(error)}") from error
 
-    def _defined(self, module: ModuleType | type) -> list[type]:
+    def _classes_in(self, module: ModuleType | type) -> list[type]:
+        """Return the public classes of the entry's kind that a module defines; an entry point can name the class."""
         bases = _bases(self.kind)
         if isinstance(module, type):
             return [module] if issubclass(module, bases) else []
@@ -106,25 +113,25 @@ def _bases(kind: Kind) -> tuple[type, ...]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return one line: the error, and where in the user's file it happened if known."""
+    """Return an error as one line, with the file and line number where they are known."""
     where = ""
     if isinstance(error, SyntaxError):
         where = f" (line {error.lineno})"
     elif error.__traceback__ is not None:
-        last = error.__traceback__
-        while last.tb_next is not None:
-            last = last.tb_next
-        where = f" ({Path(last.tb_frame.f_code.co_filename).name} line {last.tb_lineno})"
+        innermost = error.__traceback__
+        while innermost.tb_next is not None:
+            innermost = innermost.tb_next
+        where = f" ({Path(innermost.tb_frame.f_code.co_filename).name} line {innermost.tb_lineno})"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}{where}"
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file by path, once a process; its module name comes from the path."""
+    """Import a Python file by path, once per process. Its module is named after the file."""
     name = f"lengthwise_plugin_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path):
-        return known
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -139,81 +146,76 @@ def import_file(path: Path) -> ModuleType:
 
 
 class Catalog:
-    """All entries of both kinds, by name. ``plugins`` are the user's files."""
+    """All architectures and tasks by name. ``plugins`` are paths of the user's files."""
 
     def __init__(self, plugins: tuple[Path, ...] = ()) -> None:
         self.plugins = tuple(dict.fromkeys(Path(p).resolve() for p in plugins))
-        self.entries = _entries(self.plugins)
+        self.entries = _entries(self.plugins)  # now, so that an error in a plug-in is raised here
 
     def __reduce__(self) -> tuple[Callable[..., "Catalog"], tuple[tuple[Path, ...]]]:
         return _unpickled, (self.plugins,)
 
     @cached_property
     def entries(self) -> dict[Kind, dict[str, Entry]]:
-        """The entries by kind and name; after unpickling, files are looked at when they are first needed."""
+        """The entries by kind and name. An unpickled catalog searches for them when they are first needed."""
         return _entries(self.plugins)
 
     def find(self, kind: Kind, name: str) -> Entry:
-        """Return the entry, or raise :class:`UserError` naming the nearest one."""
+        """Return the entry; raise :class:`UserError` with the closest name where there is none."""
         if name not in self.entries[kind]:
             raise unknown(kind, name, self.entries[kind])
         return self.entries[kind][name]
 
     def names(self, kind: Kind) -> list[str]:
-        """Return the names in catalog order, which fixes colours and the order of rows."""
+        """Return the names in catalog order. Colours of plots and the order of rows follow it."""
         return list(self.entries[kind])
 
     def of_plugin(self, path: Path) -> Entry:
         """Return the entry that a plug-in file defines."""
-        return next(
-            e
-            for kind in ROOMS
-            for e in self.entries[kind].values()
-            if e.path == path.resolve() and e.origin == "plug-in"
-        )
+        entries = (entry for kind in PACKAGES for entry in self.entries[kind].values())
+        return next(entry for entry in entries if entry.path == path.resolve() and entry.origin == "plug-in")
 
 
 @cache
 def _unpickled(plugins: tuple[Path, ...]) -> Catalog:
-    """Return the catalog of a pickled spec, one a process; an error in a plug-in is raised when it is first used."""
+    """Return the catalog of a pickled spec, one per process. It reads its plug-ins when an entry is first used."""
     catalog = Catalog.__new__(Catalog)
     catalog.plugins = plugins
     return catalog
 
 
 def _entries(plugins: tuple[Path, ...]) -> dict[Kind, dict[str, Entry]]:
-    entries = {kind: _built_in(kind) for kind in ROOMS}
+    """Return all entries by kind and name; raise :class:`UserError` for two entries of one kind and name."""
+    entries = {kind: _built_in(kind) for kind in PACKAGES}
     for entry in (*_installed(), *(entry for path in plugins for entry in _plugin(path))):
         same = entries[entry.kind].get(entry.name)
         if same is not None:
-            place = entry.path or entry.module
+            where = entry.path or entry.module
             other = f"{same.origin} {entry.kind} {entry.name!r}"
-            raise UserError(f"{entry.origin} {place} collides with the {other}; rename the file")
+            raise UserError(f"{entry.origin} {where} has the name of the {other}; rename the file")
         entries[entry.kind][entry.name] = entry
     return entries
 
 
 def _installed() -> Iterator[Entry]:
-    for kind, room in ROOMS.items():
-        for point in entry_points(group=f"lengthwise.{room}"):
-            package = point.dist.name if point.dist else "?"
-            yield Entry(kind, point.name, "installed", package, None, point.module, point)
+    for kind, package in PACKAGES.items():
+        for point in entry_points(group=f"lengthwise.{package}"):
+            origin = point.dist.name if point.dist else "?"
+            yield Entry(kind, point.name, "installed", origin, None, point.module, point)
 
 
 def _built_in(kind: Kind) -> dict[str, Entry]:
-    """Every public file one folder below the room, families in alphabetical order; ``parts`` holds no entries."""
-    files = sorted((_HOME / ROOMS[kind]).glob("*/*.py"))
-    return {
-        path.stem: Entry(
-            kind, path.stem, path.parent.name, "built-in", path, f"{ROOMS[kind]}.{path.parent.name}.{path.stem}"
-        )
-        for path in files
-        if not path.stem.startswith("_") and path.parent.name != "parts"
-    }
+    """Return an entry for each public file one folder below the package, sorted by path. ``parts`` has no entries."""
+    entries = {}
+    for path in sorted((_ROOT / PACKAGES[kind]).glob("*/*.py")):
+        name, family = path.stem, path.parent.name
+        if not name.startswith("_") and family != "parts":
+            entries[name] = Entry(kind, name, family, "built-in", path, f"{PACKAGES[kind]}.{family}.{name}")
+    return entries
 
 
 def program_of(text: str) -> tuple[Path | None, str]:
-    """Read ``file.py:function`` as (the file, the task's name); any other text is a task's name already."""
+    """Split ``file.py:function`` into the file and the name of the task; other text has no file and is the name."""
     file, _, function = text.rpartition(":")
     if not (file.endswith(".py") and function.isidentifier()):
         return None, text
@@ -221,28 +223,28 @@ def program_of(text: str) -> tuple[Path | None, str]:
 
 
 def _plugin(path: Path) -> list[Entry]:
-    """Return the entries of a user's file, one but for RASP-L programs; importing it tells which kind it is."""
+    """Import a user's file and return its entries: one architecture, one task, or a task for each RASP-L program."""
     if not path.is_file():
         raise UserError(f"plug-in {path} does not exist")
     try:
         import_file(path)
     except Exception as error:
         raise UserError(f"plug-in {path.name} does not import: {_reason(error)}") from error
-    candidates = [Entry(kind, path.stem, "plug-in", "plug-in", path) for kind in ROOMS]
-    found = [entry for entry in candidates if entry._defined(import_file(path))]
-    if len(found) == len(candidates):
-        raise UserError(f"plug-in {path.name} defines both an architecture and a task; a file defines one")
-    found = found or list(_programs(path))
-    if not found:
+    candidates = [Entry(kind, path.stem, "plug-in", "plug-in", path) for kind in PACKAGES]
+    entries = [entry for entry in candidates if entry._classes_in(import_file(path))]
+    if len(entries) == len(candidates):
+        raise UserError(f"plug-in {path.name} defines both an architecture and a task; put them into two files")
+    entries = entries or list(_programs(path))
+    if not entries:
         nothing = "no architecture (Mixer or SequenceModel) and no task (Task, or an ALPHABET and RASP-L programs)"
-        raise UserError(f"plug-in {path.name} defines {nothing}; a file defines one")
-    for entry in found:
+        raise UserError(f"plug-in {path.name} defines {nothing}; define one of them")
+    for entry in entries:
         entry.load()
-    return found
+    return entries
 
 
 def _programs(path: Path) -> Iterator[Entry]:
-    """Yield a task for each RASP-L program of a user's file, called ``file.function``."""
+    """Yield a task named ``file.function`` for each RASP-L program of a user's file."""
     from tasks.rasp._user import programs
 
     for function in programs(import_file(path)):

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.registry.catalog import ROOMS, Entry, Kind
+from harness.registry.catalog import PACKAGES, Entry, Kind
 from harness.registry.options import Spec, Value, options_of
 
 _HOME = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def fingerprint(entry: Entry, *named: Entry) -> str:
     files = {f for f in (entry.path, *(each.path for each in named), *map(_file_of, modules)) if f}
     pending = list(files)
     while pending:
-        new = set(_imports(pending.pop(), ROOMS[entry.kind])) - files
+        new = set(_imports(pending.pop(), PACKAGES[entry.kind])) - files
         files |= new
         pending += new
     bodies = sorted(hashlib.sha256(_code(f).encode()).hexdigest() for f in files)

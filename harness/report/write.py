@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.analysis.schema import ReportMeta
-from harness.errors import UserError, nearest
+from harness.errors import UserError, suggest
 from harness.report.cost_plots import costs
 from harness.report.export import write_table
 from harness.report.figures import PanelGroup, save
@@ -52,7 +52,7 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
     groups = panel_groups(results) if names else {}
     for name in names:
         if name not in groups:
-            raise UserError(f"picture {name!r}: this run has no such plot{nearest(name, groups)}")
+            raise UserError(f"picture {name!r}: this run has no such plot{suggest(name, groups)}")
         save(groups[name], results.plot_styles, folder / f"{name}.png")
 
 

@@ -1,4 +1,4 @@
-"""What the tests of mistakes and faults say to the command line, and what it says back."""
+"""Helpers for tests that call the command line: options of small runs, a suite, a plug-in and calls."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Mine(Mixer):
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def write(name: str, text: str) -> Path:
@@ -49,8 +49,8 @@ def write(name: str, text: str) -> Path:
     return path
 
 
-def complaint(*arguments: object) -> str:
-    """Return the one line that bad input earns."""
+def user_error(*arguments: object) -> str:
+    """Call a command that must fail with exit code 2 and one line on standard error, and return the line."""
     result = call(*arguments)
     assert result.exit_code == 2, result.output
     lines = result.stderr.splitlines()

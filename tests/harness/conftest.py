@@ -1,4 +1,4 @@
-"""Where the tests of the command line work."""
+"""A fixture for tests of the command line."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in a folder of its own; tables are shown but plots are not drawn."""
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test in a folder of its own, and do not draw plots."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("harness.report.write.write_report", lambda cells, scores, meta, folder: folder / "report.html")

@@ -1,11 +1,11 @@
-"""Bad input earns one clear line and exit code 2."""
+"""Bad input is reported as one line, with exit code 2."""
 
 from pathlib import Path
 
 import pytest
-from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, complaint, write
+from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, user_error, write
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 COMMAND_LINES = {
     "run -a lstmm -t parity": ["unknown architecture 'lstmm'", "did you mean lstm?"],
@@ -46,7 +46,7 @@ COMMAND_LINES = {
     "show lstmm": ["'lstmm'", "did you mean lstm?"],
     "check lstmm": ["'lstmm'", "did you mean lstm?"],
     "new architecture lstm": ["'lstm'", "already"],
-    "new architecture My-Mixer": ["'My-Mixer'", "small letters"],
+    "new architecture My-Mixer": ["'My-Mixer'", "lowercase letters"],
     "new layer mine": ["layer", "architecture"],
     "evaluate nowhere --test-lengths 50": ["nowhere", "holds no run"],
     "evaluate nowhere": ["--test-lengths"],
@@ -57,10 +57,10 @@ COMMAND_LINES = {
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES)
-def test_a_mistake_earns_one_line(line: str) -> None:
-    said = complaint(*line.split())
+def test_an_error_in_the_command_line_is_one_line(line: str) -> None:
+    message = user_error(*line.split())
     for part in COMMAND_LINES[line]:
-        assert part in said
+        assert part in message
     assert not Path("results").exists()
 
 
@@ -91,11 +91,11 @@ SUITES = {
 
 
 @pytest.mark.parametrize("text", SUITES, ids=range(len(SUITES)))
-def test_a_mistake_in_a_suite_earns_one_line(text: str) -> None:
+def test_an_error_in_a_suite_is_one_line(text: str) -> None:
     write("suite.toml", text)
-    said = complaint("run", "suite.toml")
+    message = user_error("run", "suite.toml")
     for part in SUITES[text]:
-        assert part in said
+        assert part in message
 
 
 PLUGINS = {
@@ -108,42 +108,41 @@ PLUGINS = {
 
 
 @pytest.mark.parametrize("text", PLUGINS, ids=range(len(PLUGINS)))
-def test_a_bad_plugin_earns_one_line(text: str) -> None:
+def test_an_error_in_a_plugin_is_one_line(text: str) -> None:
     write("mine.py", text)
     for command in (["run", "-a", "mine", *PARITY], ["list", "tasks"], ["show", "lstm"]):
-        said = complaint(*command, "--plugin", "mine.py")
+        message = user_error(*command, "--plugin", "mine.py")
         for part in PLUGINS[text]:
-            assert part in said
+            assert part in message
 
 
-def test_a_plugin_may_not_take_a_name() -> None:
+def test_a_plugin_must_have_a_new_name() -> None:
     write("lstm.py", MIXER.format(body="return x"))
-    said = complaint("run", *LSTM, *PARITY, "--plugin", "lstm.py")
-    assert "collides" in said
-    assert "rename" in said
+    message = user_error("run", *LSTM, *PARITY, "--plugin", "lstm.py")
+    assert "has the name of the built-in architecture 'lstm'" in message
+    assert "rename" in message
 
 
-def test_cuda_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cuda_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    said = complaint("run", *LSTM, *PARITY, *SMALL, "--device", "cuda")
-    assert "no CUDA device" in said
+    assert "no CUDA device" in user_error("run", *LSTM, *PARITY, *SMALL, "--device", "cuda")
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_the_output_must_be_a_folder_of_this_suite(dry: list[str]) -> None:
     if not dry:
         Path("file").touch()
-        assert "not writable" in complaint("run", *LSTM, *PARITY, *SMALL, "--output", "file/below")
+        assert "not writable" in user_error("run", *LSTM, *PARITY, *SMALL, "--output", "file/below")
     assert call("run", *LSTM, *PARITY, *SMALL, "--output", "run").exit_code == 0
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
     write("suite.toml", SUITE)
-    said = complaint("run", "suite.toml", "--output", "run", *dry)
-    assert "'custom'" in said
-    assert "'mine'" in said
+    message = user_error("run", "suite.toml", "--output", "run", *dry)
+    assert "'custom'" in message
+    assert "'mine'" in message
     assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
 
-def test_what_cannot_be_written_is_said() -> None:
+def test_an_output_that_cannot_be_written_is_an_error() -> None:
     Path("file").touch()
-    assert "file/below" in complaint("new", "task", "mine", "--output", "file/below")
-    assert "not writable" in complaint("run", *LSTM, *PARITY, *SMALL, "--output", "file")
+    assert "file/below" in user_error("new", "task", "mine", "--output", "file/below")
+    assert "not writable" in user_error("run", *LSTM, *PARITY, *SMALL, "--output", "file")

@@ -1,4 +1,4 @@
-"""Known results are predicates on the scores of all seeds, checked against the plan before and looked up after."""
+"""Claims are predicates on the scores of all seeds. The plan checks them before a run and the report evaluates them."""
 
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ SUITE: dict[str, Any] = {
 
 
 def with_known(**expectation: Any) -> dict[str, Any]:
-    known = {"claim": "it does", "source": "somebody", "task": "parity", "expect": [expectation]}
-    return SUITE | {"known": [known]}
+    claim = {"claim": "it does", "source": "somebody", "task": "parity", "expect": [expectation]}
+    return SUITE | {"known": [claim]}
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_above_compares_medians(scores: list[float], others: list[float], held: 
 
 
 @pytest.mark.parametrize(
-    ("held", "said"),
+    ("held", "expected"),
     [
         ([True, True], "appears"),
         ([True, None], "not measured"),
         ([None, False], "does not appear"),
     ],
 )
-def test_a_claim_appears_if_all_holds(held: list[bool | None], said: str) -> None:
-    assert verdict(held) == said
+def test_a_claim_appears_if_all_expectations_hold(held: list[bool | None], expected: str) -> None:
+    assert verdict(held) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_claim_appears_if_all_holds(held: list[bool | None], said: str) -> Non
         ({"architecture": "lstm", "at": 40, "above": "gru", "seeds": 2}, "leave seeds out"),
     ],
 )
-def test_a_predicate_has_one_bound(expectation: dict[str, Any], rule: str) -> None:
+def test_an_expectation_has_one_bound(expectation: dict[str, Any], rule: str) -> None:
     with pytest.raises(UserError, match=rule):
         make(with_known(**expectation), "suite")
 
@@ -84,7 +84,7 @@ def test_a_predicate_has_one_bound(expectation: dict[str, Any], rule: str) -> No
         ({"architecture": "lstm", "at": 40, "above": "gru"}, "gru on parity is not in this suite"),
     ],
 )
-def test_a_claim_is_about_what_is_measured(expectation: dict[str, Any], rule: str) -> None:
+def test_a_claim_must_be_about_evaluated_models_and_lengths(expectation: dict[str, Any], rule: str) -> None:
     with pytest.raises(UserError, match=rule):
         make_plan(make(with_known(**expectation), "suite"), CATALOG)
 
@@ -107,7 +107,7 @@ def test_a_task_names_architectures_of_its_suite() -> None:
         make_plan(make(values, "suite"), CATALOG)
 
 
-def test_the_report_says_what_appears(tmp_path: Path) -> None:
+def test_the_report_has_a_verdict_on_each_claim(tmp_path: Path) -> None:
     claims = "\n".join(
         f'[[known]]\nclaim = "{claim}"\nsource = "here"\ntask = "parity"\n'
         f'expect = [{{ architecture = "lstm", at = 6, {bound} }}]'

@@ -1,4 +1,4 @@
-"""The ``lengthwise`` command: what each command prints and writes, and that it comes at once."""
+"""The ``lengthwise`` command: what each command prints and writes, and that help and lists import nothing heavy."""
 
 import ast
 import json
@@ -59,13 +59,13 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return result
 
 
-def words(said: str) -> list[list[str]]:
-    return [line.split() for line in said.splitlines() if line.strip()]
+def words(output: str) -> list[list[str]]:
+    return [line.split() for line in output.splitlines() if line.strip()]
 
 
 def files(folder: str) -> dict[Path, int]:
@@ -83,49 +83,49 @@ for line in {lines}:
     assert CliRunner().invoke(app, line).exit_code == 0
 print(sorted({heavy} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ast.literal_eval(done.stdout) == []
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(process.stdout) == []
 
 
-def test_without_a_command_there_is_help() -> None:
-    said = call().stdout
+def test_without_a_command_help_is_shown() -> None:
+    output = call().stdout
     for name in ("run", "evaluate", "report", "list", "show", "new", "check", "doctor", "bench"):
-        assert f"│ {name} " in said
+        assert f"│ {name} " in output
     assert call("--version").stdout.startswith("lengthwise 0.")
 
 
 @pytest.mark.parametrize(("what", "kind"), [("architectures", "architecture"), ("tasks", "task")])
-def test_lists_hold_the_catalog(what: str, kind: Any) -> None:
+def test_lists_show_the_catalog(what: str, kind: Any) -> None:
     entries = Catalog().entries[kind]
     rows = json.loads(call("list", what, "--json").stdout)
     assert [(row["name"], row["family"]) for row in rows] == [(e.name, e.family) for e in entries.values()]
     assert all(row["summary"] for row in rows)
-    shown = call("list", what).stdout
-    assert all(name in shown for name in entries)
+    table = call("list", what).stdout
+    assert all(name in table for name in entries)
 
 
-def test_a_suite_that_cannot_be_read_is_listed_with_its_reason(monkeypatch: pytest.MonkeyPatch, suite: Path) -> None:
+def test_a_suite_that_cannot_be_read_is_listed_with_the_error(monkeypatch: pytest.MonkeyPatch, suite: Path) -> None:
     (suite.parent / "bad.toml").write_text("title =")
-    monkeypatch.setattr("harness.cli.list.SUITES", suite.parent)
+    monkeypatch.setattr("harness.config.suite_files.SUITES", suite.parent)
     rows = {row["name"]: row["title"] for row in json.loads(call("list", "suites", "--json").stdout)}
     assert rows["mine"] == "A suite of mine"
     assert rows["bad"].startswith("<broken: ")
 
 
 def test_show_an_architecture() -> None:
-    said = call("show", "transformer:width=32,depth=1").stdout
-    assert "transformer:depth=1,width=32  architecture · attention" in said
-    assert [line.rstrip() for line in said.splitlines() if "number of heads" in line] == [
+    output = call("show", "transformer:width=32,depth=1").stdout
+    assert "transformer:depth=1,width=32  architecture · attention" in output
+    assert [line.rstrip() for line in output.splitlines() if "number of heads" in line] == [
         "    h        number of heads           <-> heads      (H)"
     ]
-    assert "``" not in said
+    assert "``" not in output
     from harness.cli.measured_facts import BINARY
     from harness.models.cost import parameters
     from harness.registry.options import Spec, build_model
 
     spec = Spec.parse("architecture", "transformer:width=32,depth=1", Catalog())
-    assert f"{parameters(build_model(spec, BINARY)):,}" in said
-    rows = words(said)
+    assert f"{parameters(build_model(spec, BINARY)):,}" in output
+    rows = words(output)
     assert ["heads", "int", ">=", "1", "4", "attention", "heads", "H."] in rows
     assert ["math", "✓", "math"] in rows
     assert any(row[:2] == ["flash_attn", "–"] and row[-1] == '"lengthwise[flash]"' for row in rows)
@@ -142,71 +142,73 @@ def test_show_a_task() -> None:
 
 
 def test_show_a_suite(suite: Path) -> None:
-    said = call("show", suite).stdout
-    assert "What it asks." in said
-    assert "24 cells" in said
-    assert "hinted: addition:base=2,order=reversed" in said
+    output = call("show", suite).stdout
+    assert "What it asks." in output
+    assert "24 cells" in output
+    assert "hinted: addition:base=2,order=reversed" in output
 
 
 def test_options_override_the_suite_and_its_tasks(suite: Path) -> None:
     recipe = settings(["batch_size=2", "answer=none"], steps=7)
-    asked = Overrides(["lstm"], ["parity"], {"seeds": 5, "samples": None, "test_lengths": "9"}, recipe)
-    made = suite_of(str(suite), asked)
-    assert (made.architectures, made.seeds, made.samples, made.test_lengths) == (["lstm"], 5, 8, "9")
-    assert [(entry.task, entry.test_lengths, entry.overrides) for entry in made.tasks] == [("parity", None, {})]
-    assert made.recipe == {"steps": 7, "batch_size": "2", "answer": None, "warmup": 0, "train_lengths": "1:4"}
-    assert not made.evaluation
+    overrides = Overrides(["lstm"], ["parity"], {"seeds": 5, "samples": None, "test_lengths": "9"}, recipe)
+    chosen = suite_of(str(suite), overrides)
+    assert (chosen.architectures, chosen.seeds, chosen.samples, chosen.test_lengths) == (["lstm"], 5, 8, "9")
+    assert [(entry.task, entry.test_lengths, entry.overrides) for entry in chosen.tasks] == [("parity", None, {})]
+    assert chosen.recipe == {"steps": 7, "batch_size": "2", "answer": None, "warmup": 0, "train_lengths": "1:4"}
+    assert not chosen.evaluation
 
 
-def test_a_task_that_the_suite_has_keeps_what_it_says_of_it(suite: Path) -> None:
-    made = suite_of(str(suite), Overrides(tasks=["majority", "parity", "addition:base=2"]))
-    said = [(entry.task, entry.overrides, entry.test_lengths) for entry in made.tasks]
-    assert said == [("majority", {}, None), ("parity", {"steps": 3}, "6"), ("addition:base=2", {}, None)]
-    assert [each.name for each in made.evaluation] == ["hinted"]
+def test_a_task_of_the_suite_keeps_its_settings(suite: Path) -> None:
+    chosen = suite_of(str(suite), Overrides(tasks=["majority", "parity", "addition:base=2"]))
+    entries = [(entry.task, entry.overrides, entry.test_lengths) for entry in chosen.tasks]
+    assert entries == [("majority", {}, None), ("parity", {"steps": 3}, "6"), ("addition:base=2", {}, None)]
+    assert [variant.name for variant in chosen.evaluation] == ["hinted"]
     suite.write_text(SUITE.replace('name = "hinted"', 'name = "hinted"\nof = "addition:base=2"'))
-    kept = {task: suite_of(str(suite), Overrides(tasks=[task])).evaluation for task in ("addition:base=2", "addition")}
-    assert [len(each) for each in kept.values()] == [1, 0]
+    evaluations = {
+        task: suite_of(str(suite), Overrides(tasks=[task])).evaluation for task in ("addition:base=2", "addition")
+    }
+    assert [len(variants) for variants in evaluations.values()] == [1, 0]
 
 
-def test_architectures_and_tasks_make_a_suite_of_their_own() -> None:
-    made = suite_of(None, Overrides(["lstm"], ["parity"], recipe=settings([], train_lengths="1:30")))
-    assert (made.name, made.recipe, made.test_lengths) == ("custom", {"train_lengths": "1:30"}, "31:150")
+def test_architectures_and_tasks_define_a_custom_suite() -> None:
+    chosen = suite_of(None, Overrides(["lstm"], ["parity"], recipe=settings([], train_lengths="1:30")))
+    assert (chosen.name, chosen.recipe, chosen.test_lengths) == ("custom", {"train_lengths": "1:30"}, "31:150")
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(suite: Path) -> None:
-    said = call("run", suite, "--dry-run").stdout
-    assert "24 cells, 24 to train" in said
-    assert "24 groups to train" in said
-    assert "measured just now" in said
-    rows = words(said)
+def test_a_dry_run_prints_the_plan_and_writes_nothing(suite: Path) -> None:
+    output = call("run", suite, "--dry-run").stdout
+    assert "24 cells, 24 to train" in output
+    assert "24 groups to train" in output
+    assert "measured just now" in output
+    rows = words(output)
     assert any(row[0] == "lstm:depth=1,width=8" and row[-5:-2] == ["2", "8", "8"] for row in rows)
     assert any(row[:5] == ["parity", "readout", "1", "to", "4"] for row in rows)
     assert [path.name for path in Path().iterdir()] == ["mine.toml"]
 
 
-def test_what_cannot_be_asked_is_said(suite: Path) -> None:
+def test_a_dry_run_lists_pairs_that_are_not_applicable(suite: Path) -> None:
     suite.write_text(SUITE.replace('["lstm",', '["lstm", "transformer:position=learned,reach=5",'))
-    said = call("run", suite, "--dry-run").stdout
-    assert "Not applicable" in said
-    assert "beyond its reach of 5" in said
+    output = call("run", suite, "--dry-run").stdout
+    assert "Not applicable" in output
+    assert "beyond its reach of 5" in output
 
 
 def test_a_run_writes_its_report(suite: Path) -> None:
-    said = call("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity").stdout
-    assert "Report: results/mine/report.html" in said
+    output = call("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity").stdout
+    assert "Report: results/mine/report.html" in output
     assert "A suite of mine" in Path("results/mine/report.html").read_text()
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_second_run_has_nothing_to_do(suite: Path) -> None:
+def test_a_second_run_trains_nothing(suite: Path) -> None:
     run = ("run", suite, "--seeds", 1, "--learning-rate", "0.003", "--workers", "1")
     first = call(*run)
     assert "Suite mine, records in results/mine: 6 cells, 6 to train." in first.stdout
     assert "[6/6] " in first.stdout
     assert "Solved to" in first.stdout
     before = files("results/mine/cells")
-    again = call(*run)
-    assert "6 cells, 6 done." in again.stdout
+    second = call(*run)
+    assert "6 cells, 6 done." in second.stdout
     assert files("results/mine/cells") == before
 
 
@@ -218,8 +220,10 @@ def test_more_lengths_and_variants_without_training(suite: Path) -> None:
     assert "[2/2]" in call(*evaluate, "12,14").stdout
     assert "[1/1]" in call(*evaluate, "3", "-t", "addition:base=2,padding=2", "--variant", "padded").stdout
     assert not call(*evaluate, "12,14").stdout.startswith("[")
-    found = {(e["variant"], e["length"]) for path in Path("results").rglob("evaluations.json") for e in records(path)}
-    assert {("", 12), ("", 14), ("padded", 3), ("hinted", 5)} <= found
+    evaluated = {
+        (e["variant"], e["length"]) for path in Path("results").rglob("evaluations.json") for e in records(path)
+    }
+    assert {("", 12), ("", 14), ("padded", 3), ("hinted", 5)} <= evaluated
     assert {path: path.stat().st_mtime_ns for path in training} == training
 
 
@@ -228,44 +232,44 @@ def records(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_report_of_several_runs_and_of_a_plugin_that_is_gone(suite: Path) -> None:
+def test_a_report_of_several_runs_and_of_a_plugin_that_was_deleted(suite: Path) -> None:
     call("new", "architecture", "fleeting")
     run = ("run", *SMALL, "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "5")
     call(*run, "-a", "fleeting:width=8", "--plugin", "fleeting.py", "--output", "runs/a")
     call(*run, "-a", "lstm:width=8", "--output", "runs/b")
     Path("fleeting.py").unlink()
-    said = call("report", "runs/a", "runs/b").stdout
-    assert "Report: runs/a+b/report.html" in said
-    assert "fleeting" in said
-    assert "lstm" in said
+    output = call("report", "runs/a", "runs/b").stdout
+    assert "Report: runs/a+b/report.html" in output
+    assert "fleeting" in output
+    assert "lstm" in output
     assert "Report: elsewhere/report.html" in call("report", "runs/a", "--output", "elsewhere").stdout
 
 
 @pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize(
-    ("kind", "with_it"),
+    ("kind", "specs"),
     [("architecture", ["-a", "my_own:width=8", "-t", "parity"]), ("task", ["-t", "my_own", "-a", "lstm"])],
 )
-def test_a_starter_file_is_whole(kind: str, with_it: list[str]) -> None:
-    said = call("new", kind, "my_own").stdout
-    assert "lengthwise check my_own.py" in said
+def test_a_starter_file_works(kind: str, specs: list[str]) -> None:
+    output = call("new", kind, "my_own").stdout
+    assert "lengthwise check my_own.py" in output
     text = Path("my_own.py").read_text()
     assert "class MyOwn(" in text
     assert "Starter" not in text
     assert "All checks passed" in call("check", "my_own.py").stdout
     assert "my_own" in call("list", f"{kind}s", "--plugin", "my_own.py").stdout
     assert "plug-in" in call("show", "my_own", "--plugin", "my_own.py").stdout
-    call("run", "--plugin", "my_own.py", *with_it, *SMALL, "--train-lengths", "1:4", "--test-lengths", "5")
-    refused = CliRunner().invoke(app, ["new", kind, "my_own"])
-    assert refused.exit_code == 2
-    assert "exists already" in refused.stderr
+    call("run", "--plugin", "my_own.py", *specs, *SMALL, "--train-lengths", "1:4", "--test-lengths", "5")
+    second = CliRunner().invoke(app, ["new", kind, "my_own"])
+    assert second.exit_code == 2
+    assert "exists already" in second.stderr
     assert Path("my_own.py").read_text() == text
 
 
-def test_a_broken_contract_is_told_in_plain_words() -> None:
+def test_a_failed_check_is_explained() -> None:
     call("new", "architecture", "peeks")
     path = Path("peeks.py")
-    path.write_text(path.read_text().replace("for each in x.unbind(1)", "for each in x.flip(1).unbind(1)"))
+    path.write_text(path.read_text().replace("x.unbind(1)", "x.flip(1).unbind(1)"))
     result = CliRunner().invoke(app, ["check", "peeks.py"])
     assert result.exit_code == 1
     assert "✗ Where the model is declared causal" in result.stdout
@@ -276,24 +280,24 @@ LINES = ["list architectures", "list tasks", "show mamba", "show addition", "run
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_what_is_printed_fits_a_page(line: str) -> None:
-    assert max(len(each.rstrip()) for each in call(*line.split()).stdout.splitlines()) <= 100
+def test_output_fits_the_page_width(line: str) -> None:
+    assert max(len(row.rstrip()) for row in call(*line.split()).stdout.splitlines()) <= 100
 
 
-def test_the_doctor_sees_what_shadows_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    well = call("doctor").stdout
-    assert "All is well" in well
-    assert "torch" in well
-    assert "flash" in well
+def test_the_doctor_finds_a_package_that_shadows_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = call("doctor").stdout
+    assert "No errors found" in output
+    assert "torch" in output
+    assert "flash" in output
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert "another one is in the way" in call("doctor", code=1).stdout
+    assert "Python can import another tasks" in call("doctor", code=1).stdout
 
 
-def test_the_bench_prints_a_row_an_architecture() -> None:
-    said = call("bench", "-a", "lstm:width=8,depth=1", "--steps", "8", "--no-workers", "--output", "bench.csv").stdout
-    row = next(line.split() for line in said.splitlines() if line.startswith("lstm"))
+def test_the_bench_prints_a_row_for_each_architecture() -> None:
+    output = call("bench", "-a", "lstm:width=8,depth=1", "--steps", "8", "--no-workers", "--output", "bench.csv").stdout
+    row = next(line.split() for line in output.splitlines() if line.startswith("lstm"))
     assert len(row) == 10
     assert all(float(number.rstrip("%")) >= 0 for number in row[1:])
     assert Path("bench.csv").read_text().splitlines()[1].split(",")[-1] == row[-1]

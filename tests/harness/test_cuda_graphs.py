@@ -216,7 +216,7 @@ def test_work_is_that_of_one_model() -> None:
     assert work_of(large).bytes > work_of(small).bytes > 9 * 4 * sum(p.numel() for p in small.build().parameters())
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("temporary_folder")
 def test_the_bench_of_populations_has_a_row_a_size() -> None:
     said = call("bench", "populations", "-a", "lstm:width=8,depth=1", "--steps", "8", "--output", "made.csv").stdout
     assert "x floor" in said

@@ -1,4 +1,4 @@
-"""Faults: a damaged record is named, a bad model is a failed cell and the rest goes on, a killed run too."""
+"""Faults: damaged records are named, models that fail are failed cells, and interrupted runs can be resumed."""
 
 import json
 import os
@@ -8,26 +8,24 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import LSTM, MIXER, PARITY, SMALL, call, complaint, write
+from command_line import LSTM, MIXER, PARITY, SMALL, call, user_error, write
 
 from harness.registry import catalog, fingerprint
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 
-def test_an_interrupted_run_says_that_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("harness.execution.run.execute", interrupt)
     result = call("run", *LSTM, *PARITY, *SMALL)
     assert result.exit_code == 130
-    assert (
-        result.stderr == "lengthwise: interrupted; finished cells are kept, and the same command goes on from there\n"
-    )
+    assert result.stderr == "lengthwise: interrupted; finished cells are kept; give the same command again to resume\n"
 
 
-def test_a_damaged_record_is_named_and_nothing_is_lost() -> None:
+def test_a_damaged_record_is_named_and_not_overwritten() -> None:
     run = ["run", *LSTM, *PARITY, *SMALL, "--output", "run", "--seeds", "2"]
     assert call(*run).exit_code == 0
     for pattern in ("cells/*/training.json", "cells/*/evaluations.json", "run.json"):
@@ -36,7 +34,7 @@ def test_a_damaged_record_is_named_and_nothing_is_lost() -> None:
         for damage in (whole[: len(whole) // 2], '{"foreign": 1}', "\x00"):
             path.write_text(damage)
             for command in (run, ["report", "run"], ["evaluate", "run", "--test-lengths", "9"]):
-                assert str(path) in complaint(*command)
+                assert str(path) in user_error(*command)
                 assert path.read_text() == damage
         path.write_text(whole)
     assert call(*run).exit_code == 0
@@ -46,15 +44,15 @@ def test_damaged_weights_are_named() -> None:
     assert call("run", *LSTM, *PARITY, *SMALL, "--output", "run").exit_code == 0
     path = next(Path("run").glob("cells/*/weights-3.safetensors"))
     path.write_bytes(path.read_bytes()[:100])
-    assert str(path) in complaint("evaluate", "run", "--test-lengths", "9", "--workers", "1")
+    assert str(path) in user_error("evaluate", "run", "--test-lengths", "9", "--workers", "1")
 
 
-def test_a_record_of_another_format_is_refused() -> None:
+def test_a_record_of_another_format_is_an_error() -> None:
     assert call("run", *LSTM, *PARITY, *SMALL, "--output", "run").exit_code == 0
     path = Path("run/run.json")
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 0'))
-    assert "record format 0" in complaint("run", *LSTM, *PARITY, *SMALL, "--output", "run")
-    assert "record format 0" in complaint("report", "run")
+    assert "record format 0" in user_error("run", *LSTM, *PARITY, *SMALL, "--output", "run")
+    assert "record format 0" in user_error("report", "run")
 
 
 FAILURES = {
@@ -65,7 +63,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_bad_model_is_a_failed_cell_and_the_rest_goes_on(name: str) -> None:
+def test_a_model_that_fails_is_a_failed_cell_and_the_run_continues(name: str) -> None:
     body, reason = FAILURES[name]
     plugin = write(f"{name}.py", MIXER.format(body=body))
     run = ["run", "--plugin", plugin, "-a", f"{name}:width=8", *LSTM, *PARITY, *SMALL, "--output", "run"]
@@ -87,15 +85,15 @@ def test_a_model_that_cannot_be_built_is_a_failed_cell() -> None:
     text = MIXER.format(body="return x").replace("super().__init__()", "super().__init__(); self.rate = 1 / 0")
     plugin = write("unbuilt.py", text)
     run = ["run", "--plugin", plugin, "-a", "unbuilt:width=8", *LSTM, *PARITY, *SMALL, "--output", "run"]
-    dry = call(*run, "--dry-run")
-    assert dry.exit_code == 0, dry.output
-    assert "raises" in dry.stdout
+    preview = call(*run, "--dry-run")
+    assert preview.exit_code == 0, preview.output
+    assert "raises" in preview.stdout
     result = call(*run)
     assert result.exit_code == 1
     assert "ZeroDivisionError" in result.stdout
 
 
-def test_failed_cells_are_tried_again_when_asked_and_stale_ones_of_a_plugin_always() -> None:
+def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always() -> None:
     plugin = write("moody.py", MIXER.format(body="raise RuntimeError('not today')"))
     run = ["run", "--plugin", plugin, "-a", "moody:width=8", *PARITY, *SMALL, "--output", "run"]
     assert "1 to train" in call(*run).stdout
@@ -105,17 +103,17 @@ def test_failed_cells_are_tried_again_when_asked_and_stale_ones_of_a_plugin_alwa
     assert "1 to train" in call(*run, "--retry-failed").stdout
     write("moody.py", MIXER.format(body="return self.inner(x)"))
     forget_code()
-    assert "1 cells were made with other code" in complaint(*run, "--stale", "fail")
+    assert "1 cells were made with other code" in user_error(*run, "--stale", "fail")
     fixed = call(*run)
     assert fixed.exit_code == 0, fixed.output
     assert "1 to train; 1 made with other code" in fixed.stdout
 
 
 def forget_code() -> None:
-    """Make this process read plug-ins anew, as the next command would."""
+    """Clear what this process has cached of plug-ins, so that it reads them again like a new process."""
     sys.modules.pop("lengthwise_plugin_moody")
-    for cached in (fingerprint._code, fingerprint._tree, catalog._unpickled):
-        cached.cache_clear()
+    for function in (fingerprint._code, fingerprint._tree, catalog._unpickled):
+        function.cache_clear()
 
 
 def lengthwise(*arguments: object) -> list[str]:
@@ -123,18 +121,18 @@ def lengthwise(*arguments: object) -> list[str]:
 
 
 def scores(folder: Path) -> dict[str, list[tuple]]:
-    """Return every cell's loss curve and scores, without times."""
-    found = {}
+    """Return the loss curve and the scores of each cell, without times."""
+    values: dict[str, list[tuple]] = {}
     for path in sorted(folder.glob("cells/*/evaluations.json")):
         records = json.loads(path.read_text())["records"]
         curve = json.loads(path.with_name("training.json").read_text())["curve"]
-        found[path.parent.name] = [(e["length"], e["exact"], e["right"], e["loss"], e["set_hash"]) for e in records]
-        found[path.parent.name] += [tuple(point.items()) for point in curve]
-    return found
+        values[path.parent.name] = [(e["length"], e["exact"], e["right"], e["loss"], e["set_hash"]) for e in records]
+        values[path.parent.name] += [tuple(point.items()) for point in curve]
+    return values
 
 
-def test_a_killed_run_goes_on_where_it_was_and_workers_change_nothing() -> None:
-    """Kill -9 in the middle; then only what is missing is done, and two workers give the numbers of one."""
+def test_a_killed_run_resumes_and_two_workers_give_the_scores_of_one() -> None:
+    """After SIGKILL in the middle, the next run trains only the missing cells."""
     run = ["run", *LSTM, *PARITY, "-t", "majority", *SMALL, "--seeds", "3", "--steps", "150"]
     process = subprocess.Popen(lengthwise(*run, "--output", "killed"), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -142,12 +140,12 @@ def test_a_killed_run_goes_on_where_it_was_and_workers_change_nothing() -> None:
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    kept = {path: path.stat().st_mtime_ns for path in Path("killed").glob("cells/*/training.json")}
-    assert 2 <= len(kept) < 6
+    finished = {path: path.stat().st_mtime_ns for path in Path("killed").glob("cells/*/training.json")}
+    assert 2 <= len(finished) < 6
     result = call(*run, "--output", "killed", "--workers", "2")
     assert result.exit_code == 0, result.output
-    assert f"6 cells, {len(kept)} done, {6 - len(kept)} to train" in result.stdout
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert f"6 cells, {len(finished)} done, {6 - len(finished)} to train" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert call(*run, "--output", "whole").exit_code == 0
     assert scores(Path("killed")) == scores(Path("whole"))
     assert len(scores(Path("whole"))) == 6

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from command_line import call, complaint
+from command_line import call, user_error
 
 from harness.storage.folder import RunFolder
 from harness.storage.packed import FILE
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = pytest.mark.usefixtures("temporary_folder")
 
 RUN = [
     *("run", "-a", "lstm:width=8,depth=1", "-t", "parity", "--steps", "3", "--samples", "8", "--seeds", "2"),
@@ -17,7 +17,7 @@ RUN = [
 
 
 @pytest.fixture
-def run(elsewhere: None) -> RunFolder:
+def run(temporary_folder: None) -> RunFolder:
     assert call(*RUN).exit_code == 0
     return RunFolder(Path("run"))
 
@@ -54,7 +54,7 @@ def test_a_run_packed_in_place_goes_on(run: RunFolder) -> None:
 
 def test_without_weights_nothing_can_be_evaluated(run: RunFolder) -> None:
     assert call("pack", "run", "--output", "kept").exit_code == 0
-    assert "packed without weights" in complaint("evaluate", "kept", "--test-lengths", "9", "--workers", "1")
+    assert "packed without weights" in user_error("evaluate", "kept", "--test-lengths", "9", "--workers", "1")
 
 
 def test_a_packed_cell_that_is_trained_again_counts_no_more(run: RunFolder) -> None:
@@ -77,13 +77,13 @@ def test_a_damaged_pack_is_named(run: RunFolder) -> None:
     assert call("pack", "run", "--output", "kept").exit_code == 0
     file = Path("kept", FILE)
     file.write_bytes(file.read_bytes()[:-20])
-    assert "damaged record kept/records.jsonl.gz" in complaint("report", "kept")
+    assert "damaged record kept/records.jsonl.gz" in user_error("report", "kept")
 
 
 def test_an_unknown_picture_is_refused(run: RunFolder) -> None:
-    assert "picture 'lengths'" in complaint("pack", "run", "--output", "kept", "--picture", "lengths")
+    assert "picture 'lengths'" in user_error("pack", "run", "--output", "kept", "--picture", "lengths")
 
 
 def test_a_folder_without_a_run_is_refused() -> None:
     Path("empty").mkdir()
-    assert "holds no run" in complaint("pack", "empty")
+    assert "holds no run" in user_error("pack", "empty")

@@ -186,7 +186,7 @@ def test_what_was_evaluated_in_another_format_is_told_apart(tmp_path: Path) -> N
     assert frames([tmp_path], CATALOG)[0].dtype.tolist() == ["float32, some lengths evaluated in bfloat16"]
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("temporary_folder")
 def test_the_command_line_takes_it() -> None:
     given = "-a lstm:width=8,depth=1 -t parity --seeds 1 --learning-rate 0.001 --samples 8 --train-lengths 1:4"
     run = shlex.split(

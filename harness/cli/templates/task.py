@@ -1,6 +1,6 @@
-"""Starter: recall the first symbol after everything else has passed by.
+"""Starter: recall the first symbol of a sequence at its end.
 
-Say here what is computed, what makes it hard, and where it comes from.
+State here what is computed, what makes the task hard, and its source.
 """
 
 from string import ascii_lowercase
@@ -12,10 +12,10 @@ from tasks.validation import check_range
 
 
 class Starter(Task):
-    """Which symbol came first?
+    """Return the first symbol of the source.
 
     Args:
-        letters: size of the alphabet, at most 26, drawn uniformly.
+        letters: size of the alphabet, at most 26. Symbols are drawn uniformly.
 
     Examples:
         a c b b -> a
@@ -30,9 +30,9 @@ class Starter(Task):
         self.symbols = tuple(ascii_lowercase[:letters])
 
     def sample(self, length: int, stream: Stream) -> Tensor:
-        """Draw questions ``[rows, length]``."""
+        """Draw sources ``[rows, length]``."""
         return stream.integers(len(self.symbols), length)
 
     def solve(self, source: Tensor) -> Tensor:
-        """Answer them: ``[rows, 1]``."""
+        """Return the answers ``[rows, 1]``."""
         return source[:, :1]

@@ -1,0 +1,41 @@
+"""``lengthwise evaluate`` evaluates trained cells at more lengths or on a variant of their task."""
+
+import typer
+
+from harness.cli import arguments
+from harness.cli.error_handling import interruption
+from harness.errors import UserError
+
+
+def evaluate(
+    folder: arguments.Folder,
+    test_lengths: arguments.MoreLengths,
+    task: arguments.Variant = "",
+    variant: arguments.VariantName = "",
+    samples: arguments.Samples = None,
+    plugin: arguments.Plugins = None,
+    device: arguments.Device = "auto",
+    workers: arguments.Workers = None,
+    precision: arguments.Precision = "float32",
+    deterministic: arguments.Deterministic = False,
+) -> None:
+    """Evaluate trained cells at more lengths or on a variant of their task, and update the report."""
+    from harness.cli.console import console
+    from harness.cli.report import catalog_for, publish
+    from harness.config.lengths import parse_grid
+    from harness.execution.run import EvaluationRequest
+    from harness.execution.run import evaluate as evaluate_folder
+    from harness.execution.run_options import RunOptions
+    from harness.models.precision import Numerics
+
+    if variant and not task:
+        raise UserError(f"--variant {variant!r} needs a task; give the variant's spec with --task SPEC")
+    request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
+    catalog, out = catalog_for([folder], plugin or []), console()
+    try:
+        options = RunOptions(device, workers, Numerics(precision, deterministic))
+        failures = evaluate_folder(folder, [request], options, catalog, samples, out)
+        publish([folder], folder, catalog, out)
+    except KeyboardInterrupt:
+        raise interruption() from None
+    raise typer.Exit(1 if failures else 0)
