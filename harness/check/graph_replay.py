@@ -98,7 +98,7 @@ def training_can_be_replayed(subject: ModelSubject) -> str | None:
     for trainer in (plain, replayed):
         for _ in range(STEPS):
             trainer.step()
-    if obstacle := replayed.graphed["learn"].obstacle:
+    if obstacle := replayed.graphed["learn"].reason:
         return f"a step {obstacle}, so a GPU launches its kernels one by one"
     message = "a replayed training step must equal a plain one: keep no counter or random number in Python; losses"
     expect_equal(replayed.losses, plain.losses, message)
@@ -131,4 +131,4 @@ def data_can_be_replayed(subject: TaskSubject) -> str | None:
         )
         advice = "let sample and solve depend only on the stream and the source"
         expect(is_same, f"the data of step {step} must be the same when made twice or replayed; {advice}")
-    return f"making data {graphed.obstacle}" if graphed.obstacle else None
+    return f"making data {graphed.reason}" if graphed.reason else None

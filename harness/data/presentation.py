@@ -1,14 +1,17 @@
-"""Presentation: how a question becomes what a model sees. The only place that knows of special symbols.
+"""Presentation: turns a question and its answer into the source, prefix and target of a model.
 
 ========  =======================================  ==========================  =========================
-asked as  the model sees                           the target is               fed back
+mode      the model sees                           the target is               fed back in decoding
 ========  =======================================  ==========================  =========================
-generate  source, START, answer so far             answer, END                 the model's own answer
+generate  source, START, answer so far             answer, END                 the model's own tokens
 readout   source, blanks                           answer                      nothing
 tag       source                                   a label at each position    nothing
 ========  =======================================  ==========================  =========================
 
 ``think=k`` appends ``k`` computation tokens for each source token (Deletang et al. 2023, section 4).
+
+Special symbols follow the task's symbols in a model's alphabet. Only this module writes them into batches.
+Architectures do not depend on them, except that encoder-decoders look up ``<blank>`` to decode without a prefix.
 """
 
 from copy import copy
@@ -25,12 +28,17 @@ from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Answer, Task
 
 SPECIALS = ("<start>", "<end>", "<blank>", "<think>")
-PROBED, ROWS = 9, 16
-"""Whether a task asks something at its last position is seen on this many rows of its ninth length."""
+"""Start of an answer, end of an answer, empty prefix token of a readout, and computation token."""
+
+CONVERSIONS = {("generate", "readout"), ("readout", "generate"), ("tag", "readout")}
+"""Pairs of a task's own mode and another mode in which it can be asked."""
+
+PROBE_LENGTHS, PROBE_ROWS = 9, 16
+"""Whether a task has a target at its last position is tested on 16 rows of its ninth length, or its last if fewer."""
 
 
 class Batch(NamedTuple):
-    """What a model sees and what is expected of it: source ``[B, S]``, prefix ``[B, T]`` or None, target ``[B, T]``."""
+    """The input and the expected output of a model: source ``[B, S]``, prefix ``[B, T]`` or None, target ``[B, T]``."""
 
     source: Tensor
     prefix: Tensor | None
@@ -38,23 +46,26 @@ class Batch(NamedTuple):
 
     @property
     def stream_length(self) -> int:
-        """How many tokens of a row, source and prefix, a model sees."""
+        """The number of tokens of a row, source and prefix together."""
         return self.source.shape[1] + (0 if self.prefix is None else self.prefix.shape[1])
 
 
 class NotApplicable(ValueError):
-    """This task cannot be asked in this way."""
+    """The task cannot be asked in this mode."""
 
 
 @dataclass(frozen=True)
 class Presentation:
-    """How one task is asked.
+    """The mode in which one task is asked, and the batches that follow from it.
 
     Args:
         task: the task.
-        answer: how to ask; ``None`` takes the task's own way. generate and readout may stand for each other, and
-            readout for tag (it asks for the last label), unless nothing is ever asked at the last position.
+        answer: the mode; ``None`` takes the task's own mode. A generate task can be asked as readout and a readout task
+            as generate. A tag task can be asked as readout, for its last label, if it has a target at that position.
         think: computation tokens for each source token.
+
+    Raises:
+        NotApplicable: the task cannot be asked in this mode.
     """
 
     task: Task
@@ -63,101 +74,108 @@ class Presentation:
 
     @classmethod
     def of(cls, task: Spec, recipe: Recipe) -> "Presentation":
-        """Return how a task is asked under a recipe; raises :class:`NotApplicable` where it cannot be."""
+        """Return the presentation of a task under a recipe; raise :class:`NotApplicable` if there is none."""
         return cls(build_task(task), recipe.answer, recipe.think)
 
     def __post_init__(self) -> None:
-        asked = (self.task.answer, self.mode)
-        if asked[0] != asked[1] and asked not in {("generate", "readout"), ("readout", "generate"), ("tag", "readout")}:
-            raise NotApplicable(f"a {asked[0]} task cannot be asked as {asked[1]}")
-        if self.last_label and not self._asks_at_the_end():
-            raise NotApplicable("a readout asks for the last label, and this task asks nothing at the last position")
+        task_mode, mode = self.task.answer, self.mode
+        if task_mode != mode and (task_mode, mode) not in CONVERSIONS:
+            raise NotApplicable(f"a {task_mode} task cannot be asked as {mode}")
+        if self.last_label and not self._has_last_target():
+            raise NotApplicable("readout asks for the last label, and this task has no label at its last position")
         if self.mode == "tag" and self.think:
-            raise NotApplicable("think needs an answer after the source: ask as readout or generate")
+            raise NotApplicable("think needs an answer after the source, which tag does not have; ask as readout")
 
     @property
     def mode(self) -> Answer:
-        """How the task is asked."""
+        """The mode in which the task is asked: generate, readout or tag."""
         return self.answer or self.task.answer
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The model's alphabet: the task's, then the special symbols."""
+        """The alphabet of a model: the task's symbols, then the special symbols."""
         return (*self.task.symbols, *SPECIALS)
 
     def special(self, name: str) -> int:
-        """Return the id of a special symbol."""
+        """Return the token id of a special symbol."""
         return len(self.task.symbols) + SPECIALS.index(name)
 
     def __call__(self, source: Tensor) -> Batch:
-        """Present questions ``[B, S]`` with their answers."""
+        """Return the batch of questions ``[B, S]`` with the answers that the task gives."""
         return self.with_answer(source, self.task.solve(source))
 
     def with_answer(self, source: Tensor, answer: Tensor) -> Batch:
-        """Present questions ``[B, S]`` with the given answers ``[B, T]``."""
+        """Return the batch of questions ``[B, S]`` with these answers ``[B, T]``."""
         if self.mode == "tag":
             return Batch(source, None, answer)
         if self.last_label:
             answer = answer[:, -1:]
-        seen = self._thinking(source)
+        source = self._append_think_tokens(source)
         if self.mode == "readout":
-            return Batch(seen, torch.full_like(answer, self.special("<blank>")), answer)
-        target = self._ended(answer)
+            return Batch(source, torch.full_like(answer, self.special("<blank>")), answer)
+        target = self._append_end(answer)
         start = torch.full_like(target[:, :1], self.special("<start>"))
-        fed = target[:, :-1].masked_fill(target[:, :-1] == IGNORE, self.special("<end>"))
-        return Batch(seen, torch.cat((start, fed), dim=1), target)
+        # The prefix is the target, one position later. IGNORE is no token; END takes its place.
+        previous = target[:, :-1].masked_fill(target[:, :-1] == IGNORE, self.special("<end>"))
+        return Batch(source, torch.cat((start, previous), dim=1), target)
 
     def stream_length(self, length: int) -> int:
-        """Return how many tokens, source and prefix, a model sees at a length of the task."""
+        """Return the number of tokens, source and prefix together, at a length of the task."""
         source = self.task.sample(length, Stream.of([0], "", Purpose.PROBE, 0, 1, "cpu"))
         return self(source).stream_length
 
     def on(self, device: torch.device) -> "Presentation":
-        """Return the same with the task's tables, which are its tensors, on the device where it is asked."""
+        """Return a copy whose task has its tensors on a device."""
         task = copy(self.task)
-        vars(task).update({name: held.to(device) for name, held in vars(task).items() if isinstance(held, Tensor)})
+        vars(task).update({name: value.to(device) for name, value in vars(task).items() if isinstance(value, Tensor)})
         return replace(self, task=task)
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        """Grade a presented answer: the task's own grade, and END like any token. Bool ``[B, T]`` twice."""
+        """Return which tokens of a prediction are correct and which are counted, bool ``[B, T]`` each.
+
+        A task that overrides ``grade`` grades its answer itself. END is correct where it equals the target.
+        """
         if not self.graded_by_task:
             return prediction == target, target != IGNORE
         if self.last_label:
-            labels = (F.pad(each, (source.shape[1] - 1, 0), value=IGNORE) for each in (target, prediction))
+            # The task grades a label for each position, so the last one is padded on the left.
+            labels = (F.pad(label, (source.shape[1] - 1, 0), value=IGNORE) for label in (target, prediction))
             correct, counted = self.task.grade(source, *labels)
             return correct[:, -1:], counted[:, -1:] & (target != IGNORE)
         if self.mode != "generate":
             return self.task.grade(source, target, prediction)
+        # The task does not know END: it grades the answer without the column that END added.
         correct, counted = self.task.grade(source, target[:, :-1], prediction[:, :-1])
-        ended = target == self.special("<end>")
+        is_end = target == self.special("<end>")
         correct = torch.cat((correct, torch.zeros_like(correct[:, :1])), dim=1)
         counted = torch.cat((counted, torch.zeros_like(counted[:, :1])), dim=1)
-        return torch.where(ended, prediction == target, correct), counted | ended
+        return torch.where(is_end, prediction == target, correct), counted | is_end
 
     @property
     def graded_by_task(self) -> bool:
-        """Whether the task has a grade of its own (then a model's exact match needs a real decode)."""
+        """Whether the task overrides ``grade``; exact match in mode generate then needs greedy decoding."""
         return type(self.task).grade is not Task.grade
 
     @property
     def last_label(self) -> bool:
-        """Whether of the labels of a tag task the last alone is asked."""
+        """Whether a tag task is asked only for its last label."""
         return (self.task.answer, self.mode) == ("tag", "readout")
 
-    def _asks_at_the_end(self) -> bool:
-        length = self.task.lengths[:PROBED][-1]
-        source = self.task.sample(length, Stream.of([0], "", Purpose.PROBE, 0, ROWS, "cpu"))
+    def _has_last_target(self) -> bool:
+        """Whether the task has a target at its last position in any of a few sampled rows."""
+        length = self.task.lengths[:PROBE_LENGTHS][-1]
+        source = self.task.sample(length, Stream.of([0], "", Purpose.PROBE, 0, PROBE_ROWS, "cpu"))
         return bool((self.task.solve(source)[:, -1] != IGNORE).any())
 
-    def _thinking(self, source: Tensor) -> Tensor:
+    def _append_think_tokens(self, source: Tensor) -> Tensor:
         if not self.think:
             return source
-        room = source.new_full((source.shape[0], self.think * source.shape[1]), self.special("<think>"))
-        return torch.cat((source, room), dim=1)
+        think_tokens = source.new_full((source.shape[0], self.think * source.shape[1]), self.special("<think>"))
+        return torch.cat((source, think_tokens), dim=1)
 
-    def _ended(self, answer: Tensor) -> Tensor:
-        """Append END right after each row's last asked token; what follows stays ``IGNORE``."""
-        room = torch.cat((answer, torch.full_like(answer[:, :1], IGNORE)), dim=1)
-        place = torch.arange(1, room.shape[1] + 1, device=answer.device)
-        end = torch.where(room != IGNORE, place, 0).amax(dim=1, keepdim=True)
-        return room.scatter(1, end, self.special("<end>"))
+    def _append_end(self, answer: Tensor) -> Tensor:
+        """Put END right after the last target token of each row; the rest of the row stays ``IGNORE``."""
+        target = torch.cat((answer, torch.full_like(answer[:, :1], IGNORE)), dim=1)
+        next_position = torch.arange(1, target.shape[1] + 1, device=answer.device)
+        end = torch.where(target != IGNORE, next_position, 0).amax(dim=1, keepdim=True)
+        return target.scatter(1, end, self.special("<end>"))

@@ -1,1 +1,1 @@
-"""Evaluation: exact match and token accuracy on fixed test sets, and what guessing scores on them."""
+"""Evaluation: exact match and token accuracy on fixed test sets, and the chance level of both."""

@@ -1,7 +1,8 @@
-"""Chance: what an answer earns that ignores the question. Measured, never typed in.
+"""Chance: the scores of answers that ignore the question, measured on a sample of the task.
 
-The better of two guessers, for exact match and for tokens each: the best constant answer per position, and a uniform
-guess over the symbols that are legal there. Both are fitted on one half of a sample and graded on the other.
+Two guessers are graded, and the better one counts, separately for exact match and for tokens. One gives the most
+frequent symbol at each position. The other draws uniformly from the symbols that occur there. Both are fitted on one
+half of the sample and graded on the other.
 """
 
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from harness.data.rng import Purpose, Stream
 from tasks.base import IGNORE
 
 ROWS = 2048
+"""Questions in a sample."""
 
 
 class Chance(NamedTuple):
@@ -24,7 +26,7 @@ class Chance(NamedTuple):
 
 
 def chance(presentation: Presentation, key: str, length: int, rows: int = ROWS) -> Chance:
-    """Measure chance at one length on ``rows`` questions; ``key`` names the task's data."""
+    """Measure chance at one length on ``rows`` questions; ``key`` names the random stream of the task's data."""
     source = presentation.task.sample(length, Stream.of([0], key, Purpose.CHANCE, length, rows, "cpu"))
     target = presentation(source).target
     half = rows // 2
@@ -34,14 +36,14 @@ def chance(presentation: Presentation, key: str, length: int, rows: int = ROWS) 
 
 
 def _counts(target: Tensor, symbols: int) -> Tensor:
-    """How often each symbol is the answer at each position: long ``[T, V]``."""
-    asked = target != IGNORE
-    ones = torch.nn.functional.one_hot(target.masked_fill(~asked, 0), symbols)
-    return (ones * asked[..., None]).sum(0)
+    """Count how often each symbol is the target at each position: long ``[T, V]``."""
+    has_target = target != IGNORE
+    ones = torch.nn.functional.one_hot(target.masked_fill(~has_target, 0), symbols)
+    return (ones * has_target[..., None]).sum(0)
 
 
 def _guesses(counts: Tensor, key: str, rows: int) -> tuple[Tensor, Tensor]:
-    """Return the constant and the uniform guess, long ``[rows, T]`` each."""
+    """Return the guesses of both guessers, constant and uniform, long ``[rows, T]`` each."""
     constant = counts.argmax(-1).expand(rows, -1)
     legal = (counts > 0).sum(-1).clamp(min=1)
     by_count = counts.argsort(dim=-1, descending=True)

@@ -1,8 +1,8 @@
-"""Evaluation: exact match and token accuracy of a population on fixed sets of one length.
+"""Scoring: exact match and token accuracy of a population on a fixed test set of one length.
 
-For a causal model and the default grade, greedy decoding is right everywhere if and only if the teacher-forced argmax
-is, so exact match takes one parallel pass. A task with its own grade accepts more than one answer: there, what is
-generated is really decoded.
+For a causal model and the default grade, greedy decoding gets a whole answer right if and only if the argmax under
+teacher forcing does. Exact match then takes one parallel pass. A task with its own grade may accept several answers, so
+in mode generate its answers are decoded greedily.
 """
 
 import hashlib
@@ -20,11 +20,13 @@ from harness.models.population import Population, cross_entropy
 from tasks.base import IGNORE
 
 EVALUATION_SET = 1
-"""Version of the evaluation sets; their rows depend on it, on the task and on the length, and on nothing else."""
+"""Version of the fixed sets. Their rows depend only on it, the task, the purpose and the length."""
 
 TOKENS_AT_ONCE = 1 << 16
+"""The most tokens, source and prefix, in one forward pass of a model."""
+
 LONG = 1 << 11
-"""Tokens of a stream from which memory counts more than time."""
+"""Tokens of a row from which on freed memory is returned to the system; see :mod:`harness.evaluation.malloc`."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class Score:
 def fixed_set(
     presentation: Presentation, key: str, purpose: str, length: int, rows: int, device: torch.device
 ) -> Tensor:
-    """Return the questions ``[rows, S]`` of a fixed set."""
+    """Return the questions ``[rows, S]`` of a fixed set; more rows extend the same set."""
     stream = Stream.of([EVALUATION_SET], key, purpose, length, rows, device)
     return presentation.task.sample(length, stream)
 
 
 def set_hash(batch: Batch) -> str:
-    """Return twelve hexadecimal digits that identify questions and answers."""
+    """Return a hash of the questions and answers, twelve hexadecimal digits."""
     tokens = torch.cat((batch.source, batch.target), dim=1).cpu().numpy()
     return hashlib.sha256(tokens.tobytes()).hexdigest()[:12]
 
@@ -58,8 +60,8 @@ def score(population: Population, presentation: Presentation, source: Tensor) ->
     population.train(False)
     sums = torch.zeros(6, population.size, dtype=torch.float64)
     with return_large_blocks_to_os() if stream_length(presentation, source) >= LONG else nullcontext():
-        for part in chunks(presentation, source):
-            sums += _score_chunk(population, presentation, part).cpu()
+        for chunk in chunks(presentation, source):
+            sums += _score_chunk(population, presentation, chunk).cpu()
     population.train(True)
     sums[5] /= sums[4]
     rows = sums.T.tolist()
@@ -67,60 +69,65 @@ def score(population: Population, presentation: Presentation, source: Tensor) ->
 
 
 def chunks(presentation: Presentation, source: Tensor) -> Iterator[Tensor]:
-    """Cut the questions so that a forward sees a bounded number of tokens."""
+    """Split the questions into chunks of at most :data:`TOKENS_AT_ONCE` tokens, but at least one row."""
     return iter(source.split(max(1, TOKENS_AT_ONCE // stream_length(presentation, source))))
 
 
 def stream_length(presentation: Presentation, source: Tensor) -> int:
-    """Return the tokens of one row's stream."""
+    """Return the number of tokens of a row, source and prefix together."""
     return presentation(source[:1]).stream_length
 
 
 def _score_chunk(population: Population, presentation: Presentation, source: Tensor) -> Tensor:
-    """Return the sums (n, exact, tokens, right, asked, loss) of each replica, float64 ``[6, R]``."""
+    """Return the sums (n, exact, tokens, right, targets, loss) of each model, float64 ``[6, R]``."""
     batch = presentation(source)
     target = batch.target.expand(population.size, *batch.target.shape)
+    # Teacher forcing gives the loss, and the answers where no decoding is needed.
     logits = _logits(population, batch.source, batch.prefix)
-    asked = (target != IGNORE).sum((1, 2))
-    losses = cross_entropy(logits, target) * asked
+    targets = (target != IGNORE).sum((1, 2))
+    losses = cross_entropy(logits, target) * targets
     answers = logits.argmax(-1)
     if presentation.mode == "generate" and presentation.graded_by_task:
         answers = decode(population, batch)
-    graded = [presentation.grade(source, batch.target, answer) for answer in answers.unbind(0)]
-    correct, counted = (torch.stack(each) for each in zip(*graded, strict=True))
+    # A task grades one model's answers at a time.
+    grades = [presentation.grade(source, batch.target, answer) for answer in answers.unbind(0)]
+    correct, counted = (torch.stack(masks) for masks in zip(*grades, strict=True))
     exact = (correct | ~counted).all(-1).sum(-1)
     n = torch.full_like(losses, len(source))
-    return torch.stack((n, exact, counted.sum((1, 2)), (correct & counted).sum((1, 2)), asked, losses)).double()
+    return torch.stack((n, exact, counted.sum((1, 2)), (correct & counted).sum((1, 2)), targets, losses)).double()
 
 
 def _logits(population: Population, source: Tensor, prefix: Tensor | None) -> Tensor:
-    """Show the same questions to all replicas; a prefix may be ``[B, T]`` or ``[R, B, T]``."""
-    everyone = source.expand(population.size, *source.shape)
-    return population.logits(everyone, None if prefix is None else prefix.expand(population.size, *prefix.shape[-2:]))
+    """Return the logits of all models on the same questions ``[B, S]``; a prefix may be ``[B, T]`` or ``[R, B, T]``."""
+    source = source.expand(population.size, *source.shape)
+    return population.logits(source, None if prefix is None else prefix.expand(population.size, *prefix.shape[-2:]))
 
 
 @torch.no_grad()
 def decode(population: Population, batch: Batch) -> Tensor:
-    """Answer greedily, feeding each model's own tokens back: long ``[R, B, T]``.
+    """Return each model's greedy answer, with its own tokens fed back: long ``[R, B, T]``.
 
-    Without a stepping form all places are answered at once, again and again: each pass settles at least one more
-    token of a causal model, and where nothing changes any more, that is the greedy answer.
+    A population, or a model that cannot be stepped, predicts all positions in each pass and feeds its predictions back
+    until they no longer change. In a causal model the first ``k`` tokens are those of the greedy answer after ``k``
+    passes, so at most ``T`` passes are needed.
     """
     assert batch.prefix is not None
     if population.size == 1 and population.model.can_step:
         return _decode_stepping(population, batch)[None]
-    fed = batch.prefix.expand(population.size, -1, -1)[..., :1].repeat(1, 1, batch.prefix.shape[1])
+    # The first prefix has START everywhere; only its first position matters.
+    prefix = batch.prefix.expand(population.size, -1, -1)[..., :1].repeat(1, 1, batch.prefix.shape[1])
     for _ in range(batch.prefix.shape[1]):
-        answer = _logits(population, batch.source, fed).argmax(-1)
-        again = torch.cat((fed[..., :1], answer[..., :-1]), dim=2)
-        if torch.equal(again, fed):
+        answer = _logits(population, batch.source, prefix).argmax(-1)
+        # The next prefix is START and the answer, one position later.
+        next_prefix = torch.cat((prefix[..., :1], answer[..., :-1]), dim=2)
+        if torch.equal(next_prefix, prefix):  # the answer was computed from itself, so it is the greedy one
             break
-        fed = again
+        prefix = next_prefix
     return answer
 
 
 def _decode_stepping(population: Population, batch: Batch) -> Tensor:
-    """Answer greedily with the model's stepping form: long ``[B, T]``."""
+    """Return the greedy answer of one model, computed token by token: long ``[B, T]``."""
     assert batch.prefix is not None
     model = population.model
     state, token, answer = model.start(batch.source), batch.prefix[:, 0], []

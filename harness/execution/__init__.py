@@ -1,1 +1,1 @@
-"""Execution of a suite: the plan, the jobs that are left to do, and the worker processes that do them."""
+"""Execution of a suite: the plan, the jobs that remain, and the worker processes that run them."""

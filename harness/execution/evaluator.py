@@ -1,4 +1,4 @@
-"""Evaluating trained cells at what is missing of their lengths and variants, all at once."""
+"""The evaluator: scores trained cells at the lengths and variants that have no record yet."""
 
 import math
 import time
@@ -22,10 +22,10 @@ OUT_OF_MEMORY = "out of memory"
 
 
 class Evaluator(JobContext):
-    """Evaluates the cells of a job; where memory runs out, in halves, down to one model at a time."""
+    """Evaluates the cells of a job as one population; if memory runs out, in halves, down to single models."""
 
     def evaluate(self, cells: Sequence[Cell]) -> None:
-        """Evaluate what is missing of each cell, all cells at once at each checkpoint and length."""
+        """Evaluate the cells together at each checkpoint and length at which any of them has no record."""
         if not cells:
             return
         records = {cell.id: self.folder.cell(cell.id) for cell in cells}
@@ -36,7 +36,7 @@ class Evaluator(JobContext):
         for cell in cells:
             finished = self.folder.cell(cell.id)
             failed = any(record.raised for record in finished.evaluations)
-            self.close("failed" if failed else "cell", cell, summary(finished))
+            self.finish_cell("failed" if failed else "cell", cell, summary(finished))
 
     def _evaluate_at(self, step: int, cells: Sequence[Cell], evaluated: dict[str, set[Any]]) -> None:
         missing = [
@@ -53,19 +53,19 @@ class Evaluator(JobContext):
             self.progress(self.share + (1 - self.share) * index / len(missing), f"length {length}")
             records = self._evaluate(population, variant, length, step)
             if len(cells) > 1 and records[0].status == OUT_OF_MEMORY:
-                break
+                break  # the halves are evaluated below, after the population is released
             for cell, record in zip(cells, records, strict=True):
                 self.folder.add(cell.id, [record])
                 evaluated[cell.id].add(record.key)
         else:
             return
         del population
-        for part in split_in_half(len(cells)):
+        for half in split_in_half(len(cells)):
             release_memory(self.device)
-            self._evaluate_at(step, cells[part], evaluated)
+            self._evaluate_at(step, cells[half], evaluated)
 
     def _evaluate(self, population: Population, variant: Variant, length: int, step: int) -> list[EvaluationRecord]:
-        """Return each model's record of one length."""
+        """Return the record of each model at one length. An error becomes the status of the records."""
         blank = EvaluationRecord(
             variant=variant.name,
             task=str(variant.task),
@@ -76,25 +76,25 @@ class Evaluator(JobContext):
             precision=self.job.numerics.precision,
         )
         try:
-            return self._scored(blank, population, variant.task)
+            return self._score(blank, population, variant.task)
         except Exception as error:
             status = OUT_OF_MEMORY if is_out_of_memory(error) else error_text(error)
             return [blank.model_copy(update={"status": status})] * population.size
 
-    def _scored(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
+    def _score(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
         presentation, length, reach = self.present(task), blank.length, population.model.reach
         if reach is not None and presentation.stream_length(length) > reach:
             return [blank.model_copy(update={"status": "beyond reach"})] * population.size
-        began = time.perf_counter()
-        asked = presentation.on(self.device)
-        source = fixed_set(asked, str(task), Purpose.EVALUATE, length, self.job.samples, self.device)
-        with self.job.numerics.autocast(self.device):  # decoding step by step calls the model itself
-            scores = score(population, asked, source)
-        spent = (time.perf_counter() - began) / population.size
+        start = time.perf_counter()
+        on_device = presentation.on(self.device)
+        source = fixed_set(on_device, str(task), Purpose.EVALUATE, length, self.job.samples, self.device)
+        with self.job.numerics.autocast(self.device):  # token-by-token decoding bypasses Numerics.forward
+            scores = score(population, on_device, source)
+        seconds = (time.perf_counter() - start) / population.size
         guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
         decoded = presentation.mode == "generate" and presentation.graded_by_task
-        facts = {"set_hash": set_hash(asked(source)), "seconds": spent, "decoded": decoded}
-        return [blank.model_copy(update=facts | _counts(each) | _guess(guess)) for each in scores]
+        common = {"set_hash": set_hash(on_device(source)), "seconds": seconds, "decoded": decoded}
+        return [blank.model_copy(update=common | _counts(model_score) | _guess(guess)) for model_score in scores]
 
 
 def _counts(score: Score) -> dict[str, Any]:
@@ -110,15 +110,15 @@ _CHANCES: dict[tuple[str, int, str, int], Chance] = {}
 
 
 def cached_chance(presentation: Presentation, key: str, length: int, answer: str, think: int) -> Chance:
-    """Return chance at a length, measured once a process."""
-    where = (key, length, answer, think)
-    if where not in _CHANCES:
-        _CHANCES[where] = chance(presentation, key, length)
-    return _CHANCES[where]
+    """Return chance at a length, measured once in each process."""
+    cache_key = (key, length, answer, think)
+    if cache_key not in _CHANCES:
+        _CHANCES[cache_key] = chance(presentation, key, length)
+    return _CHANCES[cache_key]
 
 
 def summary(records: CellRecords) -> str:
-    """Return the scores of a finished cell in a few words: in range, and at the longest length."""
+    """Return a line about a finished cell: exact match in range and at the longest length, any error, seconds."""
     training, evaluations = records.training, records.evaluations
     assert training is not None
     ok = [e for e in evaluations if e.status == "ok" and not e.variant and e.step == training.checkpoints[-1]]

@@ -1,4 +1,4 @@
-"""The desk of one job: what every worker needs to train or to evaluate its cells, and how it tells of it."""
+"""Jobs: the units of work of a worker process, and the events by which a worker reports on them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from harness.storage.folder import RunFolder
 
 @dataclass(frozen=True)
 class Job:
-    """Kindred cells to train (or, with ``train`` false, only to evaluate), and where."""
+    """The cells of a group to train and evaluate, or only to evaluate if ``train`` is false."""
 
     cells: tuple[Cell, ...]
     variants: tuple[Variant, ...]
@@ -33,13 +33,17 @@ class Job:
 
 
 def group_text(cells: Sequence[Cell]) -> str:
-    """Return a group of cells in a few words."""
+    """Return a short name for a group of cells."""
     return f"{cells[0]} and {len(cells) - 1} more" if len(cells) > 1 else str(cells[0])
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker tells: ``progress`` in [0, 1] of a job, a finished ``cell``, a ``failed`` one, or a ``note``."""
+    """A report of a worker.
+
+    ``kind`` is ``progress`` (a share of the job, from 0 to 1), ``cell`` (a cell is finished), ``failed`` (a cell has
+    failed) or ``note`` (a message for the user).
+    """
 
     job: int
     kind: str
@@ -48,13 +52,19 @@ class Event:
 
 
 Emit = Callable[[Event], None]
+"""Passes an event on to the launcher."""
 
 
 class JobContext:
-    """The tools of one job: presentation, folder, and a voice."""
+    """Common base of evaluator and worker: a job with its folder, device and presentation, and methods to report.
 
-    def __init__(self, job: Job, number: int, tell: Emit) -> None:
-        self.job, self.number, self.emit = job, number, tell
+    Attributes:
+        number: position of the job in the launcher's list.
+        share: share of the job that is training; the rest is evaluation.
+    """
+
+    def __init__(self, job: Job, number: int, emit: Emit) -> None:
+        self.job, self.number, self.emit = job, number, emit
         self.folder = RunFolder(job.folder)
         self.device = torch.device(job.device)
         self.recipe = job.cells[0].recipe
@@ -62,7 +72,7 @@ class JobContext:
         self.share = 0.8 if job.train else 0.0
 
     def present(self, task: Spec) -> Presentation:
-        """Return how a task is asked under the job's recipe."""
+        """Return the presentation of a task under the job's recipe."""
         return Presentation.of(task, self.recipe)
 
     def build(self, cell: Cell) -> SequenceModel:
@@ -70,15 +80,15 @@ class JobContext:
         return build_seeded(cell.architecture, self.presentation.symbols, cell.seed)
 
     def progress(self, share: float, text: str) -> None:
-        """Tell how much of the job is done."""
+        """Report which share of the job is done."""
         self.emit(Event(self.number, "progress", share, text))
 
     def note(self, text: str) -> None:
-        """Tell what a person should know beside results."""
+        """Report a message for the user."""
         self.emit(Event(self.number, "note", text=text))
 
-    def close(self, kind: str, cell: Cell, text: str) -> None:
-        """Tell that a cell is finished (``cell``) or ``failed``."""
+    def finish_cell(self, kind: str, cell: Cell, text: str) -> None:
+        """Report that a cell is finished; ``kind`` is ``cell`` or ``failed``."""
         self.emit(Event(self.number, kind, 1.0, f"{cell}: {text}"))
 
 

@@ -1,7 +1,7 @@
-"""Matching: give every architecture of a comparison the same number of parameters by solving its width.
+"""Parameter matching: choose the width of each architecture so that all have about the same number of parameters.
 
-``match = "parameters:300k"`` in a suite. Multiples of eight bracket the width, because heads divide them; between the
-two nearest, every width that the architecture takes is tried.
+A suite asks for it with ``match = "parameters:300k"``. A binary search over multiples of eight, which numbers of heads
+usually divide, finds the two widths around the target. All widths between them that the architecture accepts are tried.
 """
 
 import re
@@ -17,42 +17,42 @@ TOLERANCE = 0.05
 
 
 def parse_match(text: str) -> int:
-    """Read ``parameters:300k`` and return the number."""
-    found = re.fullmatch(r"parameters:([\d.]+)([km]?)", text.strip().lower())
-    if not found:
+    """Return the number of parameters that a text like ``parameters:300k`` stands for."""
+    match = re.fullmatch(r"parameters:([\d.]+)([km]?)", text.strip().lower())
+    if not match:
         raise UserError(f"match {text!r}: write parameters:NUMBER, for example parameters:300k")
-    return round(float(found[1]) * _SUFFIX[found[2]])
+    return round(float(match[1]) * _SUFFIX[match[2]])
 
 
 def count(spec: Spec, symbols: tuple[str, ...]) -> int:
-    """Return the parameters of a spec without allocating them."""
+    """Return the number of parameters of a spec; the parameters are not allocated."""
     with torch.device("meta"):
         return parameters(build_model(spec, symbols))
 
 
 def solve_width(spec: Spec, symbols: tuple[str, ...], target: int) -> tuple[Spec, int]:
-    """Return the spec with the width nearest to ``target`` parameters, and its count."""
+    """Return the spec at the width whose parameters are nearest to ``target``, and their number."""
     if "width" not in options_of(spec.entry):
-        raise UserError(f"match: architecture {spec.name} has no option width to solve for")
+        raise UserError(f"match: architecture {spec.name} has no option width; remove match or the architecture")
     low, high = 1, 512
     while low < high:
         middle = (low + high) // 2
-        if count(_wide(spec, 8 * middle), symbols) < target:
+        if count(_with_width(spec, 8 * middle), symbols) < target:
             low = middle + 1
         else:
             high = middle
-    between = (_wide(spec, width) for width in range(8 * max(1, low - 1), 8 * low + 1))
-    counted = [(each, size) for each in between if (size := _count_if_buildable(each, symbols))]
-    return min(counted, key=lambda pair: abs(pair[1] - target))
+    candidates = (_with_width(spec, width) for width in range(8 * max(1, low - 1), 8 * low + 1))
+    sizes = [(candidate, size) for candidate in candidates if (size := _count_if_buildable(candidate, symbols))]
+    return min(sizes, key=lambda pair: abs(pair[1] - target))
 
 
 def _count_if_buildable(spec: Spec, symbols: tuple[str, ...]) -> int:
-    """Return the parameters, zero for a width that the architecture does not take."""
+    """Return the number of parameters, or 0 if the architecture does not accept the width."""
     try:
         return count(spec, symbols)
     except UserError:
         return 0
 
 
-def _wide(spec: Spec, width: int) -> Spec:
+def _with_width(spec: Spec, width: int) -> Spec:
     return spec.with_options({"width": width})

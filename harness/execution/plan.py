@@ -27,7 +27,7 @@ from harness.registry.options import Spec, build_model, build_task
 IN_RANGE_POINTS = 5
 """Training lengths at which every cell is evaluated, evenly spaced and including both ends."""
 NAMED_LENGTHS = 8
-"""Missing lengths that a note lists before it says "..."."""
+"""The most missing lengths that a note lists."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,12 @@ def _chosen_architectures(
 def _planned_task(entry: TaskEntry, suite: Suite, catalog: Catalog) -> PlannedTask:
     spec = Spec.parse("task", entry.task, catalog)
     recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
-    asked = _test_lengths(spec, recipe, entry.test_lengths or suite.test_lengths)
-    variants = [_variant(each, spec) for each in suite.evaluation if _concerns(each, spec)]
-    notes = filter(None, [_skipped(spec, asked), *(_skipped(each.task, each.lengths) for each in variants)])
-    tested = (*_in_range_lengths(spec, recipe), *_available(spec, asked))
-    main = Variant("", spec, tuple(sorted(set(tested))))
-    others = (Variant(each.name, each.task, _available(each.task, each.lengths)) for each in variants)
+    requested = _test_lengths(spec, recipe, entry.test_lengths or suite.test_lengths)
+    variants = [_variant(evaluation, spec) for evaluation in suite.evaluation if _concerns(evaluation, spec)]
+    notes = filter(None, [_skipped(spec, requested), *(_skipped(v.task, v.lengths) for v in variants)])
+    lengths = (*_in_range_lengths(spec, recipe), *_available(spec, requested))
+    main = Variant("", spec, tuple(sorted(set(lengths))))
+    others = (Variant(v.name, v.task, _available(v.task, v.lengths)) for v in variants)
     return PlannedTask(spec, recipe, (main, *others), tuple(notes))
 
 
@@ -176,14 +176,14 @@ def _concerns(evaluation: Evaluation, spec: Spec) -> bool:
 
 
 def _variant(evaluation: Evaluation, spec: Spec) -> Variant:
-    """Return a variant with all the lengths that were asked for."""
-    other = Spec.parse("task", evaluation.task, spec.catalog)
-    if build_task(spec).symbols != build_task(other).symbols:
+    """Return the variant of a task that an evaluation asks for, with all its lengths."""
+    variant = Spec.parse("task", evaluation.task, spec.catalog)
+    if build_task(spec).symbols != build_task(variant).symbols:
         raise UserError(
-            f"evaluation {other}: its alphabet differs from that of {spec}, so no model of {spec} can take it; "
-            "`of` limits an evaluation to one entry"
+            f"evaluation {variant}: its alphabet differs from that of {spec}, so models of {spec} cannot be evaluated "
+            "on it; set `of` to the task entry that it is a variant of"
         )
-    return Variant(evaluation.name, other, tuple(parse_grid(evaluation.test_lengths, "test lengths")))
+    return Variant(evaluation.name, variant, tuple(parse_grid(evaluation.test_lengths, "test lengths")))
 
 
 def _in_range_lengths(spec: Spec, recipe: Recipe) -> list[int]:
@@ -191,36 +191,36 @@ def _in_range_lengths(spec: Spec, recipe: Recipe) -> list[int]:
     task = build_task(spec)
     trained = train_lengths(task, recipe)
     if not trained:
-        has = _range_text(task.lengths)
-        raise UserError(f"task {spec} has no length in train lengths {recipe.train_lengths}; it has {has}")
+        lengths = _range_text(task.lengths)
+        raise UserError(f"task {spec} has no length in train lengths {recipe.train_lengths}; it has {lengths}")
     return [trained[i] for i in even_grid(0, len(trained) - 1, IN_RANGE_POINTS)]
 
 
 def _test_lengths(spec: Spec, recipe: Recipe, text: str) -> list[int]:
-    """Return the lengths beyond training that were asked for."""
-    asked, trained = parse_grid(text, "test lengths"), recipe.train_lengths
-    inside = [length for length in asked if length in trained]
+    """Return the test lengths of a task; raise :class:`UserError` if any of them is a training length."""
+    lengths, trained = parse_grid(text, "test lengths"), recipe.train_lengths
+    inside = [length for length in lengths if length in trained]
     if inside:
         raise UserError(
             f"task {spec}: test length {inside[0]} lies inside the training lengths {trained}, which are evaluated "
-            f"anyway; test beyond them, for example {trained.high + 1}:{5 * trained.high}"
+            f"anyway; use greater test lengths, for example {trained.high + 1}:{5 * trained.high}"
         )
-    return asked
+    return lengths
 
 
-def _available(spec: Spec, asked: Iterable[int]) -> tuple[int, ...]:
-    """Return those of the lengths that the task has."""
+def _available(spec: Spec, requested: Iterable[int]) -> tuple[int, ...]:
+    """Return the requested lengths that the task has."""
     lengths = build_task(spec).lengths
-    available = tuple(length for length in asked if length in lengths)
+    available = tuple(length for length in requested if length in lengths)
     if not available:
         raise UserError(f"task {spec} has none of the test lengths; it has {_range_text(lengths)}")
     return available
 
 
-def _skipped(spec: Spec, asked: Iterable[int]) -> str:
-    """Return a note about the lengths that the task does not have; empty where it has all."""
+def _skipped(spec: Spec, requested: Iterable[int]) -> str:
+    """Return a note about the requested lengths that the task does not have; empty if it has all."""
     lengths = build_task(spec).lengths
-    missing = [length for length in asked if length not in lengths]
+    missing = [length for length in requested if length not in lengths]
     if not missing:
         return ""
     listed = ", ".join(map(str, missing[:NAMED_LENGTHS])) + (", ..." if len(missing) > NAMED_LENGTHS else "")
@@ -233,21 +233,21 @@ def _range_text(lengths: range) -> str:
 
 
 def _matched(suite: Suite, specs: Sequence[Spec], first: PlannedTask) -> tuple[dict[Spec, Spec], list[str]]:
-    """Return each architecture with its matched width, and a note on each; unchanged where nothing is matched."""
+    """Return each architecture with its matched width, and a note on each; unchanged if the suite does not match."""
     if not suite.match:
         return {spec: spec for spec in specs}, []
     target, symbols = parse_match(suite.match), Presentation(build_task(first.task)).symbols
     matched, notes = {}, []
     for spec in specs:
         matched[spec], size = solve_width(spec, symbols, target)
-        off = size / target - 1
-        warning = "" if abs(off) <= TOLERANCE else f", more than {TOLERANCE:.0%} off"
-        notes.append(f"matched: {matched[spec]} has {size:,} parameters ({off:+.1%}{warning})")
+        deviation = size / target - 1
+        warning = "" if abs(deviation) <= TOLERANCE else f", more than {TOLERANCE:.0%} off"
+        notes.append(f"matched: {matched[spec]} has {size:,} parameters ({deviation:+.1%}{warning})")
     return matched, notes
 
 
 def _pair(spec: Spec, task: PlannedTask) -> Pair:
-    """Return an architecture on a task, with the reason where it cannot be trained."""
+    """Return an architecture on a task, with the reason if it cannot be trained."""
     try:
         presentation = Presentation.of(task.task, task.recipe)
         model = _unallocated(spec, presentation.symbols)
@@ -263,7 +263,7 @@ def _pair(spec: Spec, task: PlannedTask) -> Pair:
 
 
 def _unallocated(spec: Spec, symbols: tuple[str, ...]) -> SequenceModel:
-    """Build a model without memory for its parameters, or with it where its constructor needs real numbers."""
+    """Build a model on the meta device, or on the CPU if its constructor needs the values of its parameters."""
     try:
         with torch.device("meta"):
             return build_model(spec, symbols)
@@ -275,20 +275,20 @@ def _unallocated(spec: Spec, symbols: tuple[str, ...]) -> SequenceModel:
 
 def _check_causality(model: SequenceModel, presentation: Presentation) -> None:
     if presentation.mode == "generate" and not model.causal:
-        raise NotApplicable("not causal: asked to generate it would read the answer")
+        raise NotApplicable("not causal: in mode generate the model would read the answer")
     if presentation.mode == "tag" and presentation.task.online and not model.online:
-        raise NotApplicable("not online: the labels give away later source tokens")
+        raise NotApplicable("not online: the model could read the labels from later source tokens")
 
 
 def _check_maximum_length(model: SequenceModel, presentation: Presentation, recipe: Recipe) -> None:
     longest = train_lengths(presentation.task, recipe)[-1]
-    taken = presentation.stream_length(longest)
-    if model.reach is not None and taken > model.reach:
-        raise NotApplicable(f"training length {longest} takes {taken} positions, beyond its reach of {model.reach}")
+    positions = presentation.stream_length(longest)
+    if model.reach is not None and positions > model.reach:
+        raise NotApplicable(f"training length {longest} takes {positions} positions, beyond its reach of {model.reach}")
 
 
 def _evaluated_lengths(plan: Plan) -> dict[tuple[str, str, str], tuple[int, ...]]:
-    """Return the lengths by (architecture, task, variant) at which the cells of the plan are evaluated."""
+    """Return the lengths at which cells are evaluated, by (architecture, task, variant)."""
     return {
         (str(pair.architecture), str(pair.task.task), variant.name): variant.lengths
         for pair in plan.pairs

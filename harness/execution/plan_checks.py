@@ -40,9 +40,9 @@ def check_claims(
     """Raise :class:`UserError` for a claim about models or lengths that are not evaluated.
 
     Args:
-        claims: as the suite has them.
+        claims: the claims of the suite.
         evaluated: the lengths by (architecture, task, variant).
-        label: writes an architecture as ``evaluated`` has it.
+        label: returns the name that ``evaluated`` has for an architecture.
     """
     for claim in (with_canonical_specs(each, label, catalog) for each in claims):
         for expected in claim.expect:

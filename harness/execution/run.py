@@ -1,4 +1,4 @@
-"""The run of a plan, from the plan to its records: the work of the commands ``run`` and ``evaluate``."""
+"""Executes a plan and writes its records, for the commands ``run`` and ``evaluate``."""
 
 import sys
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class EvaluationRequest:
 
 
 def execute(plan: Plan, output: Path, options: RunOptions, console: Console | None = None) -> Outcome:
-    """Train and evaluate the cells of a plan that have no record yet; finished cells are kept whatever happens."""
+    """Train and evaluate the cells of a plan that have no record yet; finished cells are kept."""
     options, console = options.resolved(), console or Console()
     folder = RunFolder(output)
     folder.check(plan.suite.name)
@@ -64,8 +64,9 @@ def execute(plan: Plan, output: Path, options: RunOptions, console: Console | No
         folder.open(_run_record(plan, options))
     console.print(f"Suite {plan.suite.name}, records in {output}: {status}.", highlight=False, soft_wrap=True)
     jobs = make_jobs(plan, folder, status, options)
-    for line in folder.snapshots.sweep([cell.id for cell in job.cells] for job in jobs if job.train):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
+    for message in folder.snapshots.remove_unusable(groups):
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
     failed = _launch(jobs, options, console)
     return Outcome(status, failed + len(status.failed))
 
@@ -85,16 +86,19 @@ def evaluate(
     folder, options = RunFolder(output), options.resolved()
     run = folder.run()
     if run is None:
-        raise UserError(f"{output} holds no run; train one first: lengthwise run --output {output}")
+        raise UserError(f"{output} holds no run; train one first with lengthwise run --output {output}")
     check_schema(run, output)
     cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
-        raise UserError(f"{output} holds no trained cell yet")
+        raise UserError(f"{output} holds no trained cell; finish its run first")
     variants = {(cell.task, cell.recipe): _variants_for(cell, requests) for cell in cells}
-    able = [cell for cell in cells if variants[cell.task, cell.recipe]]
-    if not able:
-        raise UserError(f"{output}: no trained cell can take that; it needs the same task, alphabet and lengths it has")
-    jobs = evaluation_jobs(able, variants, folder, samples or run.suite["samples"], options)
+    evaluable = [cell for cell in cells if variants[cell.task, cell.recipe]]
+    if not evaluable:
+        raise UserError(
+            f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
+            "alphabet, and lengths that it has"
+        )
+    jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], options)
     return _launch(jobs, options, console or Console())
 
 

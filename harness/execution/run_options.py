@@ -1,4 +1,4 @@
-"""How and where a run is executed: everything that is no part of what is trained."""
+"""Options of how and where a run is executed, as opposed to what is trained."""
 
 import os
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.models.precision import FLOAT32, Numerics
 
 Stale = Literal["keep", "rerun", "fail"]
-"""What happens to cells whose code has changed since they were trained."""
+"""The treatment of cells whose code has changed since they were trained."""
 
 GPU_POPULATION = 64
 """The most models that a GPU trains at once. A CPU worker trains one."""
@@ -26,7 +26,7 @@ class RunOptions:
         device: ``cpu``, ``cuda``, or ``auto`` for a GPU where torch sees one.
         workers: processes; ``None`` for one per core, or two on a GPU.
         numerics: number format, determinism, CUDA graphs.
-        stale: what happens to cells made with other code; ``None`` reruns those of plug-ins and keeps the others.
+        stale: the treatment of cells whose code has changed since; ``None`` reruns plug-ins and keeps the others.
         retry_failed: train failed cells again.
     """
 

@@ -1,4 +1,4 @@
-"""Which jobs are left: a plan held against what its folder already has."""
+"""The status of a run: which cells of the plan have records in the folder, and the jobs that remain."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ VariantsByTask = Mapping[tuple[Spec, Recipe], tuple[Variant, ...]]
 
 @dataclass
 class RunStatus:
-    """The cells of a plan by what is to be done with them.
+    """The cells of a plan by status: done, failed or to train.
 
-    ``stale`` cells were made with other code than today's; those to be kept count as done too.
+    The code of ``stale`` cells has changed since they were trained. They are also in one of the other lists.
     """
 
     done: list[Cell] = field(default_factory=list)
@@ -30,10 +30,10 @@ class RunStatus:
 
     def __str__(self) -> str:
         counts = {"done": self.done, "failed": self.failed, "to train": self.to_train}
-        parts = ", ".join(f"{len(cells)} {word}" for word, cells in counts.items() if cells)
-        made = f"; {len(self.stale)} made with other code than today's" if self.stale else ""
+        parts = ", ".join(f"{len(cells)} {status}" for status, cells in counts.items() if cells)
+        stale = f"; {len(self.stale)} trained with code that has changed since" if self.stale else ""
         total = sum(map(len, counts.values()))
-        return f"{total} cell{'s' if total != 1 else ''}, {parts}{made}"
+        return f"{total} cell{'s' if total != 1 else ''}, {parts}{stale}"
 
 
 def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_failed: bool = False) -> RunStatus:
@@ -45,8 +45,8 @@ def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_
         is_stale = record is not None and fingerprints_of(cell.specs) != record.fingerprints
         if is_stale:
             status.stale.append(cell)
-        again = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))
-        if record is None or again or (records.failure is not None and retry_failed):
+        rerun = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))
+        if record is None or rerun or (records.failure is not None and retry_failed):
             status.to_train.append(cell)
         elif records.failure is not None:
             status.failed.append(cell)
@@ -54,7 +54,8 @@ def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_
             status.done.append(cell)
     if stale == "fail" and status.stale:
         raise UserError(
-            f"{len(status.stale)} cells were made with other code, first {status.stale[0]}; use --stale keep or rerun"
+            f"cells trained with code that has changed since: {len(status.stale)}, the first is {status.stale[0]}; "
+            "use --stale keep or --stale rerun"
         )
     return status
 
@@ -81,12 +82,12 @@ def evaluation_jobs(
 def _job(
     group: Group, variants: VariantsByTask, folder: RunFolder, samples: int, options: RunOptions, *, train: bool
 ) -> Job:
-    own = variants[group.first.task, group.first.recipe]
-    return Job(group.cells, own, samples, folder.path, options.device, train, options.numerics)
+    task_variants = variants[group.first.task, group.first.recipe]
+    return Job(group.cells, task_variants, samples, folder.path, options.device, train, options.numerics)
 
 
 def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bool:
-    """Whether a trained cell lacks any of the evaluations."""
+    """Whether a trained cell has no record of any of the evaluations."""
     assert records.training is not None
     evaluated = records.evaluated
     return any(

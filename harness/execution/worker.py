@@ -1,18 +1,18 @@
-"""The worker: does one job at a time, and leaves a record of everything it finishes.
+"""The worker: runs one job at a time and writes a record of each cell that it finishes.
 
-A job is a group of cells that are trained at once and evaluated, or only evaluated. Whatever goes wrong with one model
-is written down as that cell's failure; the worker goes on.
+A job is a group of cells that are trained as one population and evaluated, or only evaluated. An error of one model is
+recorded as the failure of its cell, and the worker continues with the other cells.
 """
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from harness.config.cell import Cell, Group
 from harness.execution.evaluator import Evaluator
-from harness.execution.job import Emit, Event, Job, JobContext, error_text, group_text
+from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
 from harness.registry.fingerprint import fingerprints_of
@@ -25,14 +25,14 @@ from harness.training.snapshot import Snapshot
 from harness.training.trainer import Trained, Trainer, Training
 
 
-def run_job(job: Job, number: int, tell: Callable[[Event], None]) -> None:
-    """Do a job from beginning to end."""
+def run_job(job: Job, number: int, emit: Emit) -> None:
+    """Run a job from beginning to end."""
     with job.numerics.applied():
         if not job.train:
-            Evaluator(job, number, tell).evaluate(job.cells)
+            Evaluator(job, number, emit).evaluate(job.cells)
             return
-        worker = Worker(job, number, tell)
-        for cells in worker.parts():
+        worker = Worker(job, number, emit)
+        for cells in worker.groups_to_train():
             worker.train_all(cells)
 
 
@@ -40,58 +40,63 @@ class Worker(JobContext):
     """Trains the cells of a job.
 
     Attributes:
-        numerics: the job's, but that steps are no longer captured once a capture has failed.
+        numerics: those of the job, without CUDA graphs once a capture has failed.
     """
 
-    def __init__(self, job: Job, number: int, tell: Emit) -> None:
-        super().__init__(job, number, tell)
+    def __init__(self, job: Job, number: int, emit: Emit) -> None:
+        super().__init__(job, number, emit)
         self.numerics = job.numerics
 
-    def parts(self) -> list[tuple[Cell, ...]]:
-        """Return the job's cells cut along the snapshots there are of some of them, which go on by themselves."""
-        left = {cell.id: cell for cell in self.job.cells}
-        found = [ids for ids in self.folder.snapshots.groups() if left.keys() >= set(ids)]
-        begun = [tuple(left.pop(cell) for cell in ids) for ids in found if left.keys() >= set(ids)]
-        return [*begun, tuple(left.values())] if left else begun
+    def groups_to_train(self) -> list[tuple[Cell, ...]]:
+        """Return the cells of the job in groups: one for each snapshot to resume from, and one for all other cells."""
+        remaining = {cell.id: cell for cell in self.job.cells}
+        resumable = [ids for ids in self.folder.snapshots.groups() if remaining.keys() >= set(ids)]
+        # Snapshots may overlap; of those that share a cell the first is used.
+        groups = [tuple(remaining.pop(cell) for cell in ids) for ids in resumable if remaining.keys() >= set(ids)]
+        return [*groups, tuple(remaining.values())] if remaining else groups
 
     def train_all(self, cells: tuple[Cell, ...]) -> None:
-        """Train, record and evaluate; a group that cannot be trained at once is trained in parts."""
+        """Train, record and evaluate a group; if it cannot be trained as one population, in smaller groups."""
         release_memory(self.device)
         try:
             healthy = self._train_and_record(cells)
         except Exception as error:
-            parts = self._instead(cells, error)
+            smaller_groups = self._smaller_groups(cells, error)
         else:
             Evaluator(self.job, self.number, self.emit).evaluate(healthy)
             return
-        for part in parts:  # out here, where nothing holds the memory of the group any more
-            self.train_all(part)
+        # Outside the except block, because the error's traceback would keep the memory of the group alive.
+        for group in smaller_groups:
+            self.train_all(group)
 
     def _train_and_record(self, cells: tuple[Cell, ...]) -> list[Cell]:
-        """Return the cells that have something to evaluate."""
+        """Train a group and write its records; return the cells that did not fail."""
         training = self._train(cells)
         for cell, trained in zip(cells, training.models, strict=True):
             self._record(cell, trained, training)
-        self.folder.snapshots.drop(ids(cells))
+        self.folder.snapshots.remove_containing(cell_ids(cells))
         return [cell for cell, trained in zip(cells, training.models, strict=True) if not trained.failure]
 
-    def _instead(self, cells: tuple[Cell, ...], error: Exception) -> list[tuple[Cell, ...]]:
-        """Return the parts to train in place of a group: its halves if memory ran out, else its cells one by one.
+    def _smaller_groups(self, cells: tuple[Cell, ...], error: Exception) -> list[tuple[Cell, ...]]:
+        """Return the groups to train in place of one that raised an error.
 
-        What cannot be captured is trained again as it is, without.
+        These are its halves if memory ran out, and single cells after other errors. A group whose steps cannot be
+        captured is trained again without CUDA graphs. A single cell that raised an error fails.
         """
         if isinstance(error, CaptureError) and self.numerics.capture:
-            self.note(f"{group_text(cells)}: its steps cannot be captured, goes on without ({error_text(error)})")
+            self.note(
+                f"{group_text(cells)}: steps cannot be captured, trains without CUDA graphs ({error_text(error)})"
+            )
             self.numerics = replace(self.numerics, capture=False)
             return [cells]
         if len(cells) == 1:
             self.fail(cells[0], error)
             return []
         if is_out_of_memory(error):
-            self.note(f"{group_text(cells)}: out of memory with {len(cells)} models at once, goes on with half as many")
-            return [cells[part] for part in split_in_half(len(cells))]
-        self.note(f"{group_text(cells)}: cannot be trained at once, goes on one by one ({error_text(error)})")
-        self.folder.snapshots.drop(ids(cells))
+            self.note(f"{group_text(cells)}: out of memory with {len(cells)} models at once, continues in two halves")
+            return [cells[half] for half in split_in_half(len(cells))]
+        self.note(f"{group_text(cells)}: cannot be trained at once, continues one by one ({error_text(error)})")
+        self.folder.snapshots.remove_containing(cell_ids(cells))
         return [(cell,) for cell in cells]
 
     def _train(self, cells: tuple[Cell, ...]) -> Training:
@@ -99,53 +104,54 @@ class Worker(JobContext):
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
 
         def save(trainer: Trainer) -> None:
-            self._save(cells, trainer.state_dict())
+            self._save_snapshot(cells, trainer.state_dict())
 
-        trainer = Trainer(population, Group(cells), self.presentation, self._stepped, save)
-        begun = self._begun(cells)
-        if begun:
-            trainer.load_state_dict(begun)
-            self.note(f"{group_text(cells)}: goes on from step {begun.done} of {self.recipe.steps}")
+        trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save)
+        snapshot = self._load_snapshot(cells)
+        if snapshot:
+            trainer.load_state_dict(snapshot)
+            self.note(f"{group_text(cells)}: resumes from step {snapshot.done} of {self.recipe.steps}")
         try:
             if self.device.type == "cuda":
                 check_fits_in_memory(trainer)
             return trainer.run()
         except Exception as error:
             if is_out_of_memory(error) and len(cells) > 1 and trainer.done:
-                self._hand_on(cells, trainer.state_dict())
+                self._split_snapshot(cells, trainer.state_dict())
             raise
 
-    def _hand_on(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
-        """Leave what a group has reached to its halves."""
-        for part in split_in_half(len(cells)):
-            self._save(cells[part], snapshot.part(part))
-        self.folder.snapshots.forget(ids(cells))
+    def _split_snapshot(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
+        """Replace the snapshot of a group by snapshots of its halves, so that each half resumes from this step."""
+        for half in split_in_half(len(cells)):
+            self._save_snapshot(cells[half], snapshot.part(half))
+        self.folder.snapshots.remove(cell_ids(cells))
 
-    def _begun(self, cells: tuple[Cell, ...]) -> Snapshot | None:
+    def _load_snapshot(self, cells: tuple[Cell, ...]) -> Snapshot | None:
+        """Return the snapshot of a group, or ``None`` if there is none that can be used."""
         try:
-            return self.folder.snapshots.load(ids(cells), self._terms(cells[0]))
-        except SnapshotError as why:
-            self.note(f"{group_text(cells)}: its snapshot is ignored, {why}")
+            return self.folder.snapshots.load(cell_ids(cells), self._resume_conditions(cells[0]))
+        except SnapshotError as reason:
+            self.note(f"{group_text(cells)}: its snapshot is ignored because {reason}")
             return None
 
-    def _save(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
+    def _save_snapshot(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
         try:
-            self.folder.snapshots.save(ids(cells), self._terms(cells[0]), snapshot)
+            self.folder.snapshots.save(cell_ids(cells), self._resume_conditions(cells[0]), snapshot)
         except OSError as error:
             self.note(f"{group_text(cells)}: its snapshot cannot be written: {error.strerror}")
 
-    def _terms(self, cell: Cell) -> dict[str, str]:
-        """Return what a snapshot and the trainer that goes on from it must have in common."""
+    def _resume_conditions(self, cell: Cell) -> dict[str, str]:
+        """Return the settings that must be the same in a snapshot and in the trainer that resumes from it."""
         code = {f"{kind} code": fingerprint for kind, fingerprint in self._fingerprints(cell).items()}
-        return code | {"torch": torch.__version__, "device": self.device.type} | self.job.numerics.terms
+        return code | {"torch": torch.__version__, "device": self.device.type} | self.job.numerics.resume_conditions
 
-    def _stepped(self, done: int, loss: float) -> None:
+    def _report_loss(self, done: int, loss: float) -> None:
         self.progress(self.share * done / self.recipe.steps, f"loss {loss:.3f}")
 
     def _record(self, cell: Cell, trained: Trained, training: Training) -> None:
         if trained.failure:
             self.folder.fail(cell.id, self._failure(cell, trained.failure, trained=trained))
-            self.close("failed", cell, trained.failure)
+            self.finish_cell("failed", cell, trained.failure)
             return
         self.folder.finish(cell.id, self._training_record(cell, trained, training), trained.checkpoints)
 
@@ -163,7 +169,7 @@ class Worker(JobContext):
             validation_loss=last["validation_loss"],
             distinct=trained.distinct,
             parameters=parameters(model),
-            # before the state is measured: these are the kernels that trained
+            # The kernels of the training; measuring the state below may choose others.
             kernels=model.kernels | training.programs,
             state_bytes=measured_state(model),
             population=size,
@@ -187,13 +193,13 @@ class Worker(JobContext):
         )
 
     def fail(self, cell: Cell, error: Exception) -> None:
-        """Write an error down as the failure of a cell."""
+        """Record an error as the failure of a cell."""
         reason = error_text(error)
         self.folder.fail(cell.id, self._failure(cell, reason, "".join(traceback.format_exception(error))))
-        self.folder.snapshots.drop([cell.id])
-        self.close("failed", cell, reason)
+        self.folder.snapshots.remove_containing([cell.id])
+        self.finish_cell("failed", cell, reason)
 
 
-def ids(cells: Sequence[Cell]) -> list[str]:
+def cell_ids(cells: Sequence[Cell]) -> list[str]:
     """Return the ids of cells."""
     return [cell.id for cell in cells]

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, bytes it carries from token to token, and operations of a training step."""
+"""Costs of a model: its parameters, the bytes of its state, and the operations of a training step."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from architectures.base import SequenceModel, state_bytes
 STATE_LENGTHS = (16, 64, 256)
 OPERATION_LENGTHS = (64, 256)
 NEGLIGIBLE = 0.02
-"""Growth from the shorter to the longer length that counts as none."""
+"""A relative growth from the shortest to the longest length below which a cost counts as constant."""
 
 
 def parameters(model: SequenceModel) -> int:
@@ -24,7 +24,7 @@ def parameters(model: SequenceModel) -> int:
 
 @torch.no_grad()
 def measured_state(model: SequenceModel, lengths: tuple[int, ...] = STATE_LENGTHS) -> dict[str, int]:
-    """Return the bytes of one sequence's state after a source of each length; empty where the model cannot step."""
+    """Return the bytes of one sequence's state after a source of each length; empty if it cannot be stepped."""
     if not model.can_step:
         return {}
     device = next(model.parameters()).device
@@ -49,22 +49,22 @@ class Growth(NamedTuple):
 
 
 def training_operations(model: SequenceModel, lengths: tuple[int, ...] = OPERATION_LENGTHS) -> dict[int, float]:
-    """Return operations a token, forward and backward, of a sequence of each length within the model's reach.
+    """Return the operations per token, forward and backward, for each length that the model can take.
 
-    Products of matrices, convolutions and pointwise functions are counted as torch runs them (a multiplication with an
-    addition is two), Fourier transforms as ``5 n log2 n``, copies and sums as nothing. Fused recurrences hide what they
-    do: give a model in a plain form.
+    Matrix products, convolutions and pointwise functions are counted as torch runs them; a multiply-add is two.
+    Fourier transforms count as ``5 n log2 n``, copies and sums as nothing. The operations inside fused recurrences are
+    not visible, so pass a model that runs without them.
     """
-    found = {}
-    for length in (each for each in lengths if model.reach is None or each <= model.reach):
+    operations = {}
+    for length in (length for length in lengths if model.reach is None or length <= model.reach):
         with Count() as count:
             model(torch.zeros(1, length, dtype=torch.long), None).sum().backward()
-        found[length] = count.total / length
-    return found
+        operations[length] = count.total / length
+    return operations
 
 
 class Count(TorchDispatchMode):
-    """Adds up the operations of all that torch runs."""
+    """Counts the operations that torch runs while it is active."""
 
     total: float = 0.0
 
@@ -79,7 +79,7 @@ class Count(TorchDispatchMode):
 
 
 def _transform(x: Tensor, dim: list[int], *rest: Any, out_val: Tensor) -> float:
-    """Operations of Fourier transforms along one axis; real ones take half."""
+    """Return the operations of Fourier transforms along one axis; a real transform takes half of a complex one."""
     half = 1 if x.is_complex() and out_val.is_complex() else 2
     longest = max(x.shape[dim[-1]], out_val.shape[dim[-1]])
     return 5 * x.numel() / x.shape[dim[-1]] * longest * math.log2(max(longest, 2)) / half

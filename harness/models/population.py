@@ -1,8 +1,8 @@
 """A population: models of one architecture that differ in seed and learning rate, trained as one program.
 
-The parameters of all models are rows of one matrix, and so are their gradients. A population of one calls its module
-plainly; more are carried through the same module by ``torch.func.vmap`` over the stacked parameters, followed by one
-``backward``. A module that torch cannot batch raises here, and the harness trains its models one by one.
+The parameters of all models are the rows of one matrix, and so are their gradients. A population of one calls its
+module directly. A larger population runs the module under ``torch.func.vmap`` over the rows, followed by one
+``backward``. A module that vmap cannot batch raises an error here; the harness then trains its models one by one.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from tasks.base import IGNORE
 
 
 class Population:
-    """``R`` models side by side.
+    """``R`` models that are computed together.
 
     Args:
         models: freshly built modules of one architecture; their parameters are copied into the matrix.
-        device: where they live from now on.
-        numerics: the number format of forwards; logits are always of the parameters' own.
+        device: the device of the matrix and of all buffers.
+        numerics: the number format of forwards; logits always have the format of the parameters.
 
     Attributes:
-        values, grads: float ``[R, P]``.
+        values, grads: parameters and gradients, float ``[R, P]``.
     """
 
     def __init__(
@@ -46,61 +46,66 @@ class Population:
         self.buffers = _stack([dict(model.to(device).named_buffers()) for model in models])
 
     def _connect(self) -> None:
-        """Let autograd read ``values`` and write ``grads`` in place."""
+        """Make autograd read its parameters from ``values`` and write gradients into ``grads``, in place."""
         if self.size > 1:
             self.values.requires_grad_().grad = self.grads
             return
-        parts = self._slices(self.values[0]), self._slices(self.grads[0])
+        # The only model runs without vmap, so the module's own parameters must be views of the matrix.
+        values, grads = self._slices(self.values[0]), self._slices(self.grads[0])
         for name, parameter in self.model.named_parameters():
-            parameter.data, parameter.grad = (part[name] for part in parts)
+            parameter.data, parameter.grad = values[name], grads[name]
 
     def _slices(self, row: Tensor) -> dict[str, Tensor]:
-        """Cut a row ``[P]`` into named parameters."""
+        """Return the named parameters in a row ``[P]``, as views."""
         parts = row.split([shape.numel() for shape in self.shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def train(self, mode: bool = True) -> None:
-        """Switch dropout and random places on or off."""
+        """Switch dropout and random positions on or off."""
         self.model.train(mode)
 
     def logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        """Long ``[R, B, S]`` and ``[R, B, T]`` (or None) give ``[R, B, T, V]``."""
+        """Return logits ``[R, B, T, V]`` for a source long ``[R, B, S]`` and a prefix ``[R, B, T]``, or None."""
         return self.numerics.forward(self._logits, self.values.device, source, prefix).to(self.values)
 
     def _logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
         if self.size == 1:
             return self.model(source[0], None if prefix is None else prefix[0])[None]
+        # Fused operators that vmap cannot batch are replaced by their plain form in this context.
         with replicas_ride_along():
-            carried = vmap(self._call, in_dims=(0, 0, 0, None if prefix is None else 0), randomness="different")
-            return carried(self.values, self.buffers, source, prefix)
+            # Each model takes its own row, buffers and batch. Dropout masks differ between models.
+            in_dims = (0, 0, 0, None if prefix is None else 0)
+            return vmap(self._call, in_dims=in_dims, randomness="different")(self.values, self.buffers, source, prefix)
 
     def _call(self, row: Tensor, buffers: dict[str, Tensor], source: Tensor, prefix: Any) -> Tensor:
+        """Return the logits ``[B, T, V]`` of one model; inside vmap the arguments have no model axis."""
         return functional_call(self.model, (self._slices(row), buffers), (source, prefix))
 
     def losses(self, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross entropy of each model over its own rows, float ``[R]``; rows are ``R x B``."""
+        """Return the mean cross entropy of each model over its own rows, float ``[R]``; a batch has ``R x B`` rows."""
         source, prefix, target = (None if x is None else x.unflatten(0, (self.size, -1)) for x in batch)
         assert source is not None
         assert target is not None
         return cross_entropy(self.logits(source, prefix), target, label_smoothing)
 
     def backward(self, losses: Tensor) -> None:
-        """Fill ``grads`` with each model's own gradient; the losses are detached, which frees their graph."""
+        """Write each model's gradient into its row of ``grads``; detach the losses, which frees their graph."""
         self.grads.zero_()
+        # A loss depends on one row only, so the gradient of the sum holds the gradient of each model in its row.
         losses.sum().backward()
         losses.detach_()
 
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return one model's parameters by name, on the CPU."""
-        return {name: part.cpu().clone() for name, part in self._slices(self.values[replica].detach()).items()}
+        return {name: values.cpu().clone() for name, values in self._slices(self.values[replica].detach()).items()}
 
 
 def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean over the asked positions of each replica: ``[R, B, T, V]`` and ``[R, B, T]`` give ``[R]``."""
-    each = F.cross_entropy(
+    """Return the mean loss ``[R]`` of each model over its targets, from ``[R, B, T, V]`` and ``[R, B, T]``."""
+    losses = F.cross_entropy(
         logits.flatten(0, -2), target.flatten(), ignore_index=IGNORE, reduction="none", label_smoothing=label_smoothing
     ).view(len(target), -1)
-    return each.sum(1) / (target != IGNORE).flatten(1).sum(1)
+    return losses.sum(1) / (target != IGNORE).flatten(1).sum(1)
 
 
 def build_seeded(spec: Spec, symbols: tuple[str, ...], seed: int, name: str = "") -> SequenceModel:
@@ -121,7 +126,7 @@ def load(
     device: torch.device | str,
     numerics: Numerics = FLOAT32,
 ) -> Population:
-    """Return a population of trained models."""
+    """Copy trained weights into the models and return them as a population."""
     for model, values in zip(models, weights, strict=True):
         with torch.no_grad():
             for name, parameter in model.named_parameters():
@@ -130,4 +135,4 @@ def load(
 
 
 def _stack(buffers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([each[name] for each in buffers]) for name in buffers[0]}
+    return {name: torch.stack([model_buffers[name] for model_buffers in buffers]) for name in buffers[0]}

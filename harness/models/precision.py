@@ -1,6 +1,6 @@
-"""How numbers are computed: their format, and what a device may not do to be faster.
+"""Numerics of a run: number format, determinism, TF32 and CUDA graphs.
 
-None of this is part of what a cell is; all of it is in its record.
+None of them is part of a cell's identity; all of them are written into its records.
 """
 
 import os
@@ -17,7 +17,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class PrecisionError(RuntimeError):
-    """A model that cannot be computed in the number format that was asked for."""
+    """The model cannot be computed in the number format of the run."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Numerics:
     """How a run computes.
 
     Args:
-        precision: ``bfloat16`` is torch's autocast: matrix products of the forward, and with them those of the
-            backward, take bfloat16; parameters, losses and the optimizer stay float32.
-        deterministic: let torch use deterministic algorithms alone; where an operation has none, it raises. On a CPU
-            they all are: nothing changes.
-        capture: let a GPU replay training steps as CUDA graphs; the numbers are those of the same kernels.
+        precision: ``bfloat16`` uses torch's autocast. Matrix products of forward and backward take bfloat16;
+            parameters, losses and the optimizer stay float32.
+        deterministic: allow only deterministic algorithms; an operation that has none raises an error. This changes
+            nothing on a CPU, where all of them are deterministic.
+        capture: replay training steps on a GPU as CUDA graphs. They run the same kernels, so scores do not change.
     """
 
     precision: Precision = "float32"
@@ -37,16 +37,16 @@ class Numerics:
     capture: bool = True
 
     @property
-    def terms(self) -> dict[str, str]:
-        """What two parts of one training must have in common."""
+    def resume_conditions(self) -> dict[str, str]:
+        """The settings that must not change between a snapshot and the training that resumes from it."""
         return {"number format": self.precision, "determinism": str(self.deterministic)}
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """Return what a forward runs in."""
+        """Return the autocast context in which a forward runs."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def forward(self, call: Callable[..., Tensor], device: torch.device, *inputs: Tensor | None) -> Tensor:
-        """Return what a forward returns; raise :class:`PrecisionError` where only float32 can compute it."""
+        """Call a forward and return its result; raise :class:`PrecisionError` if it works only in float32."""
         if self.precision == "float32":
             return call(*inputs)
         try:
@@ -56,16 +56,16 @@ class Numerics:
             raise
         except RuntimeError as error:
             with torch.autocast(device.type, enabled=False):
-                call(*inputs)  # raises where the format is not to error_location
-            why = str(error).strip().partition("\n")[0]
-            raise PrecisionError(f"cannot be computed in bfloat16 ({why}); use --precision float32") from error
+                call(*inputs)  # raises the same error again if the number format is not its cause
+            reason = str(error).strip().partition("\n")[0]
+            raise PrecisionError(f"cannot be computed in bfloat16 ({reason}); use --precision float32") from error
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let nothing but this decide in here; afterwards all is as it was.
+        """Apply the settings to torch while the context is active, and restore the previous ones afterwards.
 
-        TF32 is off: torch lets cuDNN's convolutions and recurrences take it unasked. cuBLAS is deterministic only with
-        a workspace of its own, which has to be named before its first product.
+        TF32 is switched off; torch would otherwise use it in cuDNN's convolutions and recurrences. cuBLAS is
+        deterministic only with a workspace of fixed size, which must be configured before its first product.
         """
         matmul, cudnn, deterministic = (
             torch.backends.cuda.matmul,
@@ -79,9 +79,9 @@ class Numerics:
             if self.deterministic:
                 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             with warnings.catch_warnings():
-                # A norm whose input is bfloat16 and whose weight is float32 is what autocast means, only not fused.
+                # Under autocast a norm has bfloat16 inputs and float32 weights; that is intended, only not fused.
                 warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
-                # Weights are slices of the population's matrix; cuDNN takes copies of them.
+                # Weights are slices of the population's parameter matrix; cuDNN copies them.
                 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
                 yield
         finally:
@@ -91,7 +91,7 @@ class Numerics:
 
 FLOAT32 = Numerics()
 NO_CAPTURE = Numerics(capture=False)
-"""Every kernel launched by itself, so that what happens in a step can be seen."""
+"""Every kernel is launched by itself, so that a profiler sees the parts of a step."""
 
 
 def tf32() -> bool:

@@ -1,12 +1,13 @@
-"""What runs leave on disk: one folder a run, one folder a cell, plain files that survive a crash.
+"""Records on disk: one folder for each run, with a folder for each cell; all files survive a crash.
 
 ::
 
     results/<run>/
-        run.json                        the suite and the plan's cells
-        cells/<id>/weights-<step>.safetensors
-        cells/<id>/training.json        written last and atomically: its existence means done
-        cells/<id>/evaluations.json     grows length by length
-        cells/<id>/failure.json         instead of training.json where a model did not finish
-        snapshots/<group>.snapshot      a training that takes longer, every few minutes; gone when its records are there
+        run.json                               the suite and the ids of the plan's cells
+        cells/<id>/weights-<step>.safetensors  a checkpoint: weights that are evaluated
+        cells/<id>/training.json               written last and atomically; a cell with this file is trained
+        cells/<id>/evaluations.json            extended after each length
+        cells/<id>/failure.json                written instead of training.json if a model did not finish
+        snapshots/<group>.snapshot             resumable state of a training; removed when its records are written
+        records.jsonl.gz                       the records of a packed run, instead of the JSON files in cells/
 """

@@ -1,19 +1,19 @@
-"""Files that are either complete or not there."""
+"""Atomic writes: a file under its final name is always complete."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, *parts: str | bytes) -> None:
-    """Write the parts one after another beside the path, flush them, and rename."""
-    with open(aside(path), "wb") as file:
+    """Write the parts one after another to a temporary file, flush it, and rename it."""
+    with open(temporary_path(path), "wb") as file:
         for part in parts:
             file.write(part.encode() if isinstance(part, str) else part)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(aside(path), path)
+    os.replace(temporary_path(path), path)
 
 
-def aside(path: Path) -> Path:
-    """Return where a file is written before it gets its name, one place a process."""
+def temporary_path(path: Path) -> Path:
+    """Return the name of a file until it is complete, which differs between processes."""
     return path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,7 +1,7 @@
-"""The run folder: reads and writes records atomically.
+"""The run folder: reads and writes the records of a run atomically.
 
-A file is written under a temporary name, flushed and renamed, so a file that exists is complete. Two processes that add
-evaluations to one cell take its lock. The records of a packed run are read from its one file; newer ones replace them.
+A file is written under a temporary name, flushed and renamed, so a file that exists is complete. A process that adds
+evaluations to a cell locks its folder. The records of a packed run are read from one file; newer records replace them.
 """
 
 import os
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.config.cell import SCHEMA
 from harness.errors import UserError
-from harness.storage.atomic import aside, write_atomically
+from harness.storage.atomic import temporary_path, write_atomically
 from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
@@ -70,7 +70,7 @@ class RunFolder:
     """The records of one run.
 
     Args:
-        path: the folder; :meth:`open` makes it.
+        path: the folder; :meth:`open` creates it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,19 +78,19 @@ class RunFolder:
         self.snapshots = Snapshots(path / "snapshots")
 
     def check(self, suite: str) -> None:
-        """Refuse a folder that holds another suite's records or those of another version of the format."""
-        there = self.run()
-        if there is None:
+        """Raise :class:`UserError` if the folder has records of another suite or of another format version."""
+        run = self.run()
+        if run is None:
             return
-        check_schema(there, self.path)
-        if there.suite["name"] != suite:
+        check_schema(run, self.path)
+        if run.suite["name"] != suite:
             raise UserError(
-                f"output {self.path} holds records of suite {there.suite['name']!r}, not {suite!r}; "
+                f"output {self.path} holds records of suite {run.suite['name']!r}, not {suite!r}; "
                 f"choose another with --output"
             )
 
     def open(self, run: RunRecord) -> None:
-        """Make the folder, check that it is this suite's, and write what is planned."""
+        """Create the folder, check that it belongs to this suite, and write the description of the run."""
         self.check(run.suite["name"])
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class RunFolder:
         write_atomically(self.path / "run.json", run.model_dump_json(indent=1))
 
     def run(self) -> RunRecord | None:
-        """Return what the folder belongs to, None where it is new."""
+        """Return the description of the run, or ``None`` if the folder is new."""
         return _read(self.path / "run.json", RunRecord)
 
     @cached_property
@@ -142,16 +142,16 @@ class RunFolder:
                 (self.cells / cell).rmdir()
 
     def finish(self, cell: str, record: TrainingRecord, weights: dict[int, dict[str, Tensor]]) -> None:
-        """Write a trained cell: weights first, the record last; what the cell had before is replaced."""
+        """Write a trained cell: its checkpoints first, its record last. Earlier files of the cell are removed."""
         self._clear(cell)
         for step, values in weights.items():
-            target = self.weights_path(cell, step)
-            save_file({name: value.contiguous() for name, value in values.items()}, aside(target))
-            os.replace(aside(target), target)
+            path = self.weights_path(cell, step)
+            save_file({name: value.contiguous() for name, value in values.items()}, temporary_path(path))
+            os.replace(temporary_path(path), path)
         write_atomically(self.cells / cell / "training.json", record.model_dump_json(indent=1))
 
     def fail(self, cell: str, failure: Failure) -> None:
-        """Write that a cell did not finish."""
+        """Write the failure of a cell. Earlier files of the cell are removed."""
         self._clear(cell)
         write_atomically(self.cells / cell / "failure.json", failure.model_dump_json(indent=1))
 
@@ -164,11 +164,11 @@ class RunFolder:
             write_atomically(self.cells / cell / "evaluations.json", evaluations.model_dump_json())
 
     def weights_path(self, cell: str, step: int) -> Path:
-        """Return where the weights of a moment lie."""
+        """Return the path of a checkpoint."""
         return self.cells / cell / f"weights-{step}.safetensors"
 
     def weights(self, cell: str, step: int) -> dict[str, Tensor]:
-        """Load the weights of a moment."""
+        """Load the weights of a checkpoint."""
         path = self.weights_path(cell, step)
         if cell in self.packed and not path.exists():
             raise UserError(f"{self.path} is packed without weights; train its cells again in another folder")
@@ -180,13 +180,13 @@ class RunFolder:
     def _clear(self, cell: str) -> None:
         folder = self.cells / cell
         folder.mkdir(parents=True, exist_ok=True)
-        # The records go first: from then on the cell counts as not trained.
+        # Records are removed before weights, so a cell with a record always has all of its weights.
         if cell in self.packed:
             (folder / SUPERSEDED).touch()
         for name in RECORD_FILES:
             (folder / name).unlink(missing_ok=True)
-        for old in folder.glob("weights-*"):
-            old.unlink()
+        for weights in folder.glob("weights-*"):
+            weights.unlink()
 
 
 def _packed_cell(cell: str, records: CellRecords) -> PackedCell:
@@ -199,12 +199,12 @@ def _read(path: Path, kind: type[R]) -> R | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, UnicodeDecodeError, OSError) as error:
-        text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"damaged record {path}: {text}; delete that file and run again") from None
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"damaged record {path}: {reason}; delete that file and run again") from None
 
 
 def check_schema(run: RunRecord, path: Path) -> None:
-    """Refuse a folder written by another version of the format."""
+    """Raise :class:`UserError` if a run was written in another version of the record format."""
     if run.schema_version != SCHEMA:
         raise UserError(
             f"{path} was written with record format {run.schema_version}, this is {SCHEMA}; use a new --output"

@@ -1,7 +1,7 @@
 """The packed form of a run's records: one line of JSON per cell in one compressed file.
 
-A run in progress keeps a folder per cell, because small files written atomically survive a crash. A finished run can be
-packed: ``records.jsonl.gz`` then holds what the cells' JSON files held. Weights are not part of it.
+A run in progress keeps a folder per cell, because small files written atomically survive a crash. When a finished run
+is packed, the contents of its cells' JSON files move into ``records.jsonl.gz``. Weights are not packed.
 """
 
 import gzip
@@ -18,7 +18,7 @@ FILE = "records.jsonl.gz"
 
 
 class PackedCell(Record):
-    """All records of one cell; of ``training`` and ``failure`` one is set."""
+    """All records of one cell; either ``training`` or ``failure`` is set."""
 
     cell: str
     training: TrainingRecord | None = None
@@ -27,7 +27,7 @@ class PackedCell(Record):
 
 
 def read_packed(folder: Path) -> dict[str, PackedCell]:
-    """Return the packed cells of a run folder by id; empty where nothing is packed."""
+    """Return the packed cells of a run folder by id; empty if nothing is packed."""
     path = folder / FILE
     try:
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()

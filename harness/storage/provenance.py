@@ -1,4 +1,4 @@
-"""With what, where and when: the facts that every record carries."""
+"""Provenance: the software, device, settings and time of a result, written into its record."""
 
 import platform
 import subprocess
@@ -27,37 +27,37 @@ PACKAGES = (
 
 @cache
 def versions() -> dict[str, str]:
-    """Return Python's and the packages' versions; what is not installed is left out."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of those packages that are installed."""
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @cache
 def git_commit() -> str:
-    """Return the commit of the source tree, with ``+`` where it has uncommitted changes; empty outside a checkout."""
-    home = Path(__file__).resolve().parents[2]
-    if not (home / ".git").exists():  # else an enclosing repository would answer for an installed package
+    """Return the commit of the source tree, with ``+`` if it has uncommitted changes; empty outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():  # git would otherwise find a repository that encloses an installed package
         return ""
     try:
-        commit = _git(home, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _git(home, "status", "--porcelain", "--untracked-files=no") else "")
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
-def _git(home: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 @cache
 def device_name(device: str) -> str:
-    """Return a device in words."""
+    """Return the name of a GPU, or ``cpu`` with the name of the processor."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
     return f"cpu ({_cpu_model()})"
@@ -72,7 +72,7 @@ def _cpu_model() -> str:
 
 
 def provenance(device: str, numerics: Numerics = FLOAT32) -> Provenance:
-    """Return the facts as of now."""
+    """Return the provenance of a result that is computed now."""
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),

@@ -1,4 +1,4 @@
-"""The records: everything needed to trust a number, as plain JSON."""
+"""Records: the results of trainings and evaluations with everything needed to check them, as JSON."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Record(BaseModel):
-    """Common settings: unknown keys are an error, so a damaged or foreign file is noticed."""
+    """Base class of all records. Unknown keys are an error, so a damaged or foreign file is noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Provenance(Record):
-    """With what, where and when a record was made."""
+    """The software, device, settings and time of a result."""
 
     created: str
     versions: dict[str, str]
@@ -25,11 +25,11 @@ class Provenance(Record):
 
 
 class TrainingRecord(Record):
-    """One trained cell.
+    """The training of one cell.
 
-    ``seconds`` by phase and ``tokens_per_second`` are of the whole population divided by its size, so that
-    ``tokens_per_second`` is what one model costs in its population. ``distinct`` is the share of distinct questions
-    among those drawn in training. ``checkpoints`` lists the steps whose weights are kept, the last one reported.
+    ``seconds`` by phase are those of the whole population divided by its size. ``tokens_per_second`` counts the tokens
+    of all models of the population per second of its training. ``distinct`` is the share of distinct questions among
+    those drawn in training. ``checkpoints`` lists the steps whose weights are stored; reports show the last one.
     """
 
     cell: dict[str, Any]
@@ -51,10 +51,10 @@ class TrainingRecord(Record):
 
 
 class EvaluationRecord(Record):
-    """One cell on one evaluation set: counts, not rates, so that they can be pooled.
+    """The scores of one cell on one test set, as counts, so that they can be pooled.
 
-    ``status`` is ``ok``, ``beyond reach`` (the model has no position for such a length), ``out of memory``, or
-    ``raised`` with the error; the next run tries again what raised.
+    ``status`` is ``ok``, ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or
+    ``raised`` with the error. The next run repeats an evaluation that raised an error.
     """
 
     variant: str
@@ -77,7 +77,7 @@ class EvaluationRecord(Record):
 
     @property
     def key(self) -> tuple[str, str, int, int, int]:
-        """What identifies an evaluation of a cell: (variant, task, length, step, requested rows)."""
+        """The identity of an evaluation within its cell: (variant, task, length, step, requested rows)."""
         return self.variant, self.task, self.length, self.step, self.rows
 
     @property
@@ -93,7 +93,7 @@ class Evaluations(Record):
 
 
 class Failure(Record):
-    """Why a cell has no training record."""
+    """The reason why a cell has no training record."""
 
     cell: dict[str, Any]
     reason: str
@@ -105,7 +105,7 @@ class Failure(Record):
 
 
 class RunRecord(Record):
-    """What a run folder belongs to: the suite, the cells of its plan, and the pairs that were not applicable."""
+    """The description of a run: its suite, the cells of its plan, and the pairs that are not applicable."""
 
     schema_version: int
     suite: dict[str, Any]

@@ -1,7 +1,7 @@
-"""Half-trained groups: what a run that was killed goes on from.
+"""Snapshot files: the state of unfinished trainings, from which a killed run resumes.
 
-A file is a line of JSON (the cells, the terms they are trained on, a hash of the rest) and the snapshot as torch
-writes it. Like every record it appears under its name only when it is complete.
+The first line of a file is its header in JSON: the cells, the conditions under which they are trained, and a hash of
+the rest. The rest is the snapshot as ``torch.save`` writes it. Files are written atomically.
 """
 
 import hashlib
@@ -17,96 +17,98 @@ import torch
 from harness.storage.atomic import write_atomically
 from harness.training.snapshot import Snapshot
 
-Terms = Mapping[str, str]
-"""What must be the same for a training to go on: the code, torch, the device, the number format."""
+ResumeConditions = Mapping[str, str]
+"""The settings that must be unchanged to resume a training: code, torch version, device, number format."""
 
 
 class SnapshotError(Exception):
-    """A snapshot that cannot be gone on from; the message says why."""
+    """A snapshot cannot be resumed from; the message says why."""
 
 
 class Snapshots:
     """The snapshots of one run folder, at most one for a group of cells.
 
     Args:
-        path: where they lie; made with the first and removed with the last.
+        path: the folder of the files; created with the first snapshot and removed with the last.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save(self, cells: Sequence[str], terms: Terms, snapshot: Snapshot) -> None:
+    def save(self, cells: Sequence[str], conditions: ResumeConditions, snapshot: Snapshot) -> None:
         """Write the snapshot of a group; an earlier one of the same group is replaced."""
         buffer = io.BytesIO()
         torch.save(vars(snapshot), buffer)
-        head = {"cells": list(cells), "terms": dict(terms), "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest()}
+        digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        header = {"cells": list(cells), "terms": dict(conditions), "sha256": digest}
         self.path.mkdir(exist_ok=True)
-        write_atomically(self._place(cells), json.dumps(head) + "\n", buffer.getvalue())
+        write_atomically(self._path_of(cells), json.dumps(header) + "\n", buffer.getvalue())
 
-    def load(self, cells: Sequence[str], terms: Terms) -> Snapshot | None:
+    def load(self, cells: Sequence[str], conditions: ResumeConditions) -> Snapshot | None:
         """Return the snapshot of exactly these cells, or None; raise :class:`SnapshotError` if it cannot be used."""
-        path = self._place(cells)
+        path = self._path_of(cells)
         if not path.is_file():
             return None
         line, _, content = path.read_bytes().partition(b"\n")
-        head = _parse(line)
-        if hashlib.sha256(content).hexdigest() != head.get("sha256"):
+        header = _parse_header(line)
+        if hashlib.sha256(content).hexdigest() != header.get("sha256"):
             raise SnapshotError("it is damaged")
-        if other := [name for name in terms if head["terms"].get(name) != terms[name]]:
-            raise SnapshotError(f"it was made with other {' and '.join(other)}")
+        if different := [name for name, value in conditions.items() if header["terms"].get(name) != value]:
+            raise SnapshotError(f"it was saved with different {' and '.join(different)}")
         return Snapshot(**torch.load(io.BytesIO(content), weights_only=True))
 
     def groups(self) -> Iterator[tuple[str, ...]]:
-        """Yield the cells of every snapshot that can be read."""
-        for _, head in self._heads():
-            if head:
-                yield tuple(head["cells"])
+        """Yield the cells of each snapshot that can be read."""
+        for _, header in self._headers():
+            if header:
+                yield tuple(header["cells"])
 
-    def drop(self, cells: Collection[str]) -> None:
-        """Remove the snapshots in which any of these cells is."""
-        for path, head in self._heads():
-            if not set(cells).isdisjoint(head.get("cells", ())):
-                self._remove(path)
+    def remove(self, cells: Sequence[str]) -> None:
+        """Remove the snapshot of exactly these cells."""
+        self._unlink(self._path_of(cells))
 
-    def forget(self, cells: Sequence[str]) -> None:
-        """Remove the snapshot of just these cells."""
-        self._remove(self._place(cells))
+    def remove_containing(self, cells: Collection[str]) -> None:
+        """Remove all snapshots that contain any of these cells."""
+        for path, header in self._headers():
+            if not set(cells).isdisjoint(header.get("cells", ())):
+                self._unlink(path)
 
-    def sweep(self, groups: Iterable[Collection[str]]) -> Iterator[str]:
-        """Remove the snapshots that are of no group or part of one; yield a line for each."""
-        known = [set(group) for group in groups]
-        for path, head in self._heads():
-            if not head:
-                self._remove(path)
-                yield f"snapshot {path} ignored: it is damaged"
-            elif not any(group.issuperset(head["cells"]) for group in known):
-                self._remove(path)
-                yield f"snapshot {path} ignored: this run has no group of the {len(head['cells'])} models in it"
+    def remove_unusable(self, groups: Iterable[Collection[str]]) -> Iterator[str]:
+        """Remove the snapshots whose cells are not all in one of the groups; yield a message for each."""
+        planned = [set(group) for group in groups]
+        for path, header in self._headers():
+            if not header:
+                self._unlink(path)
+                yield f"snapshot {path} removed: it is damaged"
+            elif not any(group.issuperset(header["cells"]) for group in planned):
+                self._unlink(path)
+                yield f"snapshot {path} removed: this run does not train its {len(header['cells'])} models in one group"
 
-    def _place(self, cells: Sequence[str]) -> Path:
+    def _path_of(self, cells: Sequence[str]) -> Path:
         return self.path / f"{hashlib.sha256(' '.join(cells).encode()).hexdigest()[:16]}.snapshot"
 
-    def _heads(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield each file with its first line, empty where that is damaged."""
+    def _headers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield each file with its header, which is empty if it is damaged."""
         for path in sorted(self.path.glob("[!.]*.snapshot")) if self.path.is_dir() else []:
             try:
                 with open(path, "rb") as file:
-                    yield path, _parse(file.readline())
+                    yield path, _parse_header(file.readline())
             except (SnapshotError, OSError):
                 yield path, {}
 
-    def _remove(self, path: Path) -> None:
-        for each in (path, *self.path.glob(f".{path.name}.*")):  # and what a kill in the middle of writing left
-            each.unlink(missing_ok=True)
+    def _unlink(self, path: Path) -> None:
+        """Remove a file, and the temporary files that processes killed while writing it have left."""
+        for file in (path, *self.path.glob(f".{path.name}.*")):
+            file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def _parse_header(line: bytes) -> dict[str, Any]:
     try:
-        head = json.loads(line)
+        header = json.loads(line)
     except ValueError:
         raise SnapshotError("it is damaged") from None
-    if not isinstance(head, dict) or not {"cells", "terms", "sha256"} <= head.keys():
+    if not isinstance(header, dict) or not {"cells", "terms", "sha256"} <= header.keys():
         raise SnapshotError("it is damaged")
-    return head
+    return header

@@ -1,11 +1,11 @@
-"""A training step as one program on a GPU: all of its kernels are launched by a single call.
+"""CUDA graphs for training steps: one call launches all kernels of a step.
 
-Models of this size spend their time on launching kernels, hundreds of them a step, and little of it inside them. A
-CUDA graph holds the launches of one length, and a replay does them all. All lengths share one pool of memory: no two
-graphs ever run at once, and what outlives a step lies outside.
+Small models spend most of a step on launching hundreds of kernels and little time inside them. A CUDA graph holds the
+launches for one length, and a replay repeats all of them. Graphs of all lengths share one memory pool, because no two
+of them run at the same time. Tensors that outlive a step lie outside the pool.
 
-What is captured may depend on its length and on memory, and on nothing else that Python knows; and it may not wait for
-the device. Whether it waits is found out, not declared: torch is told to raise where it would wait.
+A captured function may depend only on its length and on tensors, not on other Python state. It must not wait for the
+device; to detect this, torch is told to raise an error where it would wait.
 """
 
 import warnings
@@ -21,51 +21,51 @@ from torch import Tensor
 Inputs = tuple[Tensor | None, ...]
 
 WARM_UP = 3
-"""Calls of a length before it is only replayed: the first is plain, the second watched, the third captured."""
+"""Calls at a length before it is only replayed: one plain, one checked for waiting, one captured."""
 
 SYNC_ERROR = "synchronizing CUDA operation"
-"""What torch says of an operation that waits for the device, where it is told to raise."""
+"""Part of torch's error message for an operation that waits for the device."""
 
 
 class CaptureError(RuntimeError):
-    """A call that cannot be captured, although it does not wait for the device."""
+    """A call does not wait for the device and still cannot be captured."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A captured call; its inputs and outputs are the memory that every replay reads and writes."""
+    """A captured call. Each replay reads from its ``inputs`` and writes to its ``outputs``."""
 
     replay: Callable[[], None]
     inputs: Inputs
     outputs: Any
 
     def __call__(self, *inputs: Tensor | None) -> Any:
-        """Replay with other inputs of the same shapes."""
-        for kept, given in zip(self.inputs, inputs, strict=True):
-            if kept is not None and given is not None and kept is not given:
-                kept.copy_(given)
+        """Replay the call on inputs of the same shapes."""
+        for buffer, value in zip(self.inputs, inputs, strict=True):
+            if buffer is not None and value is not None and buffer is not value:
+                buffer.copy_(value)
         self.replay()
         return self.outputs
 
 
 class GraphRecorder(Protocol):
-    """Where calls are recorded."""
+    """Captures calls so that they can be replayed."""
 
     def on_stream(self) -> AbstractContextManager[None]:
-        """Work on the lane in here, after all work before and before all work after."""
+        """Run the work of this context in order with the work before and after it."""
         ...
 
     def sync_forbidden(self) -> AbstractContextManager[None]:
-        """Raise where torch would wait for the device."""
+        """Make torch raise an error where it would wait for the device."""
         ...
 
     def record(self, call: Callable[..., Any], *inputs: Tensor | None) -> Graph:
-        """Capture a call without running it; the inputs become the graph's own memory."""
+        """Capture a call without running it; the inputs become the buffers that replays read."""
         ...
 
 
 class CUDARecorder:
-    """A lane of a GPU: a stream of its own, and the pool of memory that its graphs share."""
+    """Captures calls as CUDA graphs, on a separate stream and with one memory pool for all graphs."""
 
     def __init__(self, device: torch.device) -> None:
         self.stream = _stream(device)
@@ -73,18 +73,18 @@ class CUDARecorder:
 
     @contextmanager
     def on_stream(self) -> Iterator[None]:
-        """Work on the lane's stream in here."""
-        here = torch.cuda.current_stream(self.stream.device)
-        self.stream.wait_stream(here)
+        """Run the work of this context on the capture stream."""
+        current = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(current)
         try:
             with torch.cuda.stream(self.stream):
                 yield
         finally:
-            here.wait_stream(self.stream)
+            current.wait_stream(self.stream)
 
     @contextmanager
     def sync_forbidden(self) -> Iterator[None]:
-        """Raise where torch would wait for the device."""
+        """Make torch raise an error where it would wait for the device."""
         before = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
@@ -95,66 +95,76 @@ class CUDARecorder:
                 torch.cuda.set_sync_debug_mode(before)
 
     def record(self, call: Callable[..., Any], *inputs: Tensor | None) -> Graph:
-        """Capture a call as a CUDA graph; where memory runs out, that is what it raises."""
-        here, graph, first = torch.cuda.current_stream(self.stream.device), torch.cuda.CUDAGraph(), None
+        """Capture a call as a CUDA graph.
+
+        Raises:
+            torch.OutOfMemoryError: the memory of the device is not sufficient.
+            CaptureError: the call cannot be captured for any other reason.
+        """
+        current, graph, cause = torch.cuda.current_stream(self.stream.device), torch.cuda.CUDAGraph(), None
         try:
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                # The kernels are recorded here and not run.
                 try:
                     outputs = call(*inputs)
                 except Exception as error:
-                    first = error  # the end of a capture that broke raises another
+                    cause = error  # leaving a broken capture raises another error, which hides this one
                     raise
         except Exception as error:
-            torch.cuda.set_stream(here)
-            if isinstance(first, torch.OutOfMemoryError):
-                raise first from error
-            raise CaptureError(str(first or error)) from error
+            # A broken capture leaves its stream as the current one.
+            torch.cuda.set_stream(current)
+            # Out of memory stays the same error, so that the worker halves the group.
+            if isinstance(cause, torch.OutOfMemoryError):
+                raise cause from error
+            raise CaptureError(str(cause or error)) from error
         return Graph(graph.replay, inputs, outputs)
 
 
 @cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """Return a process's one stream for captures: libraries keep memory for every stream they have seen."""
+    """Return the capture stream of this process. There is only one, because libraries keep memory for each stream."""
     return torch.cuda.Stream(device)
 
 
 class GraphedFunction:
-    """A function of a length and of tensors, replayed once it has been captured at that length.
+    """A function of a length and of tensors, replayed at each length at which it has been captured.
 
-    A length's first call is plain (kernels are compiled and tuned in it), its second is watched, its third is captured.
+    The first call at a length is plain; kernels are compiled and tuned in it. In the second call torch raises an error
+    if it would wait for the device. The third call is captured.
 
     Attributes:
-        obstacle: why it is not captured after all, one line; empty while nothing is known against it.
+        reason: why the function is not captured, in one line; empty if it is captured.
     """
 
-    def __init__(self, function: Callable[..., Any], lane: GraphRecorder) -> None:
-        self.function, self.lane, self.obstacle = function, lane, ""
+    def __init__(self, function: Callable[..., Any], recorder: GraphRecorder) -> None:
+        self.function, self.recorder, self.reason = function, recorder, ""
         self.calls: dict[int, int] = {}
         self.graphs: dict[int, Graph] = {}
 
     def __call__(self, length: int, *inputs: Tensor | None) -> Any:
-        """Call the function; what it returns may be overwritten by the next call at this length."""
-        if self.obstacle:
+        """Call the function. The next call at this length may overwrite its result."""
+        if self.reason:
             return self.function(length, *inputs)
         if length not in self.graphs and self.calls.get(length, 0) == WARM_UP - 1:
-            self.graphs[length] = self.lane.record(lambda *given: self.function(length, *given), *inputs)
+            self.graphs[length] = self.recorder.record(lambda *tensors: self.function(length, *tensors), *inputs)
         if length in self.graphs:
             return self.graphs[length](*inputs)
         self.calls[length] = self.calls.get(length, 0) + 1
-        with self.lane.on_stream():
-            return self._warm(length, *inputs)
+        with self.recorder.on_stream():
+            return self._warm_up(length, *inputs)
 
     def __str__(self) -> str:
-        return f"launched one by one: {self.obstacle}" if self.obstacle else "CUDA graph"
+        return f"launched one by one: {self.reason}" if self.reason else "CUDA graph"
 
-    def _warm(self, length: int, *inputs: Tensor | None) -> Any:
+    def _warm_up(self, length: int, *inputs: Tensor | None) -> Any:
+        """Call the function before it is captured; set ``reason`` if it waits for the device."""
         if self.calls[length] == 1:
             return self.function(length, *inputs)
         try:
-            with self.lane.sync_forbidden():
+            with self.recorder.sync_forbidden():
                 return self.function(length, *inputs)
         except RuntimeError as error:
             if SYNC_ERROR not in str(error):
                 raise
-            self.obstacle = "waits for the device"
+            self.reason = "waits for the device"
             return self.function(length, *inputs)

@@ -1,4 +1,4 @@
-"""Training without gradients, for models that override ``SequenceModel.fit``: the counterpart of an optimizer.
+"""Training without gradients: the replacement of an optimizer for models that override ``SequenceModel.fit``.
 
 Such a model sees the batches that any other model would see, one in each step. The loss of a step is computed before
 the batch is fitted.
@@ -31,10 +31,10 @@ class GradientFree:
     def step(self, factor: float | Tensor, batch: Batch) -> None:
         """Fit the ``R x B`` rows of a step; ``factor`` is not used."""
         size = self.population.size
-        parts = [[None] * size if rows is None else rows.chunk(size) for rows in batch]
-        for index, part in enumerate(zip(*parts, strict=True)):
+        chunks = [[None] * size if rows is None else rows.chunk(size) for rows in batch]
+        for index, model_batch in enumerate(zip(*chunks, strict=True)):
             if self.alive[index]:
-                self._fit(index, Batch(*part))
+                self._fit(index, Batch(*model_batch))
         self.lived += self.alive[:, 0]
 
     def rows(self) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ class GradientFree:
         self.alive &= ~rows[:, None]
 
     def _fit(self, index: int, batch: Batch) -> None:
-        """Let the module's parameters be those of one model, and change them in place."""
+        """Fit one model in place: make the module's parameters views of its row, then call ``fit``."""
         model = self.population.model
         vector_to_parameters(self.population.values[index], model.parameters())
         model.fit([batch])

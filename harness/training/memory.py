@@ -1,4 +1,4 @@
-"""A rehearsal: a population too large for its memory fails before its first step, and can be halved."""
+"""Memory limits: a population that does not fit fails before its first step and is then split in half."""
 
 import gc
 from contextlib import suppress
@@ -14,42 +14,41 @@ def check_fits_in_memory(trainer: Trainer) -> None:
     Captured CUDA graphs keep memory of their own, next to that of the steps before the capture. With capture the
     gradient is therefore computed twice, the second time while as much memory as the first one took is held.
     """
-    taken = _bytes_of_a_gradient(trainer)
+    peak = _compute_gradient(trainer)
     if trainer.graphed:
-        beside = torch.empty(taken, dtype=torch.uint8, device=trainer.device)
-        _bytes_of_a_gradient(trainer)
-        del beside
+        reserved = torch.empty(peak, dtype=torch.uint8, device=trainer.device)
+        _compute_gradient(trainer)
+        del reserved
 
 
-def _bytes_of_a_gradient(trainer: Trainer) -> int:
-    """Compute it; return how far it raised the memory of a GPU's tensors, 0 elsewhere."""
+def _compute_gradient(trainer: Trainer) -> int:
+    """Compute a gradient at the longest length; return the peak bytes that it allocated on a GPU, 0 on a CPU."""
     device, population = trainer.device, trainer.population
-    cuda, before = device.type == "cuda", 0
-    if cuda:
+    is_cuda, before = device.type == "cuda", 0
+    if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-    longest = max(range(trainer.recipe.steps), key=trainer.batches.lengths.__getitem__)
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        losses = population.losses(trainer.batches(longest), trainer.recipe.label_smoothing)
+    longest_step = max(range(trainer.recipe.steps), key=trainer.batches.lengths.__getitem__)
+    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+        losses = population.losses(trainer.batches(longest_step), trainer.recipe.label_smoothing)
         if trainer.optimizer.needs_gradients:
             population.backward(losses)
-    return torch.cuda.max_memory_allocated(device) - before if cuda else 0
+    return torch.cuda.max_memory_allocated(device) - before if is_cuda else 0
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
-    words = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in words
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def split_in_half(count: int) -> tuple[slice, slice]:
-    """Cut a population that is too large for its memory."""
+    """Return the slices of the two halves of a population."""
     return slice(0, count // 2), slice(count // 2, count)
 
 
 def release_memory(device: torch.device) -> None:
-    """Give the memory back that Python and torch hold for nothing."""
+    """Free the memory that Python and torch hold without using it."""
     gc.collect()
     if device.type == "cuda":
-        with suppress(RuntimeError):  # after a capture that broke the allocator may refuse; what is lost is memory
+        with suppress(RuntimeError):  # after a failed capture this may raise; the memory then stays in the cache
             torch.cuda.empty_cache()

@@ -1,8 +1,8 @@
-"""AdamW for a population: a learning rate, a clip and a freeze flag for each model.
+"""AdamW for a population, with a learning rate, gradient clipping and a freeze flag for each model.
 
-All parameters of all models lie in one matrix ``[R, P]``, a row a model, so a step is a dozen operations whatever the
-number of tensors or models. Loshchilov & Hutter 2019, algorithm 2; equal to ``torch.optim.AdamW`` after
-``clip_grad_norm_`` for each row by itself.
+The parameters of all models lie in one matrix ``[R, P]``, one row for each model. A step therefore takes about a dozen
+operations for any number of tensors and models. Loshchilov & Hutter 2019, algorithm 2. Each row is updated as by
+``torch.optim.AdamW`` after ``clip_grad_norm_``.
 """
 
 from typing import ClassVar
@@ -14,7 +14,9 @@ from harness.data.presentation import Batch
 
 
 class AdamW:
-    """Update the rows of ``values`` in place from the rows of ``grads``.
+    """Updates the rows of ``values`` in place from the rows of ``grads``.
+
+    A model whose gradient is not finite is frozen: its ``alive`` turns false and its row never changes again.
 
     Args:
         values: float ``[R, P]``, the parameters.
@@ -22,7 +24,10 @@ class AdamW:
         learning_rates: float ``[R]``, the peak rate of each model.
         clip: largest gradient norm of a model; 0 does not clip.
 
-    A model whose gradient is not finite is frozen: ``alive`` ``[R]`` turns false and its row never changes again.
+    Attributes:
+        mean, square: running means of gradients and of squared gradients, float ``[R, P]``.
+        alive: bool ``[R, 1]``, false for frozen models.
+        lived: long ``[R]``, the steps that each model has taken.
     """
 
     needs_gradients: ClassVar[bool] = True
@@ -42,38 +47,38 @@ class AdamW:
         self.rates = learning_rates.to(values)[:, None]
         self.weight_decay, self.clip, self.betas, self.eps = weight_decay, clip, betas, eps
         self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
-        self.move = torch.empty_like(values)  # held, so that memory cannot run out in the middle of a step
+        self.scratch = torch.empty_like(values)  # allocated once, so that memory cannot run out within a step
         self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
         self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
 
     @torch.no_grad()
     def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
-        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, gradients are."""
-        self._guard()
+        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
+        self._clip_and_freeze()
         beta1, beta2 = self.betas
         self.mean.lerp_(self.grads, 1 - beta1)
         self.square.mul_(beta2).addcmul_(self.grads, self.grads, value=1 - beta2)
-        root = torch.sqrt(self.square, out=self.move).div_(self._grown(beta2).sqrt()).add_(self.eps)
+        root = torch.sqrt(self.square, out=self.scratch).div_(self._bias_correction(beta2).sqrt()).add_(self.eps)
         rates = self.rates * self.alive * factor
         if self.weight_decay:
             self.values.mul_(1 - rates * self.weight_decay)
-        self.values.sub_(torch.div(self.mean, root, out=self.move).mul_(rates / self._grown(beta1)))
+        self.values.sub_(torch.div(self.mean, root, out=self.scratch).mul_(rates / self._bias_correction(beta1)))
 
-    def _grown(self, beta: float) -> Tensor:
-        """Return what a running mean that began at zero has reached of a constant's value, ``[R, 1]``."""
-        steps = self.lived.clamp(min=1)[:, None]  # a row that never lived does not move, whatever stands here
+    def _bias_correction(self, beta: float) -> Tensor:
+        """Return ``1 - beta ** t`` for each model's number of steps ``t``, ``[R, 1]``."""
+        steps = self.lived.clamp(min=1)[:, None]  # avoids a division by zero in rows that were frozen at step 0
         return (1 - beta ** steps.double()).to(self.values)
 
     def rows(self) -> dict[str, Tensor]:
-        """Return what is remembered of each model, a row a model."""
+        """Return the state that is kept for each model next to its parameters, one row for each model."""
         return {"mean": self.mean, "square": self.square, "alive": self.alive, "lived": self.lived}
 
     def freeze(self, rows: Tensor) -> None:
         """Stop the models where bool ``rows`` ``[R]`` is true."""
         self.alive &= ~rows[:, None]
 
-    def _guard(self) -> None:
-        """Clip each row; freeze the rows that are not finite and clear their gradients."""
+    def _clip_and_freeze(self) -> None:
+        """Clip each row's gradient; freeze rows whose gradient is not finite; clear the gradients of frozen rows."""
         norm = torch.linalg.vector_norm(self.grads, dim=1, keepdim=True)
         self.alive &= norm.isfinite()
         self.lived += self.alive[:, 0]

@@ -1,7 +1,8 @@
-"""Snapshots: the state of a trainer between two steps, from which a fresh trainer continues bit for bit.
+"""Snapshots: the state of a trainer between two steps, from which a fresh trainer resumes bit for bit.
 
 Everything that belongs to one model is one row of a tensor or one item of a list. The snapshot of a population can
-therefore be cut into snapshots of its parts. A *checkpoint* is something else: weights that are evaluated and reported.
+therefore be split into snapshots of smaller populations. A *checkpoint* is a set of weights that is evaluated; a
+snapshot contains the checkpoints that its models have so far.
 """
 
 from dataclasses import dataclass, replace
@@ -13,11 +14,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a trainer, on the CPU.
+    """The resumable state of a trainer, on the CPU. Snapshot files use the names of the attributes.
 
     Attributes:
-        done: steps that were taken.
-        attended: steps after which validation and logging were done too; it may be one less than ``done``.
+        done: training steps so far.
+        attended: steps after which validation and logging are done too; it may be one less than ``done``.
         logged: steps whose losses are in the curves.
         tokens: source and prefix tokens of one model so far.
         spent: seconds of training so far.

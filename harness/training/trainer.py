@@ -2,9 +2,9 @@
 
 One step: random stream -> sample -> solve -> presentation -> forward -> loss -> backward -> optimizer.
 
-A step never waits for the device: losses stay there until the next log point. The number of the step is a device tensor
-too, so a GPU can replay the step as a CUDA graph. The length of step ``t`` depends only on the task, the recipe's
-lengths and ``t``, so all models of a population share it.
+A step never waits for the device, because losses stay there until the next log point. The number of the step is a
+device tensor too, so a GPU can replay the step as a CUDA graph. The length of step ``t`` depends only on the task, the
+recipe's lengths and ``t``, so all models of a population share it.
 """
 
 import time
@@ -37,7 +37,7 @@ VALIDATION_LENGTHS = 5
 DISTINCT_DRAWS = 1 << 20
 
 SNAPSHOT_SECONDS = 300.0
-"""Seconds between two snapshots: the most training that a killed process loses."""
+"""Seconds between two snapshots, which is the most training that a killed process loses."""
 
 Listen = Callable[[int, float], None]
 """Called at log points with the number of steps done and the mean loss since the last call."""
@@ -56,10 +56,11 @@ def untimed(phase: str) -> AbstractContextManager[None]:
 
 @dataclass
 class Trained:
-    """What one model's training left behind.
+    """The result of training one model.
 
-    ``curve`` holds a point per log point: step, loss and, where validated, validation_exact and validation_loss.
-    ``failure`` says why the model did not finish, empty if it did.
+    ``curve`` has one entry per log point: step and loss, and after a validation validation_exact and validation_loss.
+    ``checkpoints`` maps steps to weights. ``distinct`` is the share of distinct questions among those drawn.
+    ``failure`` says why the model did not finish; it is empty if it did.
     """
 
     steps_used: int = 0
@@ -71,9 +72,10 @@ class Trained:
 
 @dataclass
 class Training:
-    """A trained population with each model's record, and the seconds by phase.
+    """A trained population, the result of each model, and the seconds by phase.
 
-    ``tokens`` counts source and prefix tokens of one model; ``programs`` says of each part of a step how a GPU ran it.
+    ``tokens`` counts source and prefix tokens of one model. ``programs`` says for each part of a step whether a GPU
+    replayed it as a CUDA graph.
     """
 
     population: Population
@@ -84,7 +86,7 @@ class Training:
 
 
 class Trainer:
-    """Trains one population to the end of its recipe.
+    """Trains one population by its recipe.
 
     Args:
         population: freshly built models, one for each cell of the group.
@@ -92,7 +94,7 @@ class Trainer:
         presentation: how the task is asked.
         listen: see :data:`Listen`.
         save: see :data:`Save`; ``None`` takes no snapshots.
-        batches: makes the training batches of the group's task and seeds.
+        batches: the class of the training batches; it is built for the group's task and seeds.
         timer: a context manager by phase (``data``, ``forward``, ``backward``, ``optimizer``), for measurements.
     """
 
@@ -180,14 +182,14 @@ class Trainer:
         set_generator_states(state.random, self.device)
 
     def _rows(self) -> dict[str, Tensor]:
-        """Return the tensors that change in training, one row for each model."""
+        """Return the tensors that change in training, one row for each model. Snapshot files use their names."""
         hashes = self.hashes[:, : min(self.done, self.hashed_steps)]
         history = {"losses": self.losses[: self.done].T, "seen": hashes}
         return {"values": self.population.values, **self.optimizer.rows(), **history}
 
     def use_graphs(self, recorder: GraphRecorder) -> None:
         """Record the parts of a step, and replay them from the third step of each length on."""
-        trainer = weakref.proxy(self)  # a strong reference in the closures would keep the trainer's memory for ever
+        trainer = weakref.proxy(self)  # a strong reference would be cyclic and delay the release of GPU memory
         self.graphed = {
             "draw": GraphedFunction(lambda *inputs: trainer.draw(*inputs), recorder),
             "learn": GraphedFunction(lambda *inputs: trainer.learn(*inputs), recorder),
@@ -213,7 +215,7 @@ class Trainer:
             losses = self.population.losses(batch, self.recipe.label_smoothing)
         self.losses.index_copy_(0, self.step_index, losses.detach()[None])
         self._hash_questions(source)
-        # Parameters change last: where memory runs out before, the step can be repeated.
+        # Parameters change last, so a step that ran out of memory before can be repeated.
         if self.optimizer.needs_gradients:
             with self.timer("backward"):
                 self.population.backward(losses)
@@ -227,14 +229,14 @@ class Trainer:
         self.logged = self.done
         alive = self.optimizer.alive[:, 0].tolist()
         points = [{"step": self.done, "loss": mean} for mean in means]
-        for model, point, lives in zip(self.models, points, alive, strict=True):
-            if lives:
+        for model, point, is_alive in zip(self.models, points, alive, strict=True):
+            if is_alive:
                 model.curve.append(point)
         self.listen(self.done, sum(means) / len(means))
         return points
 
     def validate(self) -> None:
-        """Score at training lengths; with ``stop_when_fitted``, freeze the models that get everything right."""
+        """Score at training lengths; with ``stop_when_fitted``, freeze the models whose exact match is 1."""
         began = time.perf_counter()
         scores = validate(self.population, self.presentation, self.key, self.recipe)
         points = self.log()
@@ -246,12 +248,12 @@ class Trainer:
         self.validating += time.perf_counter() - began
 
     def keep(self) -> None:
-        """Keep the weights of this moment."""
+        """Keep the current weights of all models as checkpoints."""
         for index, model in enumerate(self.models):
             model.checkpoints[self.done] = self.population.weights(index)
 
     def _hash_questions(self, source: Tensor) -> None:
-        """Keep a hash of each question, to count distinct ones at the end; steps beyond the limit share a last row."""
+        """Store a hash of each question, to count distinct ones at the end; steps beyond the limit share a row."""
         position = torch.arange(source.shape[1], device=source.device)
         hashes = splitmix64((source + 1) * splitmix64(position + 1)).sum(1).view(len(self.hashes), 1, -1)
         self.hashes.index_copy_(1, self.step_index.clamp(max=self.hashed_steps), hashes)
@@ -270,7 +272,7 @@ class Trainer:
             if self.done not in model.checkpoints:
                 model.checkpoints[self.done] = self.population.weights(index)
         phases = {"train": seconds - self.validating, "validate": self.validating}
-        programs = {name: str(part) for name, part in self.graphed.items()}
+        programs = {name: str(function) for name, function in self.graphed.items()}
         return Training(self.population, self.models, phases, self.tokens, programs)
 
 
@@ -283,13 +285,13 @@ def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> Ada
 
 
 def validate(population: Population, presentation: Presentation, key: str, recipe: Recipe) -> list[tuple[float, float]]:
-    """Return (exact match, loss) of each model, the mean over a few training lengths, on a set of its own."""
+    """Return (exact match, loss) of each model on the validation set, the mean over a few training lengths."""
     choices = train_lengths(presentation.task, recipe)
     picked = [choices[i] for i in even_grid(0, len(choices) - 1, VALIDATION_LENGTHS)]
     device = population.values.device
-    each = [
+    scores = [
         score(population, presentation, fixed_set(presentation, key, Purpose.VALIDATE, length, VALIDATION_ROWS, device))
         for length in picked
     ]
-    pooled = list(zip(*each, strict=True))
-    return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in pooled]
+    by_model = list(zip(*scores, strict=True))
+    return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in by_model]

@@ -169,7 +169,7 @@ def test_broken_task(tmp_path: Path, check: str) -> None:
 
 def test_a_divergence_that_spreads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module cannot change the other models of a population, but an optimizer that clips all of them together can."""
-    monkeypatch.setattr(AdamW, "_guard", lambda self: self.grads.div_(torch.linalg.vector_norm(self.grads)))
+    monkeypatch.setattr(AdamW, "_clip_and_freeze", lambda self: self.grads.div_(torch.linalg.vector_norm(self.grads)))
     assert "not finite" in problem(tmp_path, MIXER, "divergence")
 
 

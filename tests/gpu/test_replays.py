@@ -55,11 +55,11 @@ def test_dropout_differs_between_replays() -> None:
     assert training_losses.isfinite().all()
     with torch.no_grad():
         trainer.optimizer.freeze(torch.ones(len(SEEDS), dtype=torch.bool, device="cuda"))
-    trainer.at.zero_()
+    trainer.step_index.zero_()
     first_losses = []
     for _ in range(2):
         length = trainer.batches.lengths[0]
         trainer.graphed["learn"](length, *trainer.graphed["draw"](length))
-        trainer.at.zero_()
+        trainer.step_index.zero_()
         first_losses.append(trainer.losses[0].clone())
     assert not torch.equal(*first_losses)

@@ -1,4 +1,4 @@
-"""Captured steps: what is replayed does what it did; what waits for the device is found out and goes on as before."""
+"""CUDA graphs: replayed steps equal plain steps; a function that waits for the device is not captured."""
 
 import gc
 import weakref
@@ -10,7 +10,7 @@ import pytest
 import torch
 from command_line import call
 from test_snapshot import cells, train
-from test_trainer import SHORT, trainer
+from test_trainer import SHORT, make_trainer
 from torch import Tensor
 
 from harness.bench import time_estimate as estimate
@@ -20,6 +20,7 @@ from harness.bench.workload import make_workload
 from harness.check.graph_replay import CPURecorder
 from harness.config.recipe import Recipe
 from harness.config.suite import make
+from harness.data.presentation import Batch
 from harness.execution.plan import make_plan
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
@@ -34,25 +35,25 @@ SUITE = make({"name": "one", "architectures": ["lstm:width=8"], "tasks": ["parit
 (PAIR,) = make_plan(SUITE, CATALOG).pairs
 
 
-def doubled(seen: list[int]) -> Callable[[int, Tensor], Tensor]:
+def doubling(lengths: list[int]) -> Callable[[int, Tensor], Tensor]:
     def double(length: int, x: Tensor) -> Tensor:
-        seen.append(length)
+        lengths.append(length)
         return 2 * x
 
     return double
 
 
 def test_the_third_call_of_a_length_is_captured_and_later_ones_are_replayed() -> None:
-    seen: list[int] = []
-    captured = GraphedFunction(doubled(seen), CPURecorder())
+    lengths: list[int] = []
+    captured = GraphedFunction(doubling(lengths), CPURecorder())
     for length in (3, 5):
         for value in range(CALLS):
             assert captured(length, torch.full((length,), value)).tolist() == [2 * value] * length
-    assert seen == [3, 3, 3, 5, 5, 5]
+    assert lengths == [3, 3, 3, 5, 5, 5]
     assert str(captured) == "CUDA graph"
 
 
-def test_what_waits_is_done_once_a_call_and_never_captured() -> None:
+def test_a_function_that_waits_runs_once_per_call_and_is_never_captured() -> None:
     total = torch.zeros(1)
 
     def add(length: int, x: Tensor) -> None:
@@ -67,19 +68,19 @@ def test_what_waits_is_done_once_a_call_and_never_captured() -> None:
 
 def test_other_errors_are_not_hidden() -> None:
     def fail(length: int) -> None:
-        raise RuntimeError("the dog ate it")
+        raise RuntimeError("broken anyway")
 
     captured = GraphedFunction(fail, CPURecorder())
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="dog"):
+        with pytest.raises(RuntimeError, match="broken anyway"):
             captured(1)
 
 
 MANY = Recipe(**{**SHORT, "steps": 40, "train_lengths": "1:3", "validations": 2, "weight_decay": 0.1, "checkpoints": 2})
 
 
-def test_a_training_of_replays_is_the_training() -> None:
-    plain, replayed = (trainer("reverse", MANY, (1e-2, 3e-2)) for _ in range(2))
+def test_a_replayed_training_equals_a_plain_one() -> None:
+    plain, replayed = (make_trainer("reverse", MANY, (1e-2, 3e-2)) for _ in range(2))
     replayed.use_graphs(CPURecorder())
     one, other = plain.run(), replayed.run()
     assert one.programs == {}
@@ -90,94 +91,104 @@ def test_a_training_of_replays_is_the_training() -> None:
     assert torch.equal(one.population.values, other.population.values)
 
 
-def test_a_snapshot_goes_on_in_replays() -> None:
-    whole, begun, rest = (trainer("reverse", MANY, (1e-2, 3e-2)) for _ in range(3))
+def test_a_replayed_training_resumes_from_a_snapshot() -> None:
+    full, first, rest = (make_trainer("reverse", MANY, (1e-2, 3e-2)) for _ in range(3))
     for _ in range(MANY.steps):
-        whole.step()
-    for made, steps in ((begun, 17), (rest, MANY.steps - 17)):
-        made.use_graphs(CPURecorder())
-        if made is rest:
-            rest.load_state_dict(begun.state_dict())
+        full.step()
+    for trainer, steps in ((first, 17), (rest, MANY.steps - 17)):
+        trainer.use_graphs(CPURecorder())
+        if trainer is rest:
+            rest.load_state_dict(first.state_dict())
         for _ in range(steps):
-            made.step()
-    assert torch.equal(rest.population.values, whole.population.values)
-    assert torch.equal(rest.losses, whole.losses)
+            trainer.step()
+    assert torch.equal(rest.population.values, full.population.values)
+    assert torch.equal(rest.losses, full.losses)
 
 
-def test_data_that_wait_leave_the_rest_captured() -> None:
-    made = trainer("count:numbers=8", Recipe(**{**SHORT, "steps": CALLS, "train_lengths": "4:4"}), (1e-2, 3e-2))
-    made.use_graphs(CPURecorder())
-    assert made.run().programs == {"draw": "launched one by one: waits for the device", "learn": "CUDA graph"}
+def test_steps_are_captured_even_if_their_data_cannot_be() -> None:
+    trainer = make_trainer("count:numbers=8", Recipe(**{**SHORT, "steps": CALLS, "train_lengths": "4:4"}), (1e-2, 3e-2))
+    trainer.use_graphs(CPURecorder())
+    assert trainer.run().programs == {"draw": "launched one by one: waits for the device", "learn": "CUDA graph"}
 
 
-def test_the_record_says_how_steps_were_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_names_captured_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Trainer.run
-    monkeypatch.setattr(Trainer, "run", lambda self: (self.use_graphs(CPURecorder()), run(self))[1])
+
+    def replayed_run(self: Trainer) -> Training:
+        self.use_graphs(CPURecorder())
+        return run(self)
+
+    monkeypatch.setattr(Trainer, "run", replayed_run)
     out = tmp_path / "out"
-    words = "-a mingru:width=8,depth=1 -t parity --steps 5 --train-lengths 3:3 --seeds 1 --test-lengths 4 --workers 1"
-    assert call("run", *words.split(), "--output", out).exit_code == 0
+    options = "-a mingru:width=8,depth=1 -t parity --steps 5 --train-lengths 3:3 --seeds 1 --test-lengths 4 --workers 1"
+    assert call("run", *options.split(), "--output", out).exit_code == 0
     (record,) = out.glob("cells/*/training.json")
     assert '"learn": "CUDA graph"' in record.read_text()
 
 
 @pytest.mark.parametrize(("replayed", "times"), [(False, 1), (True, 2)])
-def test_captured_steps_are_rehearsed_twice(replayed: bool, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, seen = trainer("reverse", MANY), []
+def test_captured_steps_have_a_second_memory_check(replayed: bool, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, lengths = make_trainer("reverse", MANY), []
     if replayed:
-        made.use_graphs(CPURecorder())
-    before, whole = made.population.values.clone(), made.population.losses
-    monkeypatch.setattr(made.population, "losses", lambda batch, *rest: (seen.append(batch), whole(batch, *rest))[1])
-    check_fits_in_memory(made)
-    assert [batch.source.shape[1] for batch in seen] == [3] * times
-    assert torch.equal(made.population.values, before)
+        trainer.use_graphs(CPURecorder())
+    before, losses = trainer.population.values.clone(), trainer.population.losses
+
+    def recording_losses(batch: Batch, *rest: float) -> Tensor:
+        lengths.append(batch.source.shape[1])
+        return losses(batch, *rest)
+
+    monkeypatch.setattr(trainer.population, "losses", recording_losses)
+    check_fits_in_memory(trainer)
+    assert lengths == [3] * times
+    assert torch.equal(trainer.population.values, before)
 
 
-def test_a_trainer_ends_with_its_last_use() -> None:
-    """Its memory, captured steps included, would otherwise stand beside the next one's."""
-    made = trainer("reverse", MANY)
-    made.use_graphs(CPURecorder())
-    made.step()
-    gone = weakref.ref(made)
+def test_a_trainer_is_freed_without_garbage_collection() -> None:
+    """Otherwise its memory, with that of its graphs, would still be allocated when the next trainer starts."""
+    trainer = make_trainer("reverse", MANY)
+    trainer.use_graphs(CPURecorder())
+    trainer.step()
+    reference = weakref.ref(trainer)
     gc.disable()
     try:
-        del made
-        assert gone() is None
+        del trainer
+        assert reference() is None
     finally:
         gc.enable()
 
 
-def test_what_cannot_be_captured_is_trained_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_capture_is_trained_without_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, group = Trainer.run, cells("lstm:width=8,depth=1", 3)
 
-    def breaking(self: Trainer) -> Training:
+    def failing_run(self: Trainer) -> Training:
         if self.population.numerics.capture:
             raise CaptureError("operation not permitted when stream is capturing")
         return run(self)
 
-    monkeypatch.setattr(Trainer, "run", breaking)
+    monkeypatch.setattr(Trainer, "run", failing_run)
     (note,) = train(tmp_path, group)
-    assert "its steps cannot be captured, goes on without (raised CaptureError: operation not permitted" in note
+    assert "steps cannot be captured, trains without CUDA graphs (raised CaptureError: operation not permitted" in note
     records = [RunFolder(tmp_path).cell(cell.id).training for cell in group]
     assert [record.population for record in records if record] == [3, 3, 3]
 
 
-def test_a_plan_halves_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[int] = []
+def test_a_time_estimate_halves_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
 
     def seconds(*arguments: Any) -> float:
-        tried.append(arguments[-1])
+        sizes.append(arguments[-1])
         if arguments[-1] > 20:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 0.5
 
     monkeypatch.setattr(estimate, "seconds_per_step", seconds)
     pace = pace_of(PAIR, "cpu", models=64)
-    assert tried == [64, 32, 16]
+    assert sizes == [64, 32, 16]
     assert pace == Pace(0.5, 16)
     assert pace.training(cells=64, steps=10) == 4 * 10 * 0.5
 
 
-def test_a_plan_takes_one_at_a_time_what_cannot_be_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_estimate_uses_single_models_that_cannot_be_batched(monkeypatch: pytest.MonkeyPatch) -> None:
     def seconds(*arguments: Any) -> float:
         if arguments[-1] > 1:
             raise RuntimeError("vmap: It looks like you're calling .item() on a Tensor.")
@@ -187,17 +198,17 @@ def test_a_plan_takes_one_at_a_time_what_cannot_be_batched(monkeypatch: pytest.M
     assert pace_of(PAIR, "cpu", models=64) == Pace(0.5, 1)
 
 
-def test_a_plan_raises_where_not_even_one_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_estimate_raises_if_a_single_model_cannot_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "seconds_per_step", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pace_of(PAIR, "cpu", models=64)
 
 
-def test_a_plan_measures_as_many_models_as_are_trained_at_once() -> None:
+def test_a_time_estimate_measures_a_whole_population() -> None:
     assert pace_of(PAIR, "cpu", models=3).models == 3
 
 
-def test_the_least_a_step_needs() -> None:
+def test_the_least_time_of_a_step() -> None:
     assert Work(6.0, 8.0).seconds(PeakRates(2.0, 4.0)) == 3.0
     assert Work(6.0, 8.0).seconds(PeakRates(6.0, 4.0)) == 2.0
     rates = peak_rates("cpu")
@@ -205,7 +216,7 @@ def test_the_least_a_step_needs() -> None:
 
 
 def test_work_is_that_of_one_model() -> None:
-    """A feed-forward of 4 widths: 2 products forward and 4 backward of 2 x 4 x width^2 operations a token."""
+    """A feed-forward layer of 4 widths has 2 products forward and 4 backward, of 2 x 4 x width^2 operations a token."""
     small, large = (
         make_workload(str(Spec.parse("architecture", f"lstm:depth=1,width={width}", CATALOG)), CATALOG, "cpu")
         for width in (32, 64)
@@ -217,9 +228,9 @@ def test_work_is_that_of_one_model() -> None:
 
 
 @pytest.mark.usefixtures("temporary_folder")
-def test_the_bench_of_populations_has_a_row_a_size() -> None:
-    said = call("bench", "populations", "-a", "lstm:width=8,depth=1", "--steps", "8", "--output", "made.csv").stdout
-    assert "x floor" in said
-    rows = [line.split(",") for line in Path("made.csv").read_text().splitlines()[1:]]
+def test_the_benchmark_of_populations_has_a_row_for_each_size() -> None:
+    output = call("bench", "populations", "-a", "lstm:width=8,depth=1", "--steps", "8", "--output", "rows.csv").stdout
+    assert "x floor" in output
+    rows = [line.split(",") for line in Path("rows.csv").read_text().splitlines()[1:]]
     assert [row[-6] for row in rows] == ["1", "2", "4", "8"]
     assert all(float(row[-3]) > 0 and row[-2] == "" and float(row[-1]) > 1 for row in rows)

@@ -103,10 +103,10 @@ def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always(
     assert "1 to train" in call(*run, "--retry-failed").stdout
     write("moody.py", MIXER.format(body="return self.inner(x)"))
     forget_code()
-    assert "1 cells were made with other code" in user_error(*run, "--stale", "fail")
+    assert "cells trained with code that has changed since: 1" in user_error(*run, "--stale", "fail")
     fixed = call(*run)
     assert fixed.exit_code == 0, fixed.output
-    assert "1 to train; 1 made with other code" in fixed.stdout
+    assert "1 to train; 1 trained with code that has changed since" in fixed.stdout
 
 
 def forget_code() -> None:

@@ -1,4 +1,4 @@
-"""A population that does not fit its memory is halved and goes on: no step is taken twice, no result is lost."""
+"""Memory limits: a population that does not fit is split in half; no step is repeated and no result is lost."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 from test_snapshot import TASK, Killed, cells, result, train
 
 from harness.cli.dry_run import _total
+from harness.data.presentation import Batch
 from harness.execution.plan import Variant
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus
@@ -24,16 +25,19 @@ Cap = Callable[..., None]
 
 @pytest.fixture
 def memory_for(monkeypatch: pytest.MonkeyPatch) -> Cap:
-    """Give forwards of sequences longer than ``length`` memory for so many models, from the given call on."""
+    """Return a function that makes forwards of more than ``models`` models raise an out-of-memory error.
+
+    Only forwards of sequences longer than ``length`` raise it, and only from call number ``after`` on.
+    """
 
     def cap(models: int, *, length: int = 0, after: int = 0, training: bool | None = None) -> None:
-        whole, calls = Population._logits, iter(range(10**9))
+        original, calls = Population._logits, iter(range(10**9))
 
         def scarce(self: Population, source: torch.Tensor, prefix: torch.Tensor | None) -> torch.Tensor:
             counted = training is None or self.model.training == training
             if counted and next(calls) >= after and self.size > models and source.shape[-1] > length:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-            return whole(self, source, prefix)
+            return original(self, source, prefix)
 
         monkeypatch.setattr(Population, "_logits", scarce)
 
@@ -42,23 +46,23 @@ def memory_for(monkeypatch: pytest.MonkeyPatch) -> Cap:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Every step that is finished, as (models, step)."""
-    taken: list[tuple[int, int]] = []
-    whole = Trainer.step
+    """Return a list that receives each finished step as (models, step)."""
+    finished: list[tuple[int, int]] = []
+    original = Trainer.step
 
-    def noting(self: Trainer) -> None:
-        whole(self)
-        taken.append((self.population.size, self.done))
+    def recording_step(self: Trainer) -> None:
+        original(self)
+        finished.append((self.population.size, self.done))
 
-    monkeypatch.setattr(Trainer, "step", noting)
-    return taken
+    monkeypatch.setattr(Trainer, "step", recording_step)
+    return finished
 
 
 def sizes(folder: Path, group: tuple) -> list[int]:
     return [RunFolder(folder).cell(cell.id).training.population for cell in group]  # type: ignore[union-attr]
 
 
-def test_one_that_never_fits_is_halved_until_it_does(tmp_path: Path, memory_for: Cap) -> None:
+def test_a_population_is_halved_until_it_fits(tmp_path: Path, memory_for: Cap) -> None:
     group = cells(LSTM, 5)
     for part in (group[:2], group[2:3], group[3:]):
         train(tmp_path / "parts", part)
@@ -66,26 +70,26 @@ def test_one_that_never_fits_is_halved_until_it_does(tmp_path: Path, memory_for:
     notes = train(tmp_path / "halved", group)
     assert sizes(tmp_path / "halved", group) == [2, 2, 1, 2, 2]
     assert [note.partition(": ")[2] for note in notes] == [
-        "out of memory with 5 models at once, goes on with half as many",
-        "out of memory with 3 models at once, goes on with half as many",
+        "out of memory with 5 models at once, continues in two halves",
+        "out of memory with 3 models at once, continues in two halves",
     ]
     for cell in group:
         assert result(tmp_path / "halved", cell) == result(tmp_path / "parts", cell)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_in_the_middle_nothing_is_lost(
+def test_running_out_of_memory_during_training_loses_nothing(
     training: bool, tmp_path: Path, memory_for: Cap, steps: list[tuple[int, int]]
 ) -> None:
-    """Memory runs out in the seventh step, or in the third validation: curves and checkpoints are whole ones."""
+    """Memory runs out in the seventh step or in the third validation; curves and checkpoints are complete."""
     group = cells(LSTM, 4)
     train(tmp_path / "whole", group)
     steps.clear()
     memory_for(2, after=6 if training else 2 * 4, training=training)
     notes = train(tmp_path / "halved", group)
-    moved = 6 if training else 9
-    assert [note.partition(": ")[2] for note in notes][1:] == [f"goes on from step {moved} of 12"] * 2
-    assert steps == [(4, n) for n in range(1, moved + 1)] + [(2, n) for n in range(moved + 1, 13)] * 2
+    done = 6 if training else 9
+    assert [note.partition(": ")[2] for note in notes][1:] == [f"resumes from step {done} of 12"] * 2
+    assert steps == [(4, n) for n in range(1, done + 1)] + [(2, n) for n in range(done + 1, 13)] * 2
     assert sizes(tmp_path / "halved", group) == [2] * 4
     for cell in group:
         (halved, whole) = (RunFolder(tmp_path / name).cell(cell.id).training for name in ("halved", "whole"))
@@ -97,7 +101,7 @@ def test_in_the_middle_nothing_is_lost(
     assert not (tmp_path / "halved" / "snapshots").exists()
 
 
-def test_a_kill_after_it_was_halved_loses_neither_half(
+def test_both_halves_resume_after_a_kill(
     tmp_path: Path, memory_for: Cap, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[int, int]]
 ) -> None:
     group = cells(LSTM, 4)
@@ -107,7 +111,7 @@ def test_a_kill_after_it_was_halved_loses_neither_half(
         with pytest.raises(Killed):
             train(tmp_path, group)
     assert len(list(RunFolder(tmp_path).snapshots.groups())) == 2
-    assert not list(RunFolder(tmp_path).snapshots.sweep([[cell.id for cell in group]]))
+    assert not list(RunFolder(tmp_path).snapshots.remove_unusable([[cell.id for cell in group]]))
     steps.clear()
     train(tmp_path, group)
     assert steps == [(2, n) for n in range(7, 13)] * 2
@@ -118,13 +122,13 @@ def test_one_model_that_does_not_fit_is_a_failure(tmp_path: Path, memory_for: Ca
     memory_for(0)
     train(tmp_path, group)
     failures = [RunFolder(tmp_path).cell(cell.id).failure for cell in group]
-    assert [each.reason for each in failures if each] == [
+    assert [failure.reason for failure in failures if failure] == [
         "raised OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"
     ] * 2
 
 
 def test_evaluation_is_halved_too(tmp_path: Path, memory_for: Cap) -> None:
-    """Only a length that one model alone cannot do is out of memory."""
+    """A length is recorded as out of memory only if a single model cannot be evaluated at it."""
     group, variants = cells(LSTM, 4), (Variant("", TASK, (2, 6, 9)),)
     train(tmp_path / "whole", group, variants=variants)
     memory_for(1, length=5)
@@ -137,29 +141,32 @@ def test_evaluation_is_halved_too(tmp_path: Path, memory_for: Cap) -> None:
         ]
 
 
-def test_a_rehearsal_takes_the_longest_and_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_check_has_the_longest_length_and_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     group = cells("transformer:width=16,depth=1,dropout=0.3", 2)
     train(tmp_path / "plain", group)
-    seen: list[int] = []
+    lengths: list[int] = []
+    run = Trainer.run
 
-    def rehearsed(self: Trainer) -> object:
-        lengths: list[int] = []
-        whole = self.population.losses
-        self.population.losses = lambda batch, *rest: (lengths.append(batch.source.shape[1]), whole(batch, *rest))[1]  # type: ignore[method-assign]
+    def checked_run(self: Trainer) -> object:
+        losses = self.population.losses
+
+        def recording_losses(batch: Batch, *rest: float) -> torch.Tensor:
+            lengths.append(batch.source.shape[1])
+            return losses(batch, *rest)
+
+        self.population.losses = recording_losses  # type: ignore[method-assign]
         check_fits_in_memory(self)
-        self.population.losses = whole  # type: ignore[method-assign]
-        seen.extend(lengths)
+        self.population.losses = losses  # type: ignore[method-assign]
         return run(self)
 
-    run = Trainer.run
-    monkeypatch.setattr(Trainer, "run", rehearsed)
-    train(tmp_path / "rehearsed", group)
-    assert seen == [4]
+    monkeypatch.setattr(Trainer, "run", checked_run)
+    train(tmp_path / "checked", group)
+    assert lengths == [4]
     for cell in group:
-        assert result(tmp_path / "rehearsed", cell) == result(tmp_path / "plain", cell)
+        assert result(tmp_path / "checked", cell) == result(tmp_path / "plain", cell)
 
 
-def test_a_step_of_the_optimizer_asks_for_no_memory_of_the_size_of_the_models() -> None:
+def test_an_optimizer_step_allocates_less_than_one_models_parameters() -> None:
     values = torch.zeros(3, 10_000)
     optimizer = AdamW(values, torch.ones_like(values), torch.ones(3), weight_decay=0.1, clip=1.0)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
@@ -168,24 +175,24 @@ def test_a_step_of_the_optimizer_asks_for_no_memory_of_the_size_of_the_models() 
 
 
 def test_what_cannot_be_batched_is_trained_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    group, whole = cells(LSTM, 3), Population._logits
+    group, original = cells(LSTM, 3), Population._logits
     train(tmp_path / "plain", group)
 
-    def stubborn(self: Population, *inputs: torch.Tensor | None) -> torch.Tensor:
+    def not_batchable(self: Population, *inputs: torch.Tensor | None) -> torch.Tensor:
         if self.size > 1:
             raise RuntimeError("vmap: It looks like you're calling .item() on a Tensor.")
-        return whole(self, *inputs)  # type: ignore[arg-type]
+        return original(self, *inputs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Population, "_logits", stubborn)
-    (note,) = train(tmp_path / "alone", group)
-    assert "cannot be trained at once, goes on one by one (raised RuntimeError: vmap: It looks" in note
-    assert sizes(tmp_path / "alone", group) == [1, 1, 1]
+    monkeypatch.setattr(Population, "_logits", not_batchable)
+    (note,) = train(tmp_path / "single", group)
+    assert "cannot be trained at once, continues one by one (raised RuntimeError: vmap: It looks" in note
+    assert sizes(tmp_path / "single", group) == [1, 1, 1]
     for cell in group:
-        (curve, *_), (known, *_) = (result(tmp_path / name, cell)[0] for name in ("alone", "plain"))
-        assert curve[-1]["loss"] == pytest.approx(known[-1]["loss"], rel=1e-5)
+        (curve, *_), (expected, *_) = (result(tmp_path / name, cell)[0] for name in ("single", "plain"))
+        assert curve[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=1e-5)
 
 
-def test_halves_are_all_of_it() -> None:
+def test_halves_cover_the_population() -> None:
     for count in (2, 3, 64):
         first, second = (list(range(count))[part] for part in split_in_half(count))
         assert first + second == list(range(count))
@@ -193,7 +200,7 @@ def test_halves_are_all_of_it() -> None:
         assert second
 
 
-def test_the_plan_says_how_many_at_once() -> None:
+def test_the_dry_run_names_the_group_size() -> None:
     assert "groups of at most 64 models, halved where memory runs out, to train on cuda" in _total(
         RunStatus(), 0.0, RunOptions("cuda", 1)
     )

@@ -1,4 +1,4 @@
-"""The population's AdamW is torch's AdamW after ``clip_grad_norm_``, for every row by itself."""
+"""AdamW of a population: each row is updated as by torch's AdamW after ``clip_grad_norm_``."""
 
 import pytest
 import torch
@@ -16,13 +16,13 @@ def start() -> Tensor:
 
 
 def gradients(step: int) -> Tensor:
-    """Gradients from tiny to large, so that some are clipped and some are not."""
-    drawn = torch.randn(len(RATES), SIZE, dtype=torch.float64, generator=torch.Generator().manual_seed(1 + step))
-    return drawn * 10.0 ** (step % 5 - 3)
+    """Return gradients from tiny to large, so that some are clipped and some are not."""
+    gradient = torch.randn(len(RATES), SIZE, dtype=torch.float64, generator=torch.Generator().manual_seed(1 + step))
+    return gradient * 10.0 ** (step % 5 - 3)
 
 
-def ours(spoil: dict[int, tuple[int, float]] | None = None, **options: float) -> tuple[list[Tensor], AdamW]:
-    """Return the values after every step; ``spoil`` puts a value into a row's gradient at a step."""
+def train(spoil: dict[int, tuple[int, float]] | None = None, **options: float) -> tuple[list[Tensor], AdamW]:
+    """Return the values after each step; ``spoil`` maps steps to a row and a value for its gradient."""
     values, grads, history = start(), torch.zeros(len(RATES), SIZE, dtype=torch.float64), []
     optimizer = AdamW(values, grads, RATES, **options)
     for step in range(STEPS):
@@ -35,7 +35,7 @@ def ours(spoil: dict[int, tuple[int, float]] | None = None, **options: float) ->
     return history, optimizer
 
 
-def theirs(row: int, weight_decay: float, clip: float) -> Tensor:
+def train_with_torch(row: int, weight_decay: float, clip: float) -> Tensor:
     """Train one row with torch."""
     value = torch.nn.Parameter(start()[row])
     optimizer = torch.optim.AdamW([value], lr=1.0, weight_decay=weight_decay)
@@ -50,20 +50,20 @@ def theirs(row: int, weight_decay: float, clip: float) -> Tensor:
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_is_torchs(weight_decay: float, clip: float) -> None:
-    history, _ = ours(weight_decay=weight_decay, clip=clip)
+def test_equals_torch(weight_decay: float, clip: float) -> None:
+    history, _ = train(weight_decay=weight_decay, clip=clip)
     for row in range(len(RATES)):
-        torch.testing.assert_close(history[-1][row], theirs(row, weight_decay, clip), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(history[-1][row], train_with_torch(row, weight_decay, clip), rtol=1e-12, atol=1e-12)
 
 
-def test_clipping_changes_what_it_should() -> None:
-    assert not torch.equal(ours(clip=1.0)[0][-1], ours()[0][-1])
+def test_clipping_changes_the_values() -> None:
+    assert not torch.equal(train(clip=1.0)[0][-1], train()[0][-1])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_row_that_is_not_finite_stops_alone(value: float) -> None:
-    healthy, _ = ours(clip=1.0, weight_decay=0.1)
-    spoiled, optimizer = ours({9: (1, value)}, clip=1.0, weight_decay=0.1)
+def test_only_a_row_that_is_not_finite_is_frozen(value: float) -> None:
+    healthy, _ = train(clip=1.0, weight_decay=0.1)
+    spoiled, optimizer = train({9: (1, value)}, clip=1.0, weight_decay=0.1)
     assert torch.equal(spoiled[-1][[0, 2]], healthy[-1][[0, 2]])
     assert all(torch.equal(after[1], healthy[8][1]) for after in spoiled[9:])
     assert optimizer.alive[:, 0].tolist() == [True, False, True]
@@ -79,13 +79,13 @@ def test_a_frozen_row_never_moves_again() -> None:
         grads.copy_(gradients(step))
         optimizer.step(FACTORS[step])
         history.append(values.clone())
-    free, _ = ours(weight_decay=0.1)
+    free, _ = train(weight_decay=0.1)
     assert torch.equal(history[-1][0], history[3][0])
     assert torch.equal(history[-1][1:], free[-1][1:])
     assert optimizer.lived.tolist() == [4, STEPS, STEPS]
 
 
-def test_no_gradient_at_all_is_fine() -> None:
+def test_zero_gradients_change_nothing() -> None:
     values, before = start(), start()
     AdamW(values, torch.zeros_like(values), RATES, clip=1.0).step(1.0)
     assert torch.equal(values, before)

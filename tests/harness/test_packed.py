@@ -1,4 +1,4 @@
-"""A packed run is read as any run: nothing is trained again, and newer records replace packed ones."""
+"""Packed runs: they are read like all others, nothing is trained again, and newer records replace packed ones."""
 
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def records(folder: Path) -> list[object]:
 def test_packed_records_are_the_records(run: RunFolder) -> None:
     before = records(run.path)
     assert len(before) == 2
-    assert call("pack", "run", "--output", "kept").exit_code == 0
-    assert records(Path("kept")) == before == records(run.path)
-    assert {path.name for path in Path("kept").iterdir()} == {"run.json", FILE, "report.md"}
+    assert call("pack", "run", "--output", "packed").exit_code == 0
+    assert records(Path("packed")) == before == records(run.path)
+    assert {path.name for path in Path("packed").iterdir()} == {"run.json", FILE, "report.md"}
 
 
 def test_the_same_records_give_the_same_bytes(run: RunFolder) -> None:
@@ -41,7 +41,7 @@ def test_the_same_records_give_the_same_bytes(run: RunFolder) -> None:
     assert Path("one", FILE).read_bytes() == Path("two", FILE).read_bytes()
 
 
-def test_a_run_packed_in_place_goes_on(run: RunFolder) -> None:
+def test_a_run_packed_in_place_can_be_continued(run: RunFolder) -> None:
     before = records(run.path)
     assert call("pack", "run").exit_code == 0
     assert not list(run.path.glob("cells/*/*.json"))
@@ -53,11 +53,11 @@ def test_a_run_packed_in_place_goes_on(run: RunFolder) -> None:
 
 
 def test_without_weights_nothing_can_be_evaluated(run: RunFolder) -> None:
-    assert call("pack", "run", "--output", "kept").exit_code == 0
-    assert "packed without weights" in user_error("evaluate", "kept", "--test-lengths", "9", "--workers", "1")
+    assert call("pack", "run", "--output", "packed").exit_code == 0
+    assert "packed without weights" in user_error("evaluate", "packed", "--test-lengths", "9", "--workers", "1")
 
 
-def test_a_packed_cell_that_is_trained_again_counts_no_more(run: RunFolder) -> None:
+def test_a_packed_cell_that_is_cleared_has_no_records(run: RunFolder) -> None:
     assert call("pack", "run").exit_code == 0
     packed = RunFolder(run.path)
     first, second = packed.cell_ids()
@@ -73,17 +73,17 @@ def test_a_packed_cell_that_is_trained_again_counts_no_more(run: RunFolder) -> N
     assert again.cell(first).evaluations == []
 
 
-def test_a_damaged_pack_is_named(run: RunFolder) -> None:
-    assert call("pack", "run", "--output", "kept").exit_code == 0
-    file = Path("kept", FILE)
+def test_errors_name_a_damaged_packed_file(run: RunFolder) -> None:
+    assert call("pack", "run", "--output", "packed").exit_code == 0
+    file = Path("packed", FILE)
     file.write_bytes(file.read_bytes()[:-20])
-    assert "damaged record kept/records.jsonl.gz" in user_error("report", "kept")
+    assert "damaged record packed/records.jsonl.gz" in user_error("report", "packed")
 
 
-def test_an_unknown_picture_is_refused(run: RunFolder) -> None:
-    assert "picture 'lengths'" in user_error("pack", "run", "--output", "kept", "--picture", "lengths")
+def test_an_unknown_picture_is_an_error(run: RunFolder) -> None:
+    assert "picture 'lengths'" in user_error("pack", "run", "--output", "packed", "--picture", "lengths")
 
 
-def test_a_folder_without_a_run_is_refused() -> None:
+def test_a_folder_without_a_run_is_an_error() -> None:
     Path("empty").mkdir()
     assert "holds no run" in user_error("pack", "empty")

@@ -1,4 +1,4 @@
-"""The plan: cells in order, where each is evaluated, what cannot be asked of whom, and widths for equal sizes."""
+"""The plan: the order of cells, their test lengths, pairs that cannot be trained, and matched widths."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from harness.execution.plan import Plan, make_plan
 from harness.registry.catalog import Catalog
 from harness.registry.options import build_model, build_task
 
-ENCODER = '''"""Sees everything at once."""
+ENCODER = '''"""A model that is not causal."""
 from torch import nn
 from architectures.base import Mixer
 
 class Encoder(Mixer):
-    """The mean of all positions."""
+    """Adds the mean of all positions."""
 
     causal = False
 
@@ -33,7 +33,7 @@ TAGS = '''"""Labels."""
 from tasks.base import Task
 
 class Tags(Task):
-    """Say what will come next, which the source tells to whoever looks ahead.
+    """Label each position with its symbol or the next one, whichever is greater.
 
     Examples:
         0 1 -> 1 1
@@ -54,33 +54,33 @@ def plan(catalog: Catalog | None = None, **values: Any) -> Plan:
     return make_plan(make(suite, "test"), catalog or Catalog())
 
 
-def test_cells_are_every_combination_task_by_task() -> None:
-    made = plan(architectures=["lstm", "transformer"], tasks=["parity", "reverse"], learning_rates=[1e-3, 1e-2])
-    cells = made.cells
+def test_cells_are_all_combinations_task_by_task() -> None:
+    planned = plan(architectures=["lstm", "transformer"], tasks=["parity", "reverse"], learning_rates=[1e-3, 1e-2])
+    cells = planned.cells
     assert len(cells) == len({cell.id for cell in cells}) == 2 * 2 * 2 * 2
     assert [cell.task.name for cell in cells] == ["parity"] * 8 + ["reverse"] * 8
     assert [cell.seed for cell in cells[:4]] == [0, 1, 0, 1]
     assert [cell.learning_rate for cell in cells[:4]] == [1e-3, 1e-3, 1e-2, 1e-2]
 
 
-def test_a_cells_identity_is_what_was_trained() -> None:
+def test_a_cell_id_depends_only_on_what_is_trained() -> None:
     first, same = plan(), plan(samples=7, test_lengths="50", title="other", seeds=1)
     assert first.cells[0].id == same.cells[0].id
     changed = [plan(recipe={"steps": 7}), plan(learning_rates=[0.5]), plan(architectures=["lstm:width=9"])]
     changed += [plan(tasks=["majority"]), plan(tasks=[{"task": "parity", "steps": 7}])]
-    assert first.cells[0].id not in {each.cells[0].id for each in changed}
+    assert first.cells[0].id not in {other.cells[0].id for other in changed}
     assert changed[0].cells[0].id == changed[-1].cells[0].id
     assert plan(recipe={"train_lengths": " 1 : 20 "}).cells[0].id == first.cells[0].id
 
 
-def test_the_same_twice_is_one_cell() -> None:
-    made = plan(architectures=["lstm:width=8,depth=1", "lstm:depth=1, width=8"], tasks=["parity", "parity"])
-    assert len(made.cells) == 2
+def test_equal_entries_give_one_cell() -> None:
+    planned = plan(architectures=["lstm:width=8,depth=1", "lstm:depth=1, width=8"], tasks=["parity", "parity"])
+    assert len(planned.cells) == 2
 
 
-def test_options_for_all_reach_those_that_have_them() -> None:
-    made = plan(architectures=["lstm", "bahdanau", "lstm:depth=3"], model={"depth": 1, "width": 8})
-    assert [str(spec) for spec in made.architectures] == [
+def test_model_options_apply_to_architectures_that_have_them() -> None:
+    planned = plan(architectures=["lstm", "bahdanau", "lstm:depth=3"], model={"depth": 1, "width": 8})
+    assert [str(spec) for spec in planned.architectures] == [
         "lstm:depth=1,width=8",
         "bahdanau:width=8",
         "lstm:depth=3,width=8",
@@ -89,18 +89,18 @@ def test_options_for_all_reach_those_that_have_them() -> None:
         plan(model={"heads": 2})
 
 
-def test_evaluation_covers_training_lengths_and_those_asked_for() -> None:
-    made = plan(test_lengths="30,50", recipe={"train_lengths": "1:20"})
-    (variant,) = made.tasks[0].variants
+def test_evaluation_covers_training_and_test_lengths() -> None:
+    planned = plan(test_lengths="30,50", recipe={"train_lengths": "1:20"})
+    (variant,) = planned.tasks[0].variants
     assert variant.lengths == (1, 6, 11, 15, 20, 30, 50)
     with pytest.raises(UserError, match="test length 20 lies inside the training lengths 1:20"):
         plan(test_lengths="20,30", recipe={"train_lengths": "1:20"})
 
 
-def test_lengths_the_task_has_not_are_skipped_and_told() -> None:
-    made = plan(tasks=["count:numbers=40"], test_lengths="30,50,60", recipe={"train_lengths": "1:20"})
-    assert made.tasks[0].variants[0].lengths[-1] == 30
-    assert made.notes == ["count:numbers=40 has no length 50, 60; skipped (it has 1 to 40)"]
+def test_missing_lengths_are_skipped_with_a_note() -> None:
+    planned = plan(tasks=["count:numbers=40"], test_lengths="30,50,60", recipe={"train_lengths": "1:20"})
+    assert planned.tasks[0].variants[0].lengths[-1] == 30
+    assert planned.notes == ["count:numbers=40 has no length 50, 60; skipped (it has 1 to 40)"]
     with pytest.raises(UserError, match="has none of the test lengths; it has 1 to 40"):
         plan(tasks=["count:numbers=40"], test_lengths="50")
     with pytest.raises(UserError, match="has no length in train lengths 41:50"):
@@ -109,18 +109,18 @@ def test_lengths_the_task_has_not_are_skipped_and_told() -> None:
 
 def test_variants_belong_to_their_task() -> None:
     other = {"name": "padded", "task": "addition:padding=2", "test_lengths": "30"}
-    made = plan(tasks=["addition", "parity"], evaluation=[other])
-    assert [[v.name for v in question.variants] for question in made.tasks] == [["", "padded"], [""]]
+    planned = plan(tasks=["addition", "parity"], evaluation=[other])
+    assert [[v.name for v in task.variants] for task in planned.tasks] == [["", "padded"], [""]]
     with pytest.raises(UserError, match="its alphabet differs"):
         plan(tasks=["addition"], evaluation=[other | {"task": "addition:base=2"}])
 
 
-def test_a_variant_of_one_entry_is_of_no_other() -> None:
+def test_of_limits_a_variant_to_one_entry() -> None:
     """Entries compare as specs: `of` may write its options in any order."""
     tasks = ["addition", "addition:base=2,order=reversed", "addition:base=2"]
     only = {"name": "padded", "task": "addition:base=2,padding=2", "of": "addition: order=reversed, base=2"}
-    made = plan(tasks=tasks, evaluation=[only | {"test_lengths": "30"}])
-    assert [[v.name for v in question.variants] for question in made.tasks] == [[""], ["", "padded"], [""]]
+    planned = plan(tasks=tasks, evaluation=[only | {"test_lengths": "30"}])
+    assert [[v.name for v in task.variants] for task in planned.tasks] == [[""], ["", "padded"], [""]]
     for of, words in {
         "addition:base=3": r"of='addition:base=3' is no addition .*; did you mean addition:base=2",
         "parity": r"of='parity' is no addition of this suite; choose from addition, addition:base=2, ",
@@ -131,66 +131,67 @@ def test_a_variant_of_one_entry_is_of_no_other() -> None:
 
 @pytest.fixture
 def with_encoder(tmp_path: Path) -> Catalog:
-    files = {"onlooker": ENCODER, "tags": TAGS.format(online=False), "foretold": TAGS.format(online=True)}
+    files = {"not_causal": ENCODER, "tags": TAGS.format(online=False), "online_tags": TAGS.format(online=True)}
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     return Catalog(tuple(tmp_path / f"{name}.py" for name in files))
 
 
-REFUSED = {"parity": "", "reverse": "not causal", "tags": "", "foretold": "not online"}
+OBSTACLES = {"parity": "", "reverse": "not causal", "tags": "", "online_tags": "not online"}
 
 
-@pytest.mark.parametrize("task", REFUSED)
-def test_what_cannot_be_asked_of_a_model_that_looks_ahead(with_encoder: Catalog, task: str) -> None:
-    made = plan(with_encoder, architectures=["onlooker", "lstm"], tasks=[task])
-    refused = {(str(p.architecture), str(p.task.task)): p.obstacle for p in made.not_applicable}
-    assert [name for name, _ in refused] == (["onlooker"] if REFUSED[task] else [])
-    assert refused.get(("onlooker", task), "").startswith(REFUSED[task])
-    assert {cell.architecture.name for cell in made.cells} == {"onlooker", "lstm"} - {name for name, _ in refused}
+@pytest.mark.parametrize("task", OBSTACLES)
+def test_pairs_that_a_model_that_looks_ahead_cannot_train(with_encoder: Catalog, task: str) -> None:
+    planned = plan(with_encoder, architectures=["not_causal", "lstm"], tasks=[task])
+    obstacles = {(str(p.architecture), str(p.task.task)): p.obstacle for p in planned.not_applicable}
+    assert [name for name, _ in obstacles] == (["not_causal"] if OBSTACLES[task] else [])
+    assert obstacles.get(("not_causal", task), "").startswith(OBSTACLES[task])
+    trained = {"not_causal", "lstm"} - {name for name, _ in obstacles}
+    assert {cell.architecture.name for cell in planned.cells} == trained
 
 
-def test_asked_to_read_out_the_same_model_may_answer(with_encoder: Catalog) -> None:
-    made = plan(with_encoder, architectures=["onlooker"], tasks=["reverse"], recipe={"answer": "readout"})
-    assert made.cells
-    assert not made.not_applicable
+def test_a_model_that_is_not_causal_can_be_asked_as_readout(with_encoder: Catalog) -> None:
+    planned = plan(with_encoder, architectures=["not_causal"], tasks=["reverse"], recipe={"answer": "readout"})
+    assert planned.cells
+    assert not planned.not_applicable
 
 
-def test_ways_a_task_has_not_are_not_applicable() -> None:
-    made = plan(tasks=["parity", {"task": "reverse", "answer": "tag"}])
-    assert [(str(pair.task.task), pair.obstacle) for pair in made.not_applicable] == [
+def test_modes_that_a_task_does_not_have_are_not_applicable() -> None:
+    planned = plan(tasks=["parity", {"task": "reverse", "answer": "tag"}])
+    assert [(str(pair.task.task), pair.obstacle) for pair in planned.not_applicable] == [
         ("reverse", "a generate task cannot be asked as tag")
     ]
 
 
-def test_training_beyond_the_reach_is_not_applicable() -> None:
+def test_training_beyond_the_maximum_length_is_not_applicable() -> None:
     name = "transformer:position=learned,reach=40"
-    made = plan(
+    planned = plan(
         architectures=[name], tasks=["parity", "reverse"], recipe={"train_lengths": "1:20"}, test_lengths="21:80"
     )
-    assert [str(cell.task) for cell in made.cells] == ["parity"] * 2
-    assert "training length 20 takes 41 positions, beyond its reach of 40" in made.not_applicable[0].obstacle
+    assert [str(cell.task) for cell in planned.cells] == ["parity"] * 2
+    assert "training length 20 takes 41 positions, beyond its reach of 40" in planned.not_applicable[0].obstacle
 
 
-def test_sizes_are_those_of_the_models() -> None:
+def test_the_plan_has_the_parameters_of_the_models() -> None:
     catalog = Catalog()
-    made = plan(catalog, architectures=["lstm:width=8", "transformer"], tasks=["reverse"])
-    for pair in made.pairs:
+    planned = plan(catalog, architectures=["lstm:width=8", "transformer"], tasks=["reverse"])
+    for pair in planned.pairs:
         symbols = Presentation(build_task(pair.task.task)).symbols
         assert pair.parameters == sum(p.numel() for p in build_model(pair.architecture, symbols).parameters())
 
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
-def test_widths_are_solved_for_equal_sizes(name: str) -> None:
-    """No multiple of eight is nearer, and a miss by more than five percent is told."""
+def test_matched_widths_are_the_nearest(name: str) -> None:
+    """No multiple of eight is nearer, and a deviation above five percent is noted."""
     target = 20_000
-    made = plan(architectures=[f"{name}:depth=1"], match="parameters:20k")
-    (size,), (note,) = (pair.parameters or 0 for pair in made.pairs), made.notes
+    planned = plan(architectures=[f"{name}:depth=1"], match="parameters:20k")
+    (size,), (note,) = (pair.parameters or 0 for pair in planned.pairs), planned.notes
     others = [plan(architectures=[f"{name}:depth=1,width={width}"]).pairs[0] for width in range(8, 129, 8)]
     assert abs(size - target) <= min(abs((pair.parameters or 0) - target) for pair in others)
-    assert note.startswith(f"matched: {made.architectures[0]} has {size:,} parameters")
+    assert note.startswith(f"matched: {planned.architectures[0]} has {size:,} parameters")
     assert ("more than 5% off" in note) == (abs(size / target - 1) > 0.05)
 
 
-def test_a_size_has_a_form() -> None:
+def test_match_has_a_format() -> None:
     with pytest.raises(UserError, match="write parameters:NUMBER"):
         plan(match="300k")

@@ -1,4 +1,4 @@
-"""A population's losses and gradients are those of its models, each on its own rows."""
+"""Populations: losses, gradients and weights equal those of the single models on their own rows."""
 
 import pytest
 import torch
@@ -23,27 +23,27 @@ def models(name: str, count: int) -> list[SequenceModel]:
 
 
 def batch(count: int) -> Batch:
-    """Rows for ``count`` models; every other row is asked less."""
-    drawn = torch.Generator().manual_seed(0)
-    source, prefix, target = (torch.randint(3, (count * ROWS, width), generator=drawn) for width in (5, 3, 3))
+    """Return rows for ``count`` models; every other row has fewer targets."""
+    generator = torch.Generator().manual_seed(0)
+    source, prefix, target = (torch.randint(3, (count * ROWS, width), generator=generator) for width in (5, 3, 3))
     target[::2, 2:] = IGNORE
     return Batch(source, prefix, target)
 
 
 def plain(model: SequenceModel, rows: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Return the loss and the gradients of one model, by torch alone."""
+    """Return the loss and the gradients of one model, computed without the harness."""
     logits = model(rows.source, rows.prefix)
     loss = F.cross_entropy(logits.flatten(0, 1), rows.target.flatten(), label_smoothing=smoothing)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
-    return loss.detach(), torch.cat([each.flatten() for each in gradients])
+    return loss.detach(), torch.cat([gradient.flatten() for gradient in gradients])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
-def test_losses_and_gradients_are_the_models_own(name: str, count: int, smoothing: float) -> None:
+def test_losses_and_gradients_are_those_of_single_models(name: str, count: int, smoothing: float) -> None:
     rows = batch(count)
-    alone = [
+    expected = [
         plain(model, Batch(*(x[i * ROWS : (i + 1) * ROWS] for x in rows)), smoothing)
         for i, model in enumerate(models(name, count))
     ]
@@ -51,8 +51,8 @@ def test_losses_and_gradients_are_the_models_own(name: str, count: int, smoothin
     population.grads.fill_(7.0)
     losses = population.losses(rows, smoothing)
     population.backward(losses)
-    torch.testing.assert_close(losses.detach(), torch.stack([loss for loss, _ in alone]), rtol=1e-12, atol=0)
-    torch.testing.assert_close(population.grads, torch.stack([g for _, g in alone]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(losses.detach(), torch.stack([loss for loss, _ in expected]), rtol=1e-12, atol=0)
+    torch.testing.assert_close(population.grads, torch.stack([g for _, g in expected]), rtol=0, atol=1e-12)
 
 
 def test_without_a_prefix_the_source_is_labelled() -> None:
@@ -62,7 +62,7 @@ def test_without_a_prefix_the_source_is_labelled() -> None:
     torch.testing.assert_close(population.logits(source, None), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_mean_is_over_what_each_model_is_asked() -> None:
+def test_the_mean_is_over_the_targets_of_each_model() -> None:
     logits = torch.zeros(2, 1, 3, 2)
     target = torch.tensor([[[0, 0, 0]], [[1, IGNORE, IGNORE]]])
     torch.testing.assert_close(cross_entropy(logits, target), torch.full((2,), 2.0).log())
@@ -80,15 +80,15 @@ def test_a_population_of_one_is_its_module() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_weights_come_back(count: int) -> None:
+def test_weights_can_be_loaded_again(count: int) -> None:
     population = Population(models("transformer", count))
     with torch.no_grad():
         population.values.add_(0.1 * torch.randn_like(population.values))
-    again = load(models("transformer", count), [population.weights(i) for i in range(count)], "cpu")
-    assert torch.equal(again.values, population.values)
+    loaded = load(models("transformer", count), [population.weights(i) for i in range(count)], "cpu")
+    assert torch.equal(loaded.values, population.values)
 
 
-def test_initial_values_depend_on_seed_and_name_alone() -> None:
+def test_initial_values_depend_only_on_seed_and_name() -> None:
     spec = Spec.parse("architecture", "lstm", CATALOG)
 
     def values(seed: int, name: str) -> Tensor:

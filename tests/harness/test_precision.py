@@ -1,4 +1,4 @@
-"""How numbers are computed is what was asked for, reaches the products it should, and stands in every record."""
+"""Numerics: the number format reaches all matrix products, TF32 is off, and every record names the settings."""
 
 import io
 import re
@@ -33,11 +33,11 @@ CATALOG = Catalog()
 BFLOAT16 = Numerics("bfloat16")
 TASK = Spec.parse("task", "reverse", CATALOG)
 RECIPE = Recipe(steps=3, batch_size=8, train_lengths="6:9", warmup=0)
-FLOAT32_ALONE = {"lru"}
-"""Architectures that may say that they cannot be computed in bfloat16."""
+FLOAT32_ONLY = {"lru"}
+"""Architectures that may raise an error in bfloat16."""
 
 
-def trainer(name: str, count: int, numerics: Numerics) -> Trainer:
+def make_trainer(name: str, count: int, numerics: Numerics) -> Trainer:
     spec = Spec.parse("architecture", name, CATALOG).with_defaults({"width": 16})
     task = build_task(TASK)
     presentation = Presentation(task, "generate" if build_model(spec, ("a", "b")).causal else "readout")
@@ -46,18 +46,18 @@ def trainer(name: str, count: int, numerics: Numerics) -> Trainer:
     return Trainer(Population(models, "cpu", numerics), group, presentation, lambda step, loss: None)
 
 
-def gradients(made: Trainer) -> tuple[Tensor, Tensor]:
+def gradients(trainer: Trainer) -> tuple[Tensor, Tensor]:
     """Return losses and gradients of the first batch."""
-    losses = made.population.losses(made.batches(0))
-    if not made.population.model.is_gradient_free():
-        made.population.backward(losses)
-    return losses.detach(), made.population.grads.clone()
+    losses = trainer.population.losses(trainer.batches(0))
+    if not trainer.population.model.is_gradient_free():
+        trainer.population.backward(losses)
+    return losses.detach(), trainer.population.grads.clone()
 
 
-def refusal(made: Trainer) -> str:
-    """Return why a model cannot be computed, empty if it can."""
+def precision_error(trainer: Trainer) -> str:
+    """Return why the losses cannot be computed; empty if they can."""
     try:
-        made.population.losses(made.batches(0))
+        trainer.population.losses(trainer.batches(0))
     except PrecisionError as error:
         return str(error)
     return ""
@@ -65,22 +65,22 @@ def refusal(made: Trainer) -> str:
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", CATALOG.names("architecture"))
-def test_every_architecture_trains_in_bfloat16_or_says_why_not(name: str, count: int) -> None:
-    made = trainer(name, count, BFLOAT16)
+def test_every_architecture_trains_in_bfloat16_or_raises_a_precision_error(name: str, count: int) -> None:
+    trainer = make_trainer(name, count, BFLOAT16)
     with BFLOAT16.applied():
-        if why := refusal(made):
-            assert name in FLOAT32_ALONE
-            assert re.fullmatch(r"cannot be computed in bfloat16 \(.+\); use --precision float32", why)
+        if reason := precision_error(trainer):
+            assert name in FLOAT32_ONLY
+            assert re.fullmatch(r"cannot be computed in bfloat16 \(.+\); use --precision float32", reason)
             return
-        losses, grads = gradients(made)
-        wanted, exact = gradients(trainer(name, count, FLOAT32))
-        torch.testing.assert_close(losses, wanted, rtol=0.01, atol=0)
-        if not made.population.model.is_gradient_free():
-            assert float(cosine_similarity(grads, exact).min()) > 0.95
-        made.run()
-    assert made.population.values.dtype == made.losses.dtype == losses.dtype == grads.dtype == torch.float32
-    assert bool(made.population.values.isfinite().all())
-    assert bool(made.optimizer.alive.all())
+        losses, grads = gradients(trainer)
+        expected_losses, expected_grads = gradients(make_trainer(name, count, FLOAT32))
+        torch.testing.assert_close(losses, expected_losses, rtol=0.01, atol=0)
+        if not trainer.population.model.is_gradient_free():
+            assert float(cosine_similarity(grads, expected_grads).min()) > 0.95
+        trainer.run()
+    assert trainer.population.values.dtype == trainer.losses.dtype == losses.dtype == grads.dtype == torch.float32
+    assert bool(trainer.population.values.isfinite().all())
+    assert bool(trainer.optimizer.alive.all())
 
 
 class Products(TorchDispatchMode):
@@ -88,27 +88,27 @@ class Products(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: set[torch.dtype] = set()
+        self.dtypes: set[torch.dtype] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if func._overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm):
-            self.seen.add(out.dtype)
+            self.dtypes.add(out.dtype)
         return out
 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_products_of_forward_and_backward_are_in_it(precision: Precision, count: int) -> None:
-    made = trainer("transformer", count, Numerics(precision))
+def test_products_of_forward_and_backward_have_the_number_format(precision: Precision, count: int) -> None:
+    trainer = make_trainer("transformer", count, Numerics(precision))
     with Products() as forward:
-        losses = made.population.losses(made.batches(0))
+        losses = trainer.population.losses(trainer.batches(0))
     with Products() as backward:
-        made.population.backward(losses)
-    assert forward.seen == backward.seen == {getattr(torch, precision)}
+        trainer.population.backward(losses)
+    assert forward.dtypes == backward.dtypes == {getattr(torch, precision)}
 
 
-def test_an_error_that_is_not_the_formats_stays_as_it_is() -> None:
+def test_errors_that_float32_has_too_are_not_changed() -> None:
     def broken(*inputs: Tensor | None) -> Tensor:
         raise RuntimeError("broken anyway")
 
@@ -117,8 +117,8 @@ def test_an_error_that_is_not_the_formats_stays_as_it_is() -> None:
     assert not isinstance(caught.value, PrecisionError)
 
 
-def test_tf32_is_off_whatever_was_set_before() -> None:
-    """Torch's own default is on for cuDNN."""
+def test_tf32_is_off_and_restored_afterwards() -> None:
+    """By default torch has it on for cuDNN."""
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, products.allow_tf32
     try:
@@ -134,14 +134,14 @@ def test_tf32_is_off_whatever_was_set_before() -> None:
 
 
 @pytest.mark.parametrize("name", CATALOG.names("architecture"))
-def test_determinism_changes_nothing_on_a_cpu_and_forbids_nothing(name: str) -> None:
+def test_determinism_changes_nothing_on_a_cpu(name: str) -> None:
     values = []
     for numerics in (FLOAT32, Numerics(deterministic=True)):
-        made = trainer(name, 2, numerics)
+        trainer = make_trainer(name, 2, numerics)
         with numerics.applied():
             assert torch.are_deterministic_algorithms_enabled() == numerics.deterministic
-            made.run()
-        values.append(made.population.values.detach().clone())
+            trainer.run()
+        values.append(trainer.population.values.detach().clone())
     assert torch.equal(*values)
     assert not torch.are_deterministic_algorithms_enabled()
 
@@ -165,20 +165,20 @@ def run(folder: Path, numerics: Numerics) -> RunFolder:
 
 @pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_records_say_it(precision: Precision, deterministic: bool, tmp_path: Path) -> None:
+def test_records_name_the_numerics(precision: Precision, deterministic: bool, tmp_path: Path) -> None:
     folder = run(tmp_path, Numerics(precision, deterministic))
     (cell,) = folder.cell_ids()
-    record, made = folder.cell(cell).training, folder.run()
+    record, run_record = folder.cell(cell).training, folder.run()
     assert record is not None
-    assert made is not None
-    assert record.provenance.precision == made.provenance.precision == precision
+    assert run_record is not None
+    assert record.provenance.precision == run_record.provenance.precision == precision
     assert not record.provenance.tf32
-    assert record.provenance.deterministic == made.provenance.deterministic == deterministic
-    assert {each.precision for each in folder.cell(cell).evaluations} == {precision}
+    assert record.provenance.deterministic == run_record.provenance.deterministic == deterministic
+    assert {evaluation.precision for evaluation in folder.cell(cell).evaluations} == {precision}
     assert frames([tmp_path], CATALOG)[0].dtype.tolist() == [precision]
 
 
-def test_what_was_evaluated_in_another_format_is_told_apart(tmp_path: Path) -> None:
+def test_tables_name_lengths_evaluated_in_another_format(tmp_path: Path) -> None:
     run(tmp_path, FLOAT32)
     quiet = Console(file=io.StringIO())
     request, options = EvaluationRequest("", "", (9,)), RunOptions("cpu", 1, BFLOAT16)
@@ -187,16 +187,16 @@ def test_what_was_evaluated_in_another_format_is_told_apart(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("temporary_folder")
-def test_the_command_line_takes_it() -> None:
-    given = "-a lstm:width=8,depth=1 -t parity --seeds 1 --learning-rate 0.001 --samples 8 --train-lengths 1:4"
+def test_the_command_line_sets_the_numerics() -> None:
+    options = "-a lstm:width=8,depth=1 -t parity --seeds 1 --learning-rate 0.001 --samples 8 --train-lengths 1:4"
     run = shlex.split(
-        f"run {given} --test-lengths 5 --steps 3 --workers 1 --output made --precision bfloat16 --deterministic"
+        f"run {options} --test-lengths 5 --steps 3 --workers 1 --output results --precision bfloat16 --deterministic"
     )
     assert "groups to train" in call(*run, "--dry-run").stdout
     assert call(*run).exit_code == 0
-    assert frames([Path("made")], CATALOG)[0].dtype.tolist() == ["bfloat16"]
-    assert call("evaluate", "made", "--test-lengths", 7, "--workers", 1).exit_code == 0
-    assert frames([Path("made")], CATALOG)[0].dtype.tolist() == ["bfloat16, some lengths evaluated in float32"]
-    refused = call(*run, "-a", "lru:width=8,depth=1")
-    assert refused.exit_code == 1
-    assert "raised PrecisionError: cannot be computed in bfloat16" in refused.stdout
+    assert frames([Path("results")], CATALOG)[0].dtype.tolist() == ["bfloat16"]
+    assert call("evaluate", "results", "--test-lengths", 7, "--workers", 1).exit_code == 0
+    assert frames([Path("results")], CATALOG)[0].dtype.tolist() == ["bfloat16, some lengths evaluated in float32"]
+    failed = call(*run, "-a", "lru:width=8,depth=1")
+    assert failed.exit_code == 1
+    assert "raised PrecisionError: cannot be computed in bfloat16" in failed.stdout

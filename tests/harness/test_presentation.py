@@ -1,4 +1,4 @@
-"""What a model sees: each way to ask, where END stands, thinking room, grades, and what cannot be asked."""
+"""Presentation: the batches of each mode, the position of END, computation tokens, grades, impossible modes."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ class Runs(Task):
 
 
 class Last(Task):
-    """Which symbol is last?"""
+    """Give the last symbol."""
 
     symbols = ("a", "b")
     answer = "readout"
@@ -32,8 +32,8 @@ class Last(Task):
         return source[:, -1:]
 
 
-class Seen(Task):
-    """Has a b been seen so far? Nothing is asked at the first place."""
+class ContainsB(Task):
+    """Label each position by whether a b occurred so far; the first position has no label."""
 
     symbols = ("a", "b")
     answer = "tag"
@@ -46,34 +46,34 @@ class Seen(Task):
 
 
 class Either(Runs):
-    """Both letters are right, and only the first place counts."""
+    """Accept both letters, and count only the first position."""
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         first = torch.arange(target.shape[1]) == 0
         return prediction < 2, (target != IGNORE) & first
 
 
-class Later(Seen):
-    """What comes next? Nothing is asked at the last place."""
+class NextSymbol(ContainsB):
+    """Label each position with the next symbol; the last position has no label."""
 
     def solve(self, source: Tensor) -> Tensor:
         return torch.cat((source[:, 1:], torch.full_like(source[:, :1], IGNORE)), dim=1)
 
 
-class EitherSeen(Seen):
-    """A tag task with a grade of its own."""
+class EitherLabel(ContainsB):
+    """A tag task that overrides ``grade``."""
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         return prediction < 2, target != IGNORE
 
 
 def tokens(*rows: str) -> Tensor:
-    """Read rows of symbols."""
+    """Return the token ids of rows of symbols."""
     names = {name: index for index, name in SHOW.items()}
     return torch.tensor([[names[symbol] for symbol in row.split()] for row in rows])
 
 
-def shown(rows: Tensor | None) -> list[str] | None:
+def text(rows: Tensor | None) -> list[str] | None:
     return None if rows is None else [" ".join(SHOW[index] for index in row) for row in rows.tolist()]
 
 
@@ -89,74 +89,74 @@ def test_the_alphabet_is_the_tasks_then_the_special_symbols() -> None:
 def test_generate_feeds_the_answer_and_ends_each_row_after_its_last_token() -> None:
     source, prefix, target = Presentation(Runs())(SOURCE)
     assert torch.equal(source, SOURCE)
-    assert shown(target) == [f"a a {END} .", f"{END} . . .", f"a a a {END}"]
-    assert shown(prefix) == [f"{START} a a {END}", f"{START} {END} {END} {END}", f"{START} a a a"]
+    assert text(target) == [f"a a {END} .", f"{END} . . .", f"a a a {END}"]
+    assert text(prefix) == [f"{START} a a {END}", f"{START} {END} {END} {END}", f"{START} a a a"]
 
 
-def test_end_comes_after_the_last_asked_token_and_not_in_a_gap() -> None:
+def test_end_follows_the_last_target_token_and_not_a_gap() -> None:
     _, prefix, target = Presentation(Runs()).with_answer(tokens("a b"), tokens(". b . a ."))
-    assert shown(target) == [f". b . a {END} ."]
-    assert shown(prefix) == [f"{START} {END} b {END} a {END}"]
+    assert text(target) == [f". b . a {END} ."]
+    assert text(prefix) == [f"{START} {END} b {END} a {END}"]
 
 
 def test_readout_feeds_blanks() -> None:
     source, prefix, target = Presentation(Last())(SOURCE)
     assert torch.equal(source, SOURCE)
-    assert shown(prefix) == [BLANK] * 3
-    assert shown(target) == ["b", "b", "a"]
+    assert text(prefix) == [BLANK] * 3
+    assert text(target) == ["b", "b", "a"]
 
 
 def test_tag_feeds_nothing() -> None:
-    source, prefix, target = Presentation(Seen())(SOURCE)
+    source, prefix, target = Presentation(ContainsB())(SOURCE)
     assert torch.equal(source, SOURCE)
     assert prefix is None
-    assert shown(target) == [". a b", ". b b", ". a a"]
+    assert text(target) == [". a b", ". b b", ". a a"]
 
 
 def test_generate_as_readout_has_no_end() -> None:
     _, prefix, target = Presentation(Runs(), "readout")(SOURCE)
-    assert shown(prefix) == [f"{BLANK} {BLANK} {BLANK}"] * 3
-    assert shown(target) == ["a a .", ". . .", "a a a"]
+    assert text(prefix) == [f"{BLANK} {BLANK} {BLANK}"] * 3
+    assert text(target) == ["a a .", ". . .", "a a a"]
 
 
 def test_readout_as_generate_has_an_end() -> None:
     _, prefix, target = Presentation(Last(), "generate")(SOURCE)
-    assert shown(prefix) == [f"{START} b", f"{START} b", f"{START} a"]
-    assert shown(target) == [f"b {END}", f"b {END}", f"a {END}"]
+    assert text(prefix) == [f"{START} b", f"{START} b", f"{START} a"]
+    assert text(target) == [f"b {END}", f"b {END}", f"a {END}"]
 
 
 def test_tag_as_readout_asks_for_the_last_label() -> None:
-    _, prefix, target = Presentation(Seen(), "readout")(SOURCE)
-    assert shown(prefix) == [BLANK] * 3
-    assert shown(target) == ["b", "b", "a"]
+    _, prefix, target = Presentation(ContainsB(), "readout")(SOURCE)
+    assert text(prefix) == [BLANK] * 3
+    assert text(target) == ["b", "b", "a"]
 
 
-@pytest.mark.parametrize("way", ["generate", "readout"])
-def test_thinking_room_stands_between_question_and_answer(way: Answer) -> None:
-    plain, thinking = Presentation(Runs(), way)(SOURCE), Presentation(Runs(), way, think=2)(SOURCE)
-    assert shown(thinking.source) == [f"{row} {' '.join([THINK] * 6)}" for row in shown(SOURCE) or []]
+@pytest.mark.parametrize("mode", ["generate", "readout"])
+def test_think_tokens_stand_between_question_and_answer(mode: Answer) -> None:
+    plain, thinking = Presentation(Runs(), mode)(SOURCE), Presentation(Runs(), mode, think=2)(SOURCE)
+    assert text(thinking.source) == [f"{row} {' '.join([THINK] * 6)}" for row in text(SOURCE) or []]
     assert torch.equal(thinking.target, plain.target)
-    assert shown(thinking.prefix) == shown(plain.prefix)
+    assert text(thinking.prefix) == text(plain.prefix)
 
 
 @pytest.mark.parametrize(
-    ("task", "way", "think"),
+    ("task", "mode", "think"),
     [
-        (Seen(), "generate", 0),
+        (ContainsB(), "generate", 0),
         (Last(), "tag", 0),
         (Runs(), "tag", 0),
-        (Seen(), None, 1),
-        (Seen(), "tag", 1),
-        (Later(), "readout", 0),
+        (ContainsB(), None, 1),
+        (ContainsB(), "tag", 1),
+        (NextSymbol(), "readout", 0),
     ],
 )
-def test_what_cannot_be_asked(task: Task, way: Answer | None, think: int) -> None:
+def test_impossible_modes_raise(task: Task, mode: Answer | None, think: int) -> None:
     with pytest.raises(NotApplicable):
-        Presentation(task, way, think)
+        Presentation(task, mode, think)
 
 
-def graded(presentation: Presentation, target: Tensor, prediction: Tensor) -> list[str]:
-    """``+`` right, ``-`` wrong, ``.`` not counted."""
+def grades(presentation: Presentation, target: Tensor, prediction: Tensor) -> list[str]:
+    """Return the grades as text: ``+`` right, ``-`` wrong, ``.`` not counted."""
     correct, counted = presentation.grade(SOURCE[: len(target)], target, prediction)
     assert correct.shape == counted.shape == target.shape
     assert correct.dtype == counted.dtype == torch.bool
@@ -164,26 +164,26 @@ def graded(presentation: Presentation, target: Tensor, prediction: Tensor) -> li
     return ["".join("-+."[index] for index in row) for row in table.tolist()]
 
 
-def test_the_default_grade_counts_what_is_asked_and_the_end() -> None:
+def test_the_default_grade_counts_targets_and_the_end() -> None:
     target = tokens(f"a a {END} .", f"{END} . . .")
     prediction = tokens(f"a b {END} {END}", f"a {END} a a")
-    assert graded(Presentation(Runs()), target, prediction) == ["+-+.", "-..."]
+    assert grades(Presentation(Runs()), target, prediction) == ["+-+.", "-..."]
 
 
-def test_a_grade_of_the_task_is_asked_about_its_answer_and_never_about_the_end() -> None:
+def test_a_task_grades_its_answer_and_never_the_end() -> None:
     presentation = Presentation(Either())
     assert presentation.graded_by_task
     target = tokens(f"a a {END} .", f"a {END} . .", f"a a a {END}")
     prediction = tokens(f"b {END} {END} a", "b a a a", f"{END} a a {END}")
-    assert graded(presentation, target, prediction) == ["+.+.", "+-..", "-..+"]
+    assert grades(presentation, target, prediction) == ["+.+.", "+-..", "-..+"]
 
 
 def test_a_grade_of_the_task_in_readout() -> None:
     presentation = Presentation(Either(), "readout")
-    assert graded(presentation, tokens("a a .", "a . ."), tokens(f"b {END} a", f"{END} a a")) == ["+..", "-.."]
+    assert grades(presentation, tokens("a a .", "a . ."), tokens(f"b {END} a", f"{END} a a")) == ["+..", "-.."]
 
 
-def test_the_last_label_alone_is_graded_as_the_last_of_all() -> None:
-    presentation = Presentation(EitherSeen(), "readout")
+def test_the_last_label_is_graded_at_the_last_position() -> None:
+    presentation = Presentation(EitherLabel(), "readout")
     assert presentation.graded_by_task
-    assert graded(presentation, tokens("b", "b", "."), tokens("a", BLANK, "a")) == ["+", "-", "."]
+    assert grades(presentation, tokens("b", "b", "."), tokens("a", BLANK, "a")) == ["+", "-", "."]

@@ -1,4 +1,4 @@
-"""A run keeps what is there and does what is missing; the same cell gives the same numbers."""
+"""Repeated runs: records are kept, missing ones are computed, and the same cell gives the same scores."""
 
 import io
 from pathlib import Path
@@ -32,24 +32,24 @@ def plan(plugins: tuple[Path, ...] = (), **values: Any) -> Plan:
     return make_plan(make(SUITE | values, "test"), Catalog(plugins))
 
 
-def run(made: Plan, folder: Path, **options: Any) -> Outcome:
-    return execute(made, folder, RunOptions("cpu", 1, **options), QUIET)
+def run(planned: Plan, folder: Path, **options: Any) -> Outcome:
+    return execute(planned, folder, RunOptions("cpu", 1, **options), QUIET)
 
 
 def written(folder: Path) -> dict[str, int]:
-    """When each record was written last, by its path."""
+    """Return the time at which each record was last written, by path."""
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.glob("cells/*/*.json")}
 
 
 def scores(folder: Path, cell: str) -> list[EvaluationRecord]:
-    return [each.model_copy(update={"seconds": 0.0}) for each in RunFolder(folder).cell(cell).evaluations]
+    return [record.model_copy(update={"seconds": 0.0}) for record in RunFolder(folder).cell(cell).evaluations]
 
 
 def test_every_cell_is_trained_and_evaluated(tmp_path: Path) -> None:
-    made, folder = plan(), RunFolder(tmp_path)
-    assert run(made, tmp_path).failed == 0
-    assert folder.cell_ids() == sorted(cell.id for cell in made.cells)
-    for cell in made.cells:
+    planned, folder = plan(), RunFolder(tmp_path)
+    assert run(planned, tmp_path).failed == 0
+    assert folder.cell_ids() == sorted(cell.id for cell in planned.cells)
+    for cell in planned.cells:
         record = folder.cell(cell.id).training
         assert record is not None
         assert record.cell == cell.canonical()
@@ -59,23 +59,23 @@ def test_every_cell_is_trained_and_evaluated(tmp_path: Path) -> None:
 
 
 def test_another_seed_gives_other_scores_and_the_same_seed_the_same(tmp_path: Path) -> None:
-    made = plan()
+    planned = plan()
     for name in ("first", "again"):
-        run(made, tmp_path / name)
-    cells = [cell.id for cell in made.cells]
+        run(planned, tmp_path / name)
+    cells = [cell.id for cell in planned.cells]
     assert len({tuple(each.loss for each in scores(tmp_path / "first", cell)) for cell in cells}) == len(cells)
     assert len({each.set_hash for cell in cells for each in scores(tmp_path / "first", cell)}) == 6
     for cell in cells:
         assert scores(tmp_path / "first", cell) == scores(tmp_path / "again", cell)
 
 
-def test_only_what_is_missing_is_done(tmp_path: Path) -> None:
-    made = plan(seeds=2)
-    run(made, tmp_path)
+def test_only_missing_cells_are_trained(tmp_path: Path) -> None:
+    planned = plan(seeds=2)
+    run(planned, tmp_path)
     before = written(tmp_path)
-    assert len(run(made, tmp_path).before.done) == 2
+    assert len(run(planned, tmp_path).before.done) == 2
     assert written(tmp_path) == before
-    lost = made.cells[0].id
+    lost = planned.cells[0].id
     (tmp_path / "cells" / lost / "training.json").unlink()
     expected = scores(tmp_path, lost)
     outcome = run(plan(), tmp_path)
@@ -98,11 +98,11 @@ def test_more_lengths_are_added_without_training(tmp_path: Path) -> None:
         assert [each.length for each in RunFolder(tmp_path).cell(cell.id).evaluations] == [1, 2, 3, 4, 6, 9, 12, 15]
 
 
-def test_checkpoints_are_evaluated_each(tmp_path: Path) -> None:
-    made = plan(seeds=1, recipe=SUITE["recipe"] | {"checkpoints": 2})
-    run(made, tmp_path)
-    seen = [(each.length, each.step) for each in RunFolder(tmp_path).cell(made.cells[0].id).evaluations]
-    assert seen == [(length, step) for length in (1, 2, 3, 4, 6, 9) for step in (3, 6)]
+def test_each_checkpoint_is_evaluated(tmp_path: Path) -> None:
+    planned = plan(seeds=1, recipe=SUITE["recipe"] | {"checkpoints": 2})
+    run(planned, tmp_path)
+    evaluated = [(record.length, record.step) for record in RunFolder(tmp_path).cell(planned.cells[0].id).evaluations]
+    assert evaluated == [(length, step) for length in (1, 2, 3, 4, 6, 9) for step in (3, 6)]
 
 
 RAISES = '''"""Raises on long streams."""
@@ -110,7 +110,7 @@ from torch import nn
 from architectures.base import Mixer
 
 class Fragile(Mixer):
-    """Breaks."""
+    """Raises an error."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -123,33 +123,33 @@ class Fragile(Mixer):
 '''
 
 
-def test_a_failure_is_recorded_and_tried_again_when_asked(tmp_path: Path) -> None:
+def test_a_failure_is_recorded_and_retried_on_request(tmp_path: Path) -> None:
     file = tmp_path / "fragile.py"
     file.write_text(RAISES.format(condition="self.training"))
-    made = plan((file,), architectures=["fragile:width=8", "lstm:width=8,depth=1"], seeds=1)
+    planned = plan((file,), architectures=["fragile:width=8", "lstm:width=8,depth=1"], seeds=1)
     folder = tmp_path / "run"
-    assert run(made, folder).failed == 1
-    failure = RunFolder(folder).cell(made.cells[0].id).failure
+    assert run(planned, folder).failed == 1
+    failure = RunFolder(folder).cell(planned.cells[0].id).failure
     assert failure is not None
     assert failure.reason == "raised ValueError: too long for me"
     assert "fragile.py" in failure.details
-    assert RunFolder(folder).cell(made.cells[1].id).training is not None
+    assert RunFolder(folder).cell(planned.cells[1].id).training is not None
     before = written(folder)
-    assert run(made, folder).failed == 1
+    assert run(planned, folder).failed == 1
     assert written(folder) == before
-    assert run(made, folder, retry_failed=True).failed == 1
+    assert run(planned, folder, retry_failed=True).failed == 1
     after = written(folder)
-    assert [path for path in before if after[path] != before[path]] == [f"cells/{made.cells[0].id}/failure.json"]
+    assert [path for path in before if after[path] != before[path]] == [f"cells/{planned.cells[0].id}/failure.json"]
 
 
 def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.py"
     file.write_text(RAISES.format(condition="False"))
-    made, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
-    run(made, folder)
+    planned, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
+    run(planned, folder)
     monkeypatch.setattr("harness.execution.run_status.fingerprints_of", lambda specs: {"task": "other code"})
-    assert len(run(made, folder, stale="keep").before.done) == 1
-    assert len(run(made, folder).before.to_train) == 1
+    assert len(run(planned, folder, stale="keep").before.done) == 1
+    assert len(run(planned, folder).before.to_train) == 1
     built_in = plan(seeds=1)
     run(built_in, tmp_path / "built-in")
     again = run(built_in, tmp_path / "built-in").before

@@ -1,4 +1,4 @@
-"""Scores are what a real decode earns, in whatever chunks and company; chance is what analysis says."""
+"""Scoring: scores equal those of greedy decoding in any chunks and populations; chance equals its exact value."""
 
 from functools import cache
 
@@ -32,12 +32,12 @@ class Loops(Reverse):
 
     def solve(self, source: Tensor) -> Tensor:
         before = (source != 0).long().cumprod(dim=1)
-        asked = torch.cat((torch.ones_like(before[:, :1]), before[:, :-1]), dim=1).bool()
-        return source.masked_fill(~asked, IGNORE)
+        has_target = torch.cat((torch.ones_like(before[:, :1]), before[:, :-1]), dim=1).bool()
+        return source.masked_fill(~has_target, IGNORE)
 
 
 class OddSoFar(Reverse):
-    """Label every place with the parity of what was seen; nothing is asked at the first."""
+    """Label each position with the parity so far; the first position has no label."""
 
     answer = "tag"
     lengths = range(2, 100)
@@ -48,7 +48,7 @@ class OddSoFar(Reverse):
 
 
 class EitherWay(Reverse):
-    """Backwards or forwards: two answers are right."""
+    """Accept two answers: the string backwards or forwards."""
 
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         backwards = (prediction == target).all(1, keepdim=True)
@@ -76,13 +76,14 @@ def half_trained(name: str, task: type[Task]) -> dict[str, Tensor]:
 
 
 def trained(name: str, task: type[Task], size: int = 1) -> tuple[Population, Presentation]:
-    """Return a population of a half-trained model and others near it."""
+    """Return a population of a half-trained model and of copies with noise."""
     presentation = Presentation(task(alphabet=2))  # type: ignore[call-arg]
-    weights, drawn = half_trained(name, task), torch.Generator().manual_seed(0)
-    near = [
-        {key: w + 0.1 * i * torch.randn(w.shape, generator=drawn) for key, w in weights.items()} for i in range(size)
+    weights, generator = half_trained(name, task), torch.Generator().manual_seed(0)
+    noisy = [
+        {key: w + 0.1 * i * torch.randn(w.shape, generator=generator) for key, w in weights.items()}
+        for i in range(size)
     ]
-    return load(models(name, presentation, size), near, "cpu"), presentation
+    return load(models(name, presentation, size), noisy, "cpu"), presentation
 
 
 def questions(presentation: Presentation, length: int, rows: int = ROWS) -> Tensor:
@@ -91,34 +92,34 @@ def questions(presentation: Presentation, length: int, rows: int = ROWS) -> Tens
 
 @torch.no_grad()
 def greedy(population: Population, replica: int, presentation: Presentation, source: Tensor) -> Tensor:
-    """Decode with ``forward`` alone, one token after another, never looking at the answer: long ``[B, T]``."""
+    """Decode greedily with ``forward``, one token after another: long ``[B, T]``."""
     model, weights = population.model.eval(), population.weights(replica)
     start = torch.full((len(source), 1), presentation.special("<start>"))
     answer = start.repeat(1, presentation(source).target.shape[1])
-    for place in range(answer.shape[1]):
-        fed = torch.cat((start, answer[:, :-1]), dim=1)
-        logits = torch.func.functional_call(model, weights, (source, fed))
-        answer[:, place] = logits[:, place].argmax(-1)
+    for position in range(answer.shape[1]):
+        prefix = torch.cat((start, answer[:, :-1]), dim=1)
+        logits = torch.func.functional_call(model, weights, (source, prefix))
+        answer[:, position] = logits[:, position].argmax(-1)
     return answer
 
 
 @pytest.mark.parametrize(("name", "task"), [*((name, Reverse) for name in MODELS), ("lstm:depth=1", Loops)])
-def test_exact_match_is_what_a_greedy_decode_earns(name: str, task: type[Task]) -> None:
+def test_exact_match_is_that_of_greedy_decoding(name: str, task: type[Task]) -> None:
     population, presentation = trained(name, task)
-    earned = []
+    exact = []
     for length in (1, 2, 3, 4, 6):
         source = questions(presentation, length)
         target = presentation(source).target
         right = (greedy(population, 0, presentation, source) == target) | (target == IGNORE)
-        earned.append(int(right.all(1).sum()))
-        assert score(population, presentation, source)[0].exact == earned[-1]
-    assert 0 < sum(earned) < 5 * ROWS
+        exact.append(int(right.all(1).sum()))
+        assert score(population, presentation, source)[0].exact == exact[-1]
+    assert 0 < sum(exact) < 5 * ROWS
 
 
 @pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_decoding_is_greedy(name: str, size: int) -> None:
-    """With a stepping form, and without one; alone, and in a population."""
+    """For models that can be stepped and others, alone and in a population."""
     population, presentation = trained(name, Reverse, size)
     batch = presentation(questions(presentation, 5, 16))
     population.train(False)
@@ -128,17 +129,17 @@ def test_decoding_is_greedy(name: str, size: int) -> None:
         assert torch.equal(decoded[replica], greedy(population, replica, presentation, batch.source))
 
 
-def test_a_tasks_own_grade_is_given_what_is_really_decoded() -> None:
+def test_a_task_grades_the_decoded_answer() -> None:
     population, _ = trained("lstm:depth=1", Reverse)
     presentation = Presentation(EitherWay(alphabet=2))
     source = questions(presentation, 5)
     letters = greedy(population, 0, presentation, source)
-    ended = letters[:, -1] == presentation.special("<end>")
+    has_end = letters[:, -1] == presentation.special("<end>")
     either = (letters[:, :-1] == source.flip(1)).all(1) | (letters[:, :-1] == source).all(1)
-    seen = score(population, presentation, source)[0]
-    assert seen.exact == int((ended & either).sum())
-    assert seen.tokens == ROWS * 6
-    assert seen.right == int((either * 5 + ended).sum())
+    scored = score(population, presentation, source)[0]
+    assert scored.exact == int((has_end & either).sum())
+    assert scored.tokens == ROWS * 6
+    assert scored.right == int((either * 5 + has_end).sum())
 
 
 @pytest.mark.parametrize("task", [Loops, EitherWay])
@@ -156,49 +157,49 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, task: type[Task]
 def test_a_population_is_scored_like_its_members() -> None:
     population, presentation = trained("lstm:depth=1", Reverse, 2)
     source = questions(presentation, 6)
-    together = score(population, presentation, source)
-    for replica, expected in enumerate(together):
+    scores = score(population, presentation, source)
+    for replica, expected in enumerate(scores):
         member = load(models("lstm:depth=1", presentation, 1), [population.weights(replica)], "cpu")
-        (alone,) = score(member, presentation, source)
-        assert alone == Score(alone.n, expected.exact, expected.tokens, expected.right, pytest.approx(expected.loss))
-    assert together[0] != together[1]
+        (single,) = score(member, presentation, source)
+        assert single == Score(single.n, expected.exact, expected.tokens, expected.right, pytest.approx(expected.loss))
+    assert scores[0] != scores[1]
 
 
-def test_scores_count_what_is_asked() -> None:
+def test_scores_count_targets() -> None:
     population, presentation = trained("lstm:depth=1", Loops)
     source = questions(presentation, 5)
-    seen = score(population, presentation, source)[0]
-    assert seen.n == ROWS
-    assert seen.tokens == int((presentation(source).target != IGNORE).sum())
-    assert seen.exact <= seen.n
-    assert seen.right <= seen.tokens
+    scored = score(population, presentation, source)[0]
+    assert scored.n == ROWS
+    assert scored.tokens == int((presentation(source).target != IGNORE).sum())
+    assert scored.exact <= scored.n
+    assert scored.right <= scored.tokens
 
 
-def test_labels_are_read_off_the_source() -> None:
+def test_tag_tasks_are_scored_at_each_source_position() -> None:
     population, presentation = trained("lstm:depth=1", OddSoFar, 2)
     source = questions(presentation, 6)
-    seen = score(population, presentation, source)
+    scored = score(population, presentation, source)
     for replica in range(2):
         logits = torch.func.functional_call(population.model, population.weights(replica), (source, None))
         right = (logits.argmax(-1) == presentation(source).target)[:, 1:]
-        assert (seen[replica].right, seen[replica].tokens) == (int(right.sum()), 5 * ROWS)
-        assert seen[replica].exact == int(right.all(1).sum())
+        assert (scored[replica].right, scored[replica].tokens) == (int(right.sum()), 5 * ROWS)
+        assert scored[replica].exact == int(right.all(1).sum())
 
 
-def test_scoring_goes_back_to_training() -> None:
+def test_scoring_restores_training_mode() -> None:
     population, presentation = trained("lstm:depth=1", Reverse)
     score(population, presentation, questions(presentation, 3))
     assert population.model.training
 
 
-def test_fixed_sets_depend_on_task_purpose_and_length_alone() -> None:
+def test_fixed_sets_depend_only_on_task_purpose_and_length() -> None:
     presentation = Presentation(build_task(Spec.parse("task", "parity", CATALOG)))
     first = fixed_set(presentation, "parity", "evaluate", 20, 32, CPU)
     assert torch.equal(fixed_set(presentation, "parity", "evaluate", 20, 8, CPU), first[:8])
     assert not torch.equal(fixed_set(presentation, "other", "evaluate", 20, 32, CPU), first)
     assert not torch.equal(fixed_set(presentation, "parity", "validate", 20, 32, CPU), first)
-    drawn = Stream.of([1], "parity", "train", 20, 32, CPU)
-    assert not torch.equal(presentation.task.sample(20, drawn), first)
+    stream = Stream.of([1], "parity", "train", 20, 32, CPU)
+    assert not torch.equal(presentation.task.sample(20, stream), first)
     assert set_hash(presentation(first)) == set_hash(presentation(first.clone())) != set_hash(presentation(first[:8]))
 
 
@@ -215,7 +216,7 @@ ANALYTIC = {
 
 
 @pytest.mark.parametrize(("task", "length"), ANALYTIC)
-def test_chance_is_what_analysis_says(task: str, length: int) -> None:
+def test_chance_has_its_exact_value(task: str, length: int) -> None:
     presentation = Presentation(build_task(Spec.parse("task", task, CATALOG)))
     exact, token = ANALYTIC[task, length]
     measured = chance(presentation, task, length, 8192)

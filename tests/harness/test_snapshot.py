@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its snapshot to what it would have been; an unfit snapshot is ignored."""
+"""Snapshots: a killed training resumes with the same result; a snapshot that cannot be used is ignored."""
 
 import os
 import signal
@@ -40,39 +40,39 @@ ARCHITECTURES = (
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Raised in place of the end of the process."""
 
 
 def cells(architecture: str, count: int = 1, **recipe: Any) -> tuple[Cell, ...]:
-    spec, made = Spec.parse("architecture", architecture, CATALOG), Recipe(**{**RECIPE.model_dump(), **recipe})
-    return tuple(Cell(spec, TASK, made, 1e-2, seed) for seed in range(count))
+    spec, full_recipe = Spec.parse("architecture", architecture, CATALOG), Recipe(**{**RECIPE.model_dump(), **recipe})
+    return tuple(Cell(spec, TASK, full_recipe, 1e-2, seed) for seed in range(count))
 
 
 SCORED = (Variant("", TASK, (2, 6)),)
 
 
 def train(folder: Path, group: tuple[Cell, ...], variants: tuple[Variant, ...] = SCORED, **job: Any) -> list[str]:
-    """Do a job to its end; return its notes."""
+    """Run a job to its end; return its notes."""
     RunFolder(folder).cells.mkdir(parents=True, exist_ok=True)
-    heard: list[Event] = []
-    run_job(Job(group, variants, 8, folder, **job), 0, heard.append)
-    return [event.text for event in heard if event.kind == "note"]
+    events: list[Event] = []
+    run_job(Job(group, variants, 8, folder, **job), 0, events.append)
+    return [event.text for event in events if event.kind == "note"]
 
 
 @pytest.fixture
 def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Train with a snapshot after every step, and die in the given one."""
+    """Return a function that trains with a snapshot after every step and raises :class:`Killed` in a given step."""
 
     def kill(step: int, folder: Path, group: tuple[Cell, ...], **job: Any) -> None:
-        def dying(trainer: Trainer) -> None:
+        def step_or_die(trainer: Trainer) -> None:
             if trainer.done == step:
                 raise Killed
-            whole(trainer)
+            original_step(trainer)
 
         with monkeypatch.context() as patch:
-            whole = Trainer.step
+            original_step = Trainer.step
             patch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
-            patch.setattr(Trainer, "step", dying)
+            patch.setattr(Trainer, "step", step_or_die)
             with pytest.raises(Killed):
                 train(folder, group, **job)
 
@@ -80,13 +80,13 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def result(folder: Path, cell: Cell) -> tuple[Any, ...]:
-    """Return everything a training is to have in common with an uninterrupted one."""
+    """Return the results that a resumed training must have in common with an uninterrupted one."""
     store = RunFolder(folder)
     record = store.cell(cell.id).training
     assert record is not None
     weights = {step: store.weights(cell.id, step) for step in record.checkpoints}
     facts = (record.curve, record.steps_used, record.distinct, record.validation_exact, record.validation_loss)
-    scores = [(each.length, each.step, each.exact, each.right, each.loss) for each in store.cell(cell.id).evaluations]
+    scores = [(e.length, e.step, e.exact, e.right, e.loss) for e in store.cell(cell.id).evaluations]
     return facts, scores, {s: {name: value.tolist() for name, value in w.items()} for s, w in weights.items()}
 
 
@@ -95,7 +95,7 @@ def result(folder: Path, cell: Cell) -> tuple[Any, ...]:
 def test_the_result_is_that_of_an_uninterrupted_training(
     architecture: str, count: int, tmp_path: Path, killed_at: Callable[..., None]
 ) -> None:
-    """Bit by bit: losses, validation, kept checkpoints, distinct questions, scores; killed twice."""
+    """Losses, validation, checkpoints, distinct questions and scores are bit-equal after two kills."""
     group = cells(architecture, count)
     for step in (5, 9):
         killed_at(step, tmp_path / "killed", group)
@@ -103,7 +103,7 @@ def test_the_result_is_that_of_an_uninterrupted_training(
     torch.rand(5)
     notes = train(tmp_path / "killed", group)
     assert len(notes) == 1
-    assert notes[0].endswith("goes on from step 9 of 12")
+    assert notes[0].endswith("resumes from step 9 of 12")
     assert not (tmp_path / "killed" / "snapshots").exists()
     assert train(tmp_path / "whole", group) == []
     for cell in group:
@@ -122,14 +122,14 @@ def test_a_model_that_was_frozen_stays_frozen(tmp_path: Path, killed_at: Callabl
     assert used[0] < 50 < used[1]
 
 
-def test_short_trainings_leave_none_and_time_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[int] = []
-    monkeypatch.setattr(Snapshots, "save", lambda self, ids, terms, snapshot: taken.append(snapshot.done))
+def test_snapshots_are_saved_after_an_interval_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(Snapshots, "save", lambda self, cells, conditions, snapshot: steps.append(snapshot.done))
     train(tmp_path / "short", cells("lstm:width=8,depth=1"))
-    assert taken == []
+    assert steps == []
     monkeypatch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
     train(tmp_path / "each", cells("lstm:width=8,depth=1"))
-    assert taken == list(range(1, 13))
+    assert steps == list(range(1, 13))
 
 
 def flip(path: Path) -> None:
@@ -147,41 +147,39 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_snapshot_is_ignored_with_a_line(name: str, tmp_path: Path, killed_at: Callable[..., None]) -> None:
+def test_a_damaged_snapshot_is_ignored_with_a_note(name: str, tmp_path: Path, killed_at: Callable[..., None]) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path / "killed", group)
     DAMAGE[name](next((tmp_path / "killed" / "snapshots").iterdir()))
     notes = train(tmp_path / "killed", group)
-    assert [note.partition(": ")[2] for note in notes] == ["its snapshot is ignored, it is damaged"]
+    assert [note.partition(": ")[2] for note in notes] == ["its snapshot is ignored because it is damaged"]
     train(tmp_path / "whole", group)
     assert result(tmp_path / "killed", group[0]) == result(tmp_path / "whole", group[0])
 
 
-def test_a_snapshot_of_other_code_is_ignored_with_a_line(
+def test_a_snapshot_of_other_code_is_ignored_with_a_note(
     tmp_path: Path, killed_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
-    known = Worker._fingerprints
-    monkeypatch.setattr(Worker, "_fingerprints", lambda self, cell: known(self, cell) | {"task": "another"})
+    original = Worker._fingerprints
+    monkeypatch.setattr(Worker, "_fingerprints", lambda self, cell: original(self, cell) | {"task": "another"})
     assert [note.partition(": ")[2] for note in train(tmp_path, group)] == [
-        "its snapshot is ignored, it was made with other task code"
+        "its snapshot is ignored because it was saved with different task code"
     ]
 
 
-def test_a_snapshot_of_another_number_format_is_ignored_with_a_line(
+def test_a_snapshot_of_another_number_format_is_ignored_with_a_note(
     tmp_path: Path, killed_at: Callable[..., None]
 ) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
     assert [note.partition(": ")[2] for note in train(tmp_path, group, numerics=Numerics("bfloat16"))] == [
-        "its snapshot is ignored, it was made with other number format"
+        "its snapshot is ignored because it was saved with different number format"
     ]
 
 
-def test_a_group_that_has_grown_goes_on_with_those_that_had_begun(
-    tmp_path: Path, killed_at: Callable[..., None]
-) -> None:
+def test_a_larger_group_resumes_the_cells_that_have_a_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
     group = cells("lstm:width=8,depth=1", 4)
     killed_at(7, tmp_path / "killed", group[1:3])
     assert len(train(tmp_path / "killed", group)) == 1
@@ -193,25 +191,25 @@ def test_a_group_that_has_grown_goes_on_with_those_that_had_begun(
         assert result(tmp_path / "killed", cell) == result(tmp_path / "whole", cell)
 
 
-def test_a_group_that_has_shrunk_is_trained_anew_with_a_line(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+def test_a_smaller_group_starts_again_with_a_message(tmp_path: Path, killed_at: Callable[..., None]) -> None:
     group, store = cells("lstm:width=8,depth=1", 3), RunFolder(tmp_path)
     killed_at(7, tmp_path, group)
-    wanted = [cell.id for cell in group[:2]]
-    lines = list(store.snapshots.sweep([wanted]))
-    assert len(lines) == 1
-    assert lines[0].endswith("this run has no group of the 3 models in it")
+    planned = [cell.id for cell in group[:2]]
+    messages = list(store.snapshots.remove_unusable([planned]))
+    assert len(messages) == 1
+    assert messages[0].endswith("this run does not train its 3 models in one group")
     assert list(store.snapshots.groups()) == []
     assert train(tmp_path, group[:2]) == []
 
 
-def test_one_that_fails_leaves_no_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+def test_a_failed_cell_leaves_no_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
     Worker(Job(group, (), 8, tmp_path), 0, lambda event: None).fail(group[0], RuntimeError("died"))
     assert not (tmp_path / "snapshots").exists()
 
 
-def test_a_full_disk_costs_the_snapshot_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -223,15 +221,15 @@ def test_a_full_disk_costs_the_snapshot_and_not_the_training(tmp_path: Path, mon
     assert RunFolder(tmp_path).cell(cell.id).training is not None
 
 
-def test_a_part_of_a_snapshot_is_that_of_its_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[Snapshot] = []
+def test_a_part_of_a_snapshot_has_the_state_of_its_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots: list[Snapshot] = []
     group = cells("lstm:width=8,depth=1", 3)
-    monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: taken.append(self.state_dict()))
+    monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: snapshots.append(self.state_dict()))
     Worker(Job(group, (), 8, tmp_path), 0, lambda event: None)._train(group)
-    part = taken[0].part(slice(1, 3))
+    part = snapshots[0].part(slice(1, 3))
     assert {len(row) for row in part.rows.values()} == {len(part.models)} == {2}
-    assert all(torch.equal(part.rows[name], taken[0].rows[name][1:]) for name in part.rows)
-    assert part.models == taken[0].models[1:]
+    assert all(torch.equal(part.rows[name], snapshots[0].rows[name][1:]) for name in part.rows)
+    assert part.models == snapshots[0].models[1:]
 
 
 LONG = cells("transformer:width=16,depth=1,dropout=0.2", steps=150)
@@ -239,12 +237,12 @@ ENDLESS = "import sys, test_snapshot; test_snapshot.snapshots_always(sys.argv[1]
 
 
 def snapshots_always(folder: str) -> None:
-    """What the process does that is killed."""
+    """Train with a snapshot after every step; the test runs this in a process and kills it."""
     harness.training.trainer.SNAPSHOT_SECONDS = 0.0
     train(Path(folder), LONG)
 
 
-def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
+def test_a_training_resumes_after_kill_9(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ENDLESS, str(tmp_path / "killed")]
     process = subprocess.Popen(command, cwd=Path(__file__).parent)
     while not list(RunFolder(tmp_path / "killed").snapshots.groups()):
@@ -252,7 +250,7 @@ def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert "goes on from step" in train(tmp_path / "killed", LONG)[0]
+    assert "resumes from step" in train(tmp_path / "killed", LONG)[0]
     train(tmp_path / "whole", LONG)
     assert result(tmp_path / "killed", LONG[0]) == result(tmp_path / "whole", LONG[0])
     assert not (tmp_path / "killed" / "snapshots").exists()

@@ -1,4 +1,4 @@
-"""What lies on disk survives crashes, and what is damaged is named."""
+"""Storage: records survive crashes, and errors name damaged files."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,19 +12,19 @@ from harness.storage.atomic import write_atomically
 from harness.storage.folder import RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
-MADE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
+PROVENANCE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
 WEIGHTS = {10: {"a": torch.arange(6.0).view(2, 3).T, "b": torch.ones(2)}}
 
 
 def run(name: str = "mine", schema: int = SCHEMA) -> RunRecord:
-    return RunRecord(schema_version=schema, suite={"name": name}, cells=[], provenance=MADE)
+    return RunRecord(schema_version=schema, suite={"name": name}, cells=[], provenance=PROVENANCE)
 
 
 def training(steps: int = 10) -> TrainingRecord:
     return TrainingRecord(
         cell={}, fingerprints={}, symbols=["a"], steps_used=steps, checkpoints=[steps], curve=[], validation_exact=1.0,
         validation_loss=0.1, distinct=1.0, parameters=1, state_bytes={}, kernels={}, population=1,
-        seconds={"train": 1.0}, tokens_per_second=1.0, provenance=MADE,
+        seconds={"train": 1.0}, tokens_per_second=1.0, provenance=PROVENANCE,
     )  # fmt: skip
 
 
@@ -33,17 +33,17 @@ def evaluation(length: int, exact: int = 0, rows: int = 8, variant: str = "") ->
 
 
 def failure(reason: str = "diverged") -> Failure:
-    return Failure(cell={}, reason=reason, provenance=MADE)
+    return Failure(cell={}, reason=reason, provenance=PROVENANCE)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    made = RunFolder(tmp_path / "run")
-    made.open(run())
-    return made
+    folder = RunFolder(tmp_path / "run")
+    folder.open(run())
+    return folder
 
 
-def test_what_is_written_comes_back(folder: RunFolder) -> None:
+def test_records_are_read_as_written(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     folder.fail("two", failure())
     assert folder.run() == run()
@@ -60,8 +60,8 @@ def test_a_new_folder_is_empty(tmp_path: Path) -> None:
     assert folder.cell_ids() == []
 
 
-def test_the_record_is_what_says_done(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before the record is in place, a cell counts as not trained, though its weights are there."""
+def test_a_cell_without_a_record_is_not_trained(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell whose process is killed before its record is written counts as not trained, although it has weights."""
     folder.finish("one", training(5), {5: WEIGHTS[10]})
 
     def killed(path: Path, text: str) -> None:
@@ -78,8 +78,8 @@ def test_the_record_is_what_says_done(folder: RunFolder, monkeypatch: pytest.Mon
     assert folder.cell("one").training == training()
 
 
-def test_a_half_written_file_is_never_under_its_name(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = folder.path / "kept.json"
+def test_an_incomplete_file_never_has_its_final_name(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder.path / "file.json"
     write_atomically(path, "whole")
 
     def full(descriptor: int) -> None:
@@ -104,21 +104,21 @@ def test_finishing_again_replaces_everything(folder: RunFolder) -> None:
     assert folder.cell("one").failure is None
 
 
-def test_evaluations_merge_by_what_they_are_of(folder: RunFolder) -> None:
+def test_evaluations_merge_by_key(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     folder.add("one", [evaluation(20, 1), evaluation(30, 2)])
     folder.add(
         "one", [evaluation(20, 7), evaluation(10, 3), evaluation(20, 9, rows=16), evaluation(20, 4, variant="v")]
     )
-    seen = {(each.variant, each.length, each.rows): each.exact for each in folder.cell("one").evaluations}
-    assert seen == {("", 10, 8): 3, ("", 20, 8): 7, ("", 20, 16): 9, ("", 30, 8): 2, ("v", 20, 8): 4}
+    exact = {(e.variant, e.length, e.rows): e.exact for e in folder.cell("one").evaluations}
+    assert exact == {("", 10, 8): 3, ("", 20, 8): 7, ("", 20, 16): 9, ("", 30, 8): 2, ("v", 20, 8): 4}
 
 
-def test_two_that_add_at_once_lose_nothing(folder: RunFolder) -> None:
+def test_concurrent_additions_lose_nothing(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda length: RunFolder(folder.path).add("one", [evaluation(length)]), range(40)))
-    assert sorted(each.length for each in folder.cell("one").evaluations) == list(range(40))
+    assert sorted(record.length for record in folder.cell("one").evaluations) == list(range(40))
 
 
 DAMAGE = {
@@ -132,7 +132,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"surprise": 1}', b"\xff\xfe"])
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_named(folder: RunFolder, name: str, text: bytes) -> None:
+def test_errors_name_the_damaged_file(folder: RunFolder, name: str, text: bytes) -> None:
     folder.finish("one", training(), WEIGHTS)
     path = folder.path / name
     path.write_bytes(text)
@@ -151,18 +151,18 @@ def test_adding_to_a_damaged_record_loses_nothing(folder: RunFolder) -> None:
     assert path.read_text() == "{"
 
 
-def test_another_suites_folder_is_refused(folder: RunFolder) -> None:
+def test_a_folder_of_another_suite_is_an_error(folder: RunFolder) -> None:
     with pytest.raises(UserError, match="holds records of suite 'mine', not 'other'"):
         folder.open(run("other"))
     assert folder.run() == run()
 
 
-def test_another_format_is_refused(folder: RunFolder) -> None:
+def test_another_record_format_is_an_error(folder: RunFolder) -> None:
     with pytest.raises(UserError, match=f"record format {SCHEMA + 1}, this is {SCHEMA}"):
         check_schema(run(schema=SCHEMA + 1), folder.path)
 
 
-def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not writable"):
-        RunFolder(tmp_path / "taken").open(run())
+        RunFolder(tmp_path / "file").open(run())

@@ -1,4 +1,4 @@
-"""The trainer: lengths, data, curves, stopping, checkpoints, what it counts, and how it fails."""
+"""The trainer: lengths, data, curves, early stopping, checkpoints, counts and failures."""
 
 from collections import Counter
 
@@ -19,32 +19,32 @@ CATALOG = Catalog()
 SHORT = {"batch_size": 8, "train_lengths": "1:4", "warmup": 2, "schedule": "constant"}
 FITS = {"train_lengths": "1:2", "steps": 200, "validations": 20}
 EASY = "reverse:alphabet=1"
-"""Its answers are all the same but for their length, which is the question's: a few steps fit it."""
+"""Its answers depend only on the length of the question, so a few steps fit it."""
 
 
-def trainer(task: str, recipe: Recipe, rates: tuple[float, ...] = (1e-2,)) -> Trainer:
+def make_trainer(task: str, recipe: Recipe, rates: tuple[float, ...] = (1e-2,)) -> Trainer:
     """Return a trainer of small LSTMs, one for each learning rate, with seeds 0, 1, ..."""
-    spec, asked = Spec.parse("architecture", "lstm:width=16,depth=1", CATALOG), Spec.parse("task", task, CATALOG)
-    presentation = Presentation(build_task(asked))
-    cells = tuple(Cell(spec, asked, recipe, rate, seed) for seed, rate in enumerate(rates))
-    built = [build_seeded(spec, presentation.symbols, cell.seed, "lstm") for cell in cells]
-    return Trainer(Population(built), Group(cells), presentation, lambda step, loss: None)
+    spec, task_spec = Spec.parse("architecture", "lstm:width=16,depth=1", CATALOG), Spec.parse("task", task, CATALOG)
+    presentation = Presentation(build_task(task_spec))
+    cells = tuple(Cell(spec, task_spec, recipe, rate, seed) for seed, rate in enumerate(rates))
+    models = [build_seeded(spec, presentation.symbols, cell.seed, "lstm") for cell in cells]
+    return Trainer(Population(models), Group(cells), presentation, lambda step, loss: None)
 
 
 def train(task: str, rates: tuple[float, ...] = (1e-2,), **recipe: object) -> Training:
-    return trainer(task, Recipe(**{**SHORT, **recipe}), rates).run()
+    return make_trainer(task, Recipe(**{**SHORT, **recipe}), rates).run()
 
 
 def task_of(text: str) -> Task:
     return build_task(Spec.parse("task", text, CATALOG))
 
 
-def test_lengths_are_uniform_over_those_the_task_has() -> None:
+def test_lengths_are_uniform_over_the_tasks_lengths() -> None:
     recipe = Recipe(steps=6000, train_lengths="3:40")
     assert train_lengths(task_of("count:numbers=8"), recipe) == [3, 4, 5, 6, 7, 8]
-    drawn = Counter(step_lengths(task_of("count:numbers=8"), "count:numbers=8", recipe))
-    assert set(drawn) == {3, 4, 5, 6, 7, 8}
-    assert all(abs(number - 1000) < 150 for number in drawn.values())
+    counts = Counter(step_lengths(task_of("count:numbers=8"), "count:numbers=8", recipe))
+    assert set(counts) == {3, 4, 5, 6, 7, 8}
+    assert all(abs(count - 1000) < 150 for count in counts.values())
 
 
 def test_more_steps_keep_the_lengths_of_the_first_ones() -> None:
@@ -54,35 +54,35 @@ def test_more_steps_keep_the_lengths_of_the_first_ones() -> None:
     assert step_lengths(task, "other", Recipe(steps=50)) != short
 
 
-def test_a_population_sees_what_its_members_would_see() -> None:
+def test_a_population_gets_the_batches_of_its_models() -> None:
     recipe, cpu = Recipe(steps=5, **SHORT), torch.device("cpu")
     presentation = Presentation(task_of("reverse"))
-    together = Batches(presentation, "reverse", recipe, [4, 9], cpu)
-    alone = [Batches(presentation, "reverse", recipe, [seed], cpu) for seed in (4, 9)]
+    population = Batches(presentation, "reverse", recipe, [4, 9], cpu)
+    single = [Batches(presentation, "reverse", recipe, [seed], cpu) for seed in (4, 9)]
     for step in range(5):
-        parts = [each(step) for each in alone]
-        assert torch.equal(together(step).source, torch.cat([part.source for part in parts]))
-        assert torch.equal(together(step).target, torch.cat([part.target for part in parts]))
+        parts = [batches(step) for batches in single]
+        assert torch.equal(population(step).source, torch.cat([part.source for part in parts]))
+        assert torch.equal(population(step).target, torch.cat([part.target for part in parts]))
         assert not torch.equal(parts[0].source, parts[1].source)
 
 
-def test_the_curve_has_its_points() -> None:
+def test_the_curve_has_a_point_at_each_log_point_and_validation() -> None:
     recipe = Recipe(steps=120, validations=3, **SHORT)
-    made = trainer("parity", recipe)
-    curve = made.run().models[0].curve
+    trainer = make_trainer("parity", recipe)
+    curve = trainer.run().models[0].curve
     steps = [point["step"] for point in curve]
     assert steps == sorted({*recipe.moments(LOG_POINTS), *recipe.moments(3)})
     assert [point["step"] for point in curve if "validation_exact" in point] == [40, 80, 120]
-    for begin, point in zip([0, *steps], curve, strict=False):
-        assert point["loss"] == pytest.approx(float(made.losses[begin : point["step"], 0].mean()), rel=1e-5)
+    for start, point in zip([0, *steps], curve, strict=False):
+        assert point["loss"] == pytest.approx(float(trainer.losses[start : point["step"], 0].mean()), rel=1e-5)
 
 
-def test_a_listener_hears_every_log_point() -> None:
-    made, heard = trainer("parity", Recipe(steps=10, **SHORT), (1e-2, 1e-3)), []
-    made.listen = lambda step, loss: heard.append((step, loss))
-    models = made.run().models
+def test_listen_is_called_at_each_log_point() -> None:
+    trainer, calls = make_trainer("parity", Recipe(steps=10, **SHORT), (1e-2, 1e-3)), []
+    trainer.listen = lambda step, loss: calls.append((step, loss))
+    models = trainer.run().models
     points = [tuple(model.curve[i]["loss"] for model in models) for i in range(10)]
-    assert heard == [(i + 1, pytest.approx(sum(losses) / 2)) for i, losses in enumerate(points)]
+    assert calls == [(i + 1, pytest.approx(sum(losses) / 2)) for i, losses in enumerate(points)]
 
 
 def test_stops_once_fitted_and_keeps_that_model() -> None:
@@ -95,20 +95,20 @@ def test_stops_once_fitted_and_keeps_that_model() -> None:
     assert slow.curve[-1]["validation_exact"] < 1.0
     assert not quick.failure
     assert not slow.failure
-    kept = [quick.checkpoints[step] for step in (150, 200)]
-    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+    checkpoints = [quick.checkpoints[step] for step in (150, 200)]
+    assert all(torch.equal(checkpoints[0][name], checkpoints[1][name]) for name in checkpoints[0])
 
 
-def test_stops_early_when_all_are_fitted_and_runs_on_otherwise() -> None:
+def test_stops_early_only_with_stop_when_fitted() -> None:
     stopped = train(EASY, (4e-2,), stop_when_fitted=True, **FITS)
-    whole = train(EASY, (4e-2,), **FITS)
+    full = train(EASY, (4e-2,), **FITS)
     assert max(stopped.models[0].checkpoints) == stopped.models[0].steps_used < 200
-    assert whole.models[0].steps_used == 200
+    assert full.models[0].steps_used == 200
 
 
 def test_checkpoints_are_evenly_spaced_and_differ() -> None:
-    made = trainer("parity", Recipe(steps=8, checkpoints=4, **SHORT), (1e-2, 1e-3))
-    done = made.run()
+    trainer = make_trainer("parity", Recipe(steps=8, checkpoints=4, **SHORT), (1e-2, 1e-3))
+    done = trainer.run()
     for index, model in enumerate(done.models):
         assert sorted(model.checkpoints) == [2, 4, 6, 8]
         last = done.population.weights(index)
@@ -119,24 +119,24 @@ def test_checkpoints_are_evenly_spaced_and_differ() -> None:
 @pytest.mark.parametrize("task", ["reverse:alphabet=2", "addition", "parity"])
 def test_distinct_questions_are_counted(task: str) -> None:
     recipe = Recipe(steps=30, **SHORT)
-    made = trainer(task, recipe)
-    seen = {tuple(row) for step in range(30) for row in made.batches(step).source.tolist()}
-    assert made.run().models[0].distinct == pytest.approx(len(seen) / (30 * 8))
+    trainer = make_trainer(task, recipe)
+    questions = {tuple(row) for step in range(30) for row in trainer.batches(step).source.tolist()}
+    assert trainer.run().models[0].distinct == pytest.approx(len(questions) / (30 * 8))
 
 
 def test_tokens_are_those_of_source_and_prefix() -> None:
-    made = trainer("reverse", Recipe(steps=30, **SHORT))
-    assert made.run().tokens == 8 * sum(2 * length + 1 for length in made.batches.lengths)
+    trainer = make_trainer("reverse", Recipe(steps=30, **SHORT))
+    assert trainer.run().tokens == 8 * sum(2 * length + 1 for length in trainer.batches.lengths)
 
 
 def test_a_divergence_is_a_failure_of_one_model() -> None:
     healthy = train("parity", (1e-2, 1e-2, 1e-2), steps=20)
-    made = trainer("parity", Recipe(steps=20, **SHORT), (1e-2, 1e-2, 1e-2))
+    trainer = make_trainer("parity", Recipe(steps=20, **SHORT), (1e-2, 1e-2, 1e-2))
     for _ in range(6):
-        made.step()
+        trainer.step()
     with torch.no_grad():
-        made.population.values[1] = torch.nan
-    done = made.run()
+        trainer.population.values[1] = torch.nan
+    done = trainer.run()
     assert done.models[1].failure == "diverged: the gradient was not finite at step 7 of 20"
     assert done.models[1].steps_used == 6
     for index in (0, 2):
@@ -145,16 +145,16 @@ def test_a_divergence_is_a_failure_of_one_model() -> None:
 
 
 def test_training_ends_when_no_model_is_left() -> None:
-    made = trainer("parity", Recipe(steps=500, **SHORT))
+    trainer = make_trainer("parity", Recipe(steps=500, **SHORT))
     with torch.no_grad():
-        made.population.values.fill_(torch.nan)
-    done = made.run()
+        trainer.population.values.fill_(torch.nan)
+    done = trainer.run()
     assert done.models[0].failure
     assert done.models[0].curve == []
-    assert made.done == 500 // LOG_POINTS
+    assert trainer.done == 500 // LOG_POINTS
 
 
-def test_training_learns_and_repeats_itself() -> None:
+def test_training_learns_and_is_reproducible() -> None:
     first, again = (train(EASY, (2e-2,), steps=100) for _ in range(2))
     assert first.models[0].curve == again.models[0].curve
     assert first.models[0].curve[-1]["loss"] < 0.5 * first.models[0].curve[0]["loss"]
@@ -162,11 +162,11 @@ def test_training_learns_and_repeats_itself() -> None:
 
 
 def test_the_learning_rate_follows_its_schedule() -> None:
-    cosine, root, flat = (
+    cosine, inverse_sqrt, constant = (
         Recipe(steps=100, warmup=10, schedule=name) for name in ("cosine", "inverse_sqrt", "constant")
     )
-    for recipe in (cosine, root, flat):
+    for recipe in (cosine, inverse_sqrt, constant):
         assert [recipe.factor(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert [cosine.factor(step) for step in (10, 55, 100)] == pytest.approx([1.0, 0.5, 0.0])
-    assert [root.factor(step) for step in (39, 89)] == pytest.approx([0.5, 1 / 3])
-    assert flat.factor(99) == 1.0
+    assert [inverse_sqrt.factor(step) for step in (39, 89)] == pytest.approx([0.5, 1 / 3])
+    assert constant.factor(99) == 1.0
