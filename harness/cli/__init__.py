@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.audit import audit
 from harness.cli.bench import bench
 from harness.cli.check import check
 from harness.cli.doctor import doctor
@@ -48,7 +49,7 @@ def lengthwise(
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "pack": pack},
-    "Look up": {"list": list_, "show": show},
+    "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},
     "Test this machine": {"doctor": doctor, "bench": bench},
 }

@@ -24,6 +24,7 @@ class Starter(Task):
     """
 
     answer = "readout"
+    algorithm_readers = ("first token", "first and last token")  # simple readers that are the algorithm itself
 
     def __init__(self, *, letters: int = 3) -> None:
         check_range("letters", letters, 1, len(ascii_lowercase))
