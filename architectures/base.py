@@ -19,9 +19,10 @@ is its family, and the keyword parameters of ``__init__`` are its options: typed
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
@@ -117,6 +118,20 @@ SHARED_BLOCK = Block()
 """The block of the controlled comparison: pre-LayerNorm before the mixer and before a GELU feed-forward."""
 
 
+class Lookup(NamedTuple):
+    """An input that is a row of a table for each token: ``[B, L, D]`` from tokens ``[B, L]`` and a table ``[V, D]``.
+
+    A layer that multiplies its input by a matrix can multiply the ``V`` rows instead of all ``B * L`` positions.
+    """
+
+    tokens: Tensor
+    table: Tensor
+
+    def rows(self) -> Tensor:
+        """Return the input, ``[B, L, D]``."""
+        return F.embedding(self.tokens, self.table)
+
+
 @dataclass
 class Context:
     """Facts about the current forward pass that every layer can read next to its input. Most mixers ignore it.
@@ -128,6 +143,7 @@ class Context:
     stretch: the length of the source divided by ``reach``, at least 1; scales RoPE's frequencies (``places=ntk``).
     training: whether the model is in training mode, so that random choices are allowed.
     shared: values that a layer passes to later layers, by name.
+    lookup: the input of a first layer as a table lookup, where it is one and the mixer ``reads_lookup``.
     """
 
     tokens: Tensor
@@ -137,6 +153,7 @@ class Context:
     stretch: float = 1.0
     training: bool = False
     shared: dict[str, Any] = field(default_factory=dict)
+    lookup: Lookup | None = None
 
 
 class Mixer(nn.Module):
@@ -152,6 +169,7 @@ class Mixer(nn.Module):
         reference: the value of the ``kernel`` option that computes the paper's equation directly.
         heads: the number of attention heads, for encodings that differ between heads.
         reads_positions: the mixer reads ``context.positions`` itself.
+        reads_lookup: the mixer reads ``context.lookup`` instead of ``x`` where it is given.
         beside_feed_forward: options that replace defaults in a block that has a feed-forward, for mixers that contain
             one of their own and whose native block therefore has none.
     """
@@ -163,6 +181,7 @@ class Mixer(nn.Module):
     reference: ClassVar[str | None] = None
     heads: int = 1
     reads_positions: bool = False
+    reads_lookup: bool = False
     beside_feed_forward: ClassVar[Mapping[str, Any]] = {}
 
     def forward(self, x: Tensor, context: Context) -> Tensor:

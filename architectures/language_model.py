@@ -10,15 +10,17 @@ Positions have two parts. *Position ids* number the tokens (``parts/position_ids
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from architectures.base import SHARED_BLOCK, Block, Context, Fraction, Mixer, Positive, SequenceModel, State
+from architectures.base import SHARED_BLOCK, Block, Context, Fraction, Lookup, Mixer, Positive, SequenceModel, State
 from architectures.parts.feedforward import FeedForward
 from architectures.parts.position_ids import POSITION_IDS, REACH, PositionIdsName, interpolates, needs_reach, scale
 from architectures.parts.positions import PositionName, Setting, make_encoding
+from architectures.parts.positions.base import Encoding
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
@@ -136,9 +138,18 @@ class LanguageModel(SequenceModel):
     def forward(self, source: Tensor, prefix: Tensor | None) -> Tensor:
         """Run the stream ``source + prefix``; return logits for the prefix, or for the source if there is none."""
         x, context = self.begin(source, prefix)
-        for layer in self.layers:
-            x = layer(x, context)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, context if index else self._with_lookup(context))
         return self.head(self.norm(x if prefix is None else x[:, context.boundary :]))
+
+    def _with_lookup(self, context: Context) -> Context:
+        """Add the first mixer's input as a lookup, where it depends only on the token and the mixer reads lookups."""
+        mixer, dropout = self.layers[0].mixer, self.dropout
+        changed = type(self.encoding).embed is not Encoding.embed or (dropout.p and dropout.training)
+        if changed or not mixer.reads_lookup:  # type: ignore[union-attr]
+            return context
+        table = self.layers[0].mixing.prepare(self.embedding.weight)  # type: ignore[union-attr, operator]
+        return replace(context, lookup=Lookup(context.tokens, table))
 
     def begin(self, source: Tensor, prefix: Tensor | None) -> tuple[Tensor, Context]:
         """Embed the stream ``[B, L]`` and build the context that all layers share."""

@@ -37,6 +37,7 @@ class ExternalMemory(Mixer):
         value: the map from hidden states ``[B, D]`` to the values written, ``[B, M * C]``.
     """
 
+    reads_lookup = True
     native: ClassVar[Block] = Block(norm="none", residual=False, feed_forward=None)
 
     def __init__(self, width: int, core: CoreName, cell: int, memories: int, actions: int, value: nn.Module) -> None:
@@ -66,7 +67,7 @@ class ExternalMemory(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to the controller's hidden states ``[B, L, D]``."""
         (inner, memory), hidden = self.start(x.shape[0], x), []
-        for time, projected in enumerate(self.core.input_projection(x).unbind(1), 1):
+        for time, projected in enumerate(self.core.project_inputs(context.lookup or x).unbind(1), 1):
             inner, memory = self._advance(projected, (inner, memory), context.boundary)
             memory = self.within_reach(memory, x.shape[1] - time)
             hidden.append(inner[0])

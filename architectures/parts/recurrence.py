@@ -25,10 +25,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from architectures.base import Block, Context, Mixer, State
+from architectures.base import Block, Context, Lookup, Mixer, State
 from architectures.parts.kernels import replicas
+from architectures.parts.recurrence_gradients import GRUSteps, LSTMSteps, RNNSteps
 
-RecurrenceKernel = Literal["auto", "loop", "torch"]
+RecurrenceKernel = Literal["auto", "loop", "torch", "manual"]
+
+ANY = range(1 << 30)
+"""All widths."""
 
 FUSED = f"torch {torch.__version__}"
 
@@ -39,31 +43,58 @@ class Recurrence(nn.Module):
     Args:
         inputs: channels ``I`` of the input.
         width: channels ``D`` of the state.
-        kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``auto`` takes the
-            fused operator except in a population, because torch cannot batch it over models.
+        kernel: ``loop`` is the equations, step by step; ``torch`` is torch's fused operator; ``manual`` has gradients
+            written by hand (``parts/recurrence_gradients.py``). ``auto`` takes ``loop`` in a population, because
+            torch cannot batch the others over models; on a CPU ``manual`` in training where it is faster; else
+            ``torch``.
         reverse: read the sequence from its end.
+
+    Class attributes:
+        fused: torch's module with the same weights.
+        state_parts: number of tensors in the state.
+        manual_width: the widths at which ``manual`` is faster, for a lookup and for other inputs (one thread, 64 rows).
     """
 
     fused: ClassVar[type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]]
     state_parts: ClassVar[int]
+    manual_width: ClassVar[tuple[range, range]]
 
     def __init__(self, inputs: int, width: int, kernel: RecurrenceKernel = "auto", reverse: bool = False) -> None:
         super().__init__()
         self.kernel, self.reverse = kernel, reverse
-        self.kernel_in_use = "loop" if kernel == "loop" else FUSED
+        self.kernel_in_use = {"loop": "loop", "manual": "manual"}.get(kernel, FUSED)
         self.cell = self.fused(inputs, width, batch_first=True)
 
-    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, x: Tensor | Lookup, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Map ``[B, L, I]`` to the hidden states ``[B, L, D]`` and the final state.
 
         In both directions a hidden state is at the position of its input. If the state is ``None``, it is zeros.
         """
-        x = x.flip(1) if self.reverse else x
-        state = self.start(x.shape[0], x) if state is None else state
-        fused = self.kernel == "torch" or (self.kernel == "auto" and not replicas())
-        self.kernel_in_use = FUSED if fused else "loop"
-        hidden, state = self._fused(x, state) if fused else self._loop(x, state)
+        if self.reverse:
+            x = x._replace(tokens=x.tokens.flip(1)) if isinstance(x, Lookup) else x.flip(1)
+        rows, like = (len(x.tokens), x.table) if isinstance(x, Lookup) else (len(x), x)
+        state = self.start(rows, like) if state is None else state
+        kernel = self._chosen_kernel(x)
+        self.kernel_in_use = FUSED if kernel == "torch" else kernel
+        if kernel == "manual" and not torch.is_grad_enabled():
+            kernel = "torch"  # without gradients it would only hold more memory
+        if kernel == "torch":
+            hidden, state = self._fused(x.rows() if isinstance(x, Lookup) else x, state)
+        else:
+            hidden, state = (self._loop if kernel == "loop" else self._manual)(x, state)
         return hidden.flip(1) if self.reverse else hidden, state
+
+    def _chosen_kernel(self, x: Tensor | Lookup) -> str:
+        """Resolve ``auto`` for an input."""
+        if self.kernel != "auto":
+            return self.kernel
+        if replicas():
+            return "loop"
+        device = (x.table if isinstance(x, Lookup) else x).device.type
+        with_lookup, without = self.manual_width
+        widths = with_lookup if isinstance(x, Lookup) else without
+        is_faster = device == "cpu" and self.cell.hidden_size in widths and not torch.is_autocast_enabled(device)
+        return "manual" if is_faster else "torch"
 
     def start(self, rows: int, like: Tensor) -> tuple[Tensor, ...]:
         """Return zeros ``[B, D]`` for each part of the state."""
@@ -84,14 +115,38 @@ class Recurrence(nn.Module):
     def _product(self, weights: Literal["ih", "hh"], x: Tensor) -> Tensor:
         return F.linear(x, getattr(self.cell, f"weight_{weights}_l0"), getattr(self.cell, f"bias_{weights}_l0"))
 
-    def _loop(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def project_inputs(self, x: Tensor | Lookup) -> Tensor:
+        """Return the input products of a sequence, ``[B, L, gates * D]``."""
+        if isinstance(x, Lookup):
+            return x._replace(table=self.input_projection(x.table)).rows()
+        return self.input_projection(x)
+
+    def _loop(self, x: Tensor | Lookup, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         hidden = []
-        for projected in self.input_projection(x).unbind(1):
+        for projected in self.project_inputs(x).unbind(1):
             state = self.update(projected, state)
             hidden.append(state[0])
         return torch.stack(hidden, dim=1), state
 
     def _fused(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        raise NotImplementedError
+
+    def _manual(self, x: Tensor | Lookup, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run positions first, ``[L, B, gates * D]``, or from a table of input products."""
+        if isinstance(x, Lookup):
+            hidden, state = self._manual_steps(self._manual_projection(x.table), x.tokens.t(), state)
+        else:
+            hidden, state = self._manual_steps(self._manual_projection(x.transpose(0, 1)), None, state)
+        return hidden.transpose(0, 1), state
+
+    def _manual_projection(self, x: Tensor) -> Tensor:
+        """Return the input products with both biases."""
+        weight, _, bias, recurrent_bias = self.cell.all_weights[0]
+        return F.linear(x, weight, bias + recurrent_bias)
+
+    def _manual_steps(
+        self, projected: Tensor, tokens: Tensor | None, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         raise NotImplementedError
 
 
@@ -100,6 +155,7 @@ class RNNLayer(Recurrence):
 
     fused = nn.RNN
     state_parts = 1
+    manual_width = ANY, ANY
 
     def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equation to one position."""
@@ -110,12 +166,19 @@ class RNNLayer(Recurrence):
         out, last = self.cell(x, state[0][None])
         return out, (last[0],)
 
+    def _manual_steps(
+        self, projected: Tensor, tokens: Tensor | None, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, *_ = RNNSteps.apply(projected, tokens, self.cell.weight_hh_l0, *state)
+        return hidden, (hidden[-1],)
+
 
 class LSTMLayer(Recurrence):
     """An LSTM layer. The state is (hidden, cell)."""
 
     fused = nn.LSTM
     state_parts = 2
+    manual_width = range(128, ANY.stop), range(0)
 
     def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equations to one position."""
@@ -129,12 +192,19 @@ class LSTMLayer(Recurrence):
         out, (hidden, cell) = self.cell(x, (hidden[None], cell[None]))
         return out, (hidden[0], cell[0])
 
+    def _manual_steps(
+        self, projected: Tensor, tokens: Tensor | None, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, cell, *_ = LSTMSteps.apply(projected, tokens, self.cell.weight_hh_l0, *state)
+        return hidden, (hidden[-1], cell)
+
 
 class GRULayer(Recurrence):
     """A GRU layer. The state is (hidden,)."""
 
     fused = nn.GRU
     state_parts = 1
+    manual_width = ANY, range(65)
 
     def update(self, projected: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Apply the equations to one position."""
@@ -147,6 +217,16 @@ class GRULayer(Recurrence):
         out, last = self.cell(x, state[0][None])
         return out, (last[0],)
 
+    def _manual_projection(self, x: Tensor) -> Tensor:
+        """Return the input products with their own bias: the reset gate acts on the recurrent product with its bias."""
+        return self.input_projection(x)
+
+    def _manual_steps(
+        self, projected: Tensor, tokens: Tensor | None, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, *_ = GRUSteps.apply(projected, tokens, self.cell.weight_hh_l0, self.cell.bias_hh_l0, *state)
+        return hidden, (hidden[-1],)
+
 
 @torch.no_grad()
 def make_orthogonal(layer: Recurrence) -> None:
@@ -156,13 +236,22 @@ def make_orthogonal(layer: Recurrence) -> None:
         nn.init.orthogonal_(gate)
 
 
-def run_layers(layers: nn.ModuleList, x: Tensor, states: State, dropout: nn.Module) -> tuple[Tensor, State]:
-    """Run a stack of layers on ``[B, L, I]``, each from its own state, with dropout on each layer's input."""
-    new_states = []
-    for layer, initial in zip(layers, states, strict=True):
-        x, state = layer(dropout(x), initial)
+def embed(embedding: nn.Embedding, tokens: Tensor, dropout: nn.Dropout) -> Tensor | Lookup:
+    """Return the input of a first layer: a lookup, or embeddings after dropout where that is active."""
+    if dropout.p and dropout.training:
+        return dropout(embedding(tokens))
+    return Lookup(tokens, embedding.weight)
+
+
+def run_layers(layers: nn.ModuleList, x: Tensor | Lookup, states: State, dropout: nn.Module) -> tuple[Tensor, State]:
+    """Run a stack of layers on an input, each from its own state, with dropout between the layers."""
+    first, *others = zip(layers, states, strict=True)
+    hidden, state = first[0](x, first[1])
+    new_states = [state]
+    for layer, initial in others:
+        hidden, state = layer(dropout(hidden), initial)
         new_states.append(state)
-    return x, new_states
+    return hidden, new_states
 
 
 class RecurrentMixer(Mixer):
@@ -173,6 +262,7 @@ class RecurrentMixer(Mixer):
         kernel: as in :class:`Recurrence`.
     """
 
+    reads_lookup = True
     recurrence: ClassVar[type[Recurrence]]
     native: ClassVar[Block] = Block(norm="none", residual=False, feed_forward=None)
     reference: ClassVar[str] = "loop"
@@ -183,7 +273,7 @@ class RecurrentMixer(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to the hidden states ``[B, L, D]``."""
-        return self.layer(x)[0]
+        return self.layer(context.lookup or x)[0]
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros."""

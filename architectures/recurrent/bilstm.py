@@ -37,6 +37,8 @@ class BiLSTM(Mixer):
     native: ClassVar[Block] = Block(norm="none", residual=False, feed_forward=None)
     reference: ClassVar[str] = "loop"
 
+    reads_lookup = True
+
     def __init__(self, width: int, *, kernel: RecurrenceKernel = "auto") -> None:
         super().__init__()
         if width % 2:
@@ -46,4 +48,5 @@ class BiLSTM(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to the states of both directions ``[B, L, D]``."""
-        return torch.cat((self.ahead(x)[0], self.back(x)[0]), dim=-1)
+        inputs = context.lookup or x
+        return torch.cat((self.ahead(inputs)[0], self.back(inputs)[0]), dim=-1)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import GRULayer, RecurrenceKernel, make_orthogonal
+from architectures.parts.recurrence import GRULayer, RecurrenceKernel, embed, make_orthogonal
 
 
 class Bahdanau(EncoderDecoder):
@@ -71,7 +71,7 @@ class Bahdanau(EncoderDecoder):
 
     def start(self, source: Tensor) -> State:
         """Encode the source ``[B, S]``; return (annotations, their keys ``U_a h``, the decoder's first state)."""
-        embedded = self.dropout(self.source_embedding(source))
+        embedded = embed(self.source_embedding, source, self.dropout)
         ahead, _ = self.ahead(embedded)
         back, (first,) = self.back(embedded)
         annotations = torch.cat((ahead, back), dim=-1)  # [B, S, 2D]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, run_layers
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, embed, run_layers
 
 
 class LSTMEncDec(EncoderDecoder):
@@ -59,9 +59,10 @@ class LSTMEncDec(EncoderDecoder):
     def start(self, source: Tensor) -> State:
         """Encode the source ``[B, S]``; return (hidden, cell) of every layer."""
         tokens = source.flip(1) if self.reverse_source else source
-        return run_layers(self.encoder, self.source_embedding(tokens), [None] * len(self.encoder), self.dropout)[1]
+        x = embed(self.source_embedding, tokens, self.dropout)
+        return run_layers(self.encoder, x, [None] * len(self.encoder), self.dropout)[1]
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Run the decoder on ``[B, T]`` from the state."""
-        x, state = run_layers(self.decoder, self.target_embedding(prefix), state, self.dropout)
+        x, state = run_layers(self.decoder, embed(self.target_embedding, prefix, self.dropout), state, self.dropout)
         return self.head(self.dropout(x)), state

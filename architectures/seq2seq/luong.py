@@ -33,7 +33,7 @@ from architectures.base import Fraction, Positive, State
 from architectures.parts.alignment import SCORES, ScoreName
 from architectures.parts.blockwise import blocks
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, run_layers
+from architectures.parts.recurrence import LSTMLayer, RecurrenceKernel, embed, run_layers
 
 Record = Callable[[Tensor], object]
 """Called with alignments ``[B, part, S]``; the result is ignored."""
@@ -86,7 +86,9 @@ class Luong(EncoderDecoder):
     def start(self, source: Tensor) -> State:
         """Encode ``[B, S]``; return (annotations, keys, (hidden, cell) of every layer, attentional state: zeros)."""
         initial = [None] * len(self.encoder)
-        annotations, layers = run_layers(self.encoder, self.source_embedding(source), initial, self.dropout)
+        annotations, layers = run_layers(
+            self.encoder, embed(self.source_embedding, source, self.dropout), initial, self.dropout
+        )
         return annotations, self.score.keys(annotations), layers, torch.zeros_like(annotations[:, 0])
 
     def decode(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
@@ -118,7 +120,7 @@ class Luong(EncoderDecoder):
     def _advance(self, x: Tensor, state: State, record: Record) -> tuple[Tensor, State]:
         """Return the attentional states ``[B, T, D]`` and the new state."""
         annotations, keys, layers, _ = state
-        hidden, layers = run_layers(self.decoder, x, layers, self.dropout)
+        hidden, layers = run_layers(self.decoder, self.dropout(x), layers, self.dropout)
         glimpses = []
         for rows, _ in blocks(hidden.shape[1], annotations.shape[1]):
             alignment = self.score(hidden[:, rows], annotations, keys).softmax(dim=-1)

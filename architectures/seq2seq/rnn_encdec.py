@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from architectures.base import Fraction, Positive, State
 from architectures.parts.encoder_decoder import EncoderDecoder
-from architectures.parts.recurrence import GRULayer, RecurrenceKernel, make_orthogonal
+from architectures.parts.recurrence import GRULayer, RecurrenceKernel, embed, make_orthogonal
 
 
 class RNNEncDec(EncoderDecoder):
@@ -64,7 +64,7 @@ class RNNEncDec(EncoderDecoder):
 
     def start(self, source: Tensor) -> State:
         """Encode the source ``[B, S]``; return (summary, the decoder's first state)."""
-        _, (last,) = self.encoder(self.dropout(self.source_embedding(source)))
+        _, (last,) = self.encoder(embed(self.source_embedding, source, self.dropout))
         summary = self.summarize(last).tanh()
         return summary, self.initial(summary).tanh()
 

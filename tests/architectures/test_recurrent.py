@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from architectures.base import Context, Mixer
+from architectures.base import Context, Lookup, Mixer
 from architectures.language_model import LanguageModel
 from architectures.parts.kernels import replicas_ride_along
 from architectures.parts.recurrence import GRULayer, LSTMLayer, Recurrence, RNNLayer
@@ -13,6 +13,8 @@ from architectures.recurrent.bilstm import BiLSTM
 from architectures.recurrent.gru import GRU
 from architectures.recurrent.lstm import LSTM
 from architectures.recurrent.rnn import RNN
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec, build_model
 
 LAYERS = [(LSTMLayer, nn.LSTM), (GRULayer, nn.GRU), (RNNLayer, nn.RNN)]
 MIXERS = [(LSTM, nn.LSTM), (GRU, nn.GRU), (RNN, nn.RNN), (BiLSTM, nn.LSTM)]
@@ -47,7 +49,14 @@ def assert_close(ours: list[Tensor], theirs: list[Tensor], dtype: torch.dtype) -
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize(("layer", "library"), LAYERS)
 @pytest.mark.parametrize(
-    ("kernel", "dtype"), [("loop", torch.float64), ("loop", torch.float32), ("torch", torch.float64)]
+    ("kernel", "dtype"),
+    [
+        ("loop", torch.float64),
+        ("loop", torch.float32),
+        ("torch", torch.float64),
+        ("manual", torch.float64),
+        ("manual", torch.float32),
+    ],
 )
 def test_both_directions_equal_torch(
     layer: type[Recurrence], library: type[nn.RNNBase], kernel: str, dtype: torch.dtype, length: int
@@ -67,7 +76,7 @@ def test_both_directions_equal_torch(
 
 
 @pytest.mark.parametrize(("layer", "library"), LAYERS)
-@pytest.mark.parametrize("kernel", ["loop", "torch"])
+@pytest.mark.parametrize("kernel", ["loop", "torch", "manual"])
 def test_a_given_state_is_where_it_continues(layer: type[Recurrence], library: type[nn.RNNBase], kernel: str) -> None:
     ahead, _, _ = pair(layer, library, kernel, torch.float64)
     x = torch.randn(ROWS, 9, INPUTS, dtype=torch.float64)
@@ -77,7 +86,7 @@ def test_a_given_state_is_where_it_continues(layer: type[Recurrence], library: t
     assert_close([torch.cat((first, second), 1), *last], [whole, *end], torch.float64)
 
 
-@pytest.mark.parametrize("kernel", ["loop", "torch", "auto"])
+@pytest.mark.parametrize("kernel", ["loop", "torch", "manual", "auto"])
 @pytest.mark.parametrize("cls", [LSTM, GRU, RNN])
 def test_steps_equal_forward(cls: type[Mixer], kernel: str) -> None:
     torch.manual_seed(0)
@@ -105,7 +114,7 @@ def deep(model: LanguageModel, library: type[nn.RNNBase], width: int) -> nn.RNNB
     return theirs
 
 
-@pytest.mark.parametrize("kernel", ["loop", "torch"])
+@pytest.mark.parametrize("kernel", ["loop", "torch", "manual"])
 @pytest.mark.parametrize(("mixer", "library"), MIXERS)
 def test_stacked_bare_they_are_torchs_deep_module(mixer: type[Mixer], library: type[nn.RNNBase], kernel: str) -> None:
     torch.manual_seed(0)
@@ -151,3 +160,64 @@ def test_the_fused_operator_takes_swapped_weights() -> None:
     x = torch.randn(ROWS, 6, INPUTS)
     swapped = functional_call(layer, dict(other.named_parameters()), (x,))[0]
     torch.testing.assert_close(swapped, other(x)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kernel", ["loop", "torch", "manual"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("layer", "library"), LAYERS)
+def test_a_lookup_is_its_rows(layer: type[Recurrence], library: type[nn.RNNBase], reverse: bool, kernel: str) -> None:
+    """A table of input products gives the outputs, states and gradients of the products of all positions."""
+    torch.manual_seed(0)
+    recurrence = layer(INPUTS, WIDTH, kernel, reverse).double()
+    table = torch.randn(3, INPUTS, dtype=torch.float64, requires_grad=True)
+    tokens, weights = torch.randint(3, (2, 7)), torch.randn(2, 7, WIDTH, dtype=torch.float64)
+    results = []
+    for x in (Lookup(tokens, table), Lookup(tokens, table).rows()):
+        hidden, state = recurrence(x)
+        total = (hidden * weights).sum() + sum((part * part).sum() for part in state)
+        results.append((hidden, *state, *torch.autograd.grad(total, (table, *recurrence.parameters()))))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "bilstm", "stack_rnn", "tape_rnn"])
+@pytest.mark.parametrize("block", ["native", "shared"])
+def test_a_model_reads_its_tokens_as_a_lookup(name: str, block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first layer's input depends on the token alone, the model is the same with and without a lookup."""
+    spec = Spec.parse("architecture", f"{name}:width=16,block={block}", Catalog())
+    model = build_model(spec, ("a", "b", "c")).double()
+    source = torch.randint(3, (2, 6))
+    lookups: list[bool] = []
+    plain = LanguageModel._with_lookup
+
+    def recorded(self: LanguageModel, context: Context) -> Context:
+        context = plain(self, context)
+        lookups.append(context.lookup is not None)
+        return context
+
+    monkeypatch.setattr(LanguageModel, "_with_lookup", recorded)
+    with_lookup = model(source, None)
+    monkeypatch.setattr(LanguageModel, "_with_lookup", lambda self, context: context)
+    torch.testing.assert_close(with_lookup, model(source, None), rtol=1e-9, atol=1e-9)
+    assert lookups == [True]
+
+
+def test_positions_and_dropout_leave_no_lookup() -> None:
+    for options in ("position=sinusoidal", "dropout=0.5"):
+        model = build_model(Spec.parse("architecture", f"lstm:width=16,{options}", Catalog()), ("a", "b")).train()
+        _, context = model.begin(torch.zeros(1, 3, dtype=torch.long), None)
+        assert model._with_lookup(context).lookup is None
+
+
+def test_hand_written_gradients_cannot_be_differentiated_again() -> None:
+    layer = LSTMLayer(INPUTS, WIDTH, "manual")
+    x = torch.randn(1, 3, INPUTS, requires_grad=True)
+    (grad,) = torch.autograd.grad(layer(x)[0].sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(grad.square().sum(), x)
+
+
+@pytest.mark.parametrize(("layer", "widths"), [(RNNLayer, (1, 500)), (GRULayer, (64, 500)), (LSTMLayer, (0, 128))])
+def test_the_kernel_follows_the_width(layer: type[Recurrence], widths: tuple[int, int]) -> None:
+    with_lookup, without = layer.manual_width
+    assert (widths[0] in without, widths[1] in with_lookup) == (widths[0] > 0, True)
