@@ -122,10 +122,13 @@ def _formula(cost: "Growth", formatted: "Callable[[float], str]") -> str:
 
 
 def _task(spec: "Spec") -> "Iterator[RenderableType]":
+    from harness.cli.audit import TEST_LENGTH, TRAIN_LENGTHS, audit_table
     from harness.cli.console import table
     from harness.cli.docstrings import argument_texts
     from harness.cli.measured_facts import at_lengths, worked
+    from harness.config.lengths import Span
     from harness.evaluation.chance import ROWS
+    from harness.evaluation.shortcuts import audit_task
     from harness.registry.options import build_task, options_of
     from tasks.base import worked_examples
 
@@ -145,6 +148,7 @@ def _task(spec: "Spec") -> "Iterator[RenderableType]":
         scores = f"{at.chance_exact:.3f}", f"{at.chance_token:.3f}"
         measurements.add_row(str(at.length), *scores, f"{at.distinct:,}", balance)
     yield measurements
+    yield audit_table(audit_task(spec, Span.parse(TRAIN_LENGTHS, "train lengths"), TEST_LENGTH))
 
 
 def _with_user_errors(measurements: "Iterator[AtLength]", spec: "Spec") -> "Iterator[AtLength]":

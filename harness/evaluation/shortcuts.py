@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.config.lengths import even_grid
+from harness.config.lengths import Span, even_grid
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose, Stream
+from harness.evaluation.chance import chance
 from harness.evaluation.readers import LINEAR_READERS, POSITIONS, Reader, constant, readers_of
+from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE
 
 FITTED_LENGTHS = 8
@@ -28,7 +30,8 @@ FIT_ROWS, TEST_ROWS = 256, 512
 LINEAR_POSITIONS = 8192
 """Asked positions that a linear reader is fitted on at most."""
 ITERATIONS, PENALTY = 60, 1e-4
-SOLVED = 0.99
+SOLVED, NEARLY_ALL = 0.99, 0.9
+"""Exact match, and token accuracy, from which a reader is marked."""
 
 
 class ReaderScore(NamedTuple):
@@ -95,6 +98,47 @@ class Audit:
         correct, counted = self.presentation.grade(source, batch.target, prediction)
         exact = (correct | ~counted).all(1).double().mean()
         return ReaderScore(name, float(exact), float((correct & counted).sum() / counted.sum().clamp(min=1)))
+
+
+class AuditRow(NamedTuple):
+    """A task at one length.
+
+    Attributes:
+        is_trained: whether readers were fitted at lengths up to this one.
+        chance: exact match of guessing.
+        best: the strongest reader that is not the task's algorithm.
+        algorithm: the readers that are.
+    """
+
+    length: int
+    is_trained: bool
+    chance: float
+    best: ReaderScore
+    algorithm: list[ReaderScore]
+
+    @property
+    def is_shortcut(self) -> bool:
+        """Whether the best reader solves the task, or nearly all of its tokens."""
+        return self.best.exact >= SOLVED or self.best.token >= NEARLY_ALL
+
+
+def audit_task(spec: Spec, train_lengths: Span, test_length: int) -> list[AuditRow]:
+    """Audit a task at its longest training length and at the longest length up to ``test_length`` beyond it.
+
+    A task without a length in ``train_lengths`` is fitted on its shortest ones.
+    """
+    task = build_task(spec)
+    presentation = Presentation(task)
+    low, high = train_lengths.low, train_lengths.high
+    trained = [length for length in range(low, high + 1) if length in task.lengths] or list(task.lengths[:8])
+    beyond = [length for length in range(trained[-1] + 1, test_length + 1) if length in task.lengths][-1:]
+    audit, rows = Audit(presentation, str(spec), trained), []
+    for length in (trained[-1], *beyond):
+        scores, guess = audit.scores(length), chance(presentation, str(spec), length).exact
+        algorithm = [score for score in scores if score.reader in task.algorithm_readers]
+        best = max((s for s in scores if s not in algorithm), key=lambda score: (score.exact, score.token))
+        rows.append(AuditRow(length, length <= trained[-1], guess, best, algorithm))
+    return rows
 
 
 class LookupTable:
