@@ -51,13 +51,16 @@ def test_example_passes_the_checks(plugins: Path, name: str) -> None:
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok and not result.skipped]
 
 
-@pytest.mark.parametrize("command", [*commands("README.md"), *commands("CONTRIBUTING.md")])
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(command for page in DOCUMENTS for command in commands(page)))
 def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(command)[1:]
     for file in plugins.glob("*.py") if words[0] != "new" else ():
         (tmp_path / file.name).write_text(file.read_text())
-    if words[0] in {"evaluate", "report"}:
+    if words[0] in {"evaluate", "report", "pack"}:
         folder = next(word for word in words if word.startswith("results/"))
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
     toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8"]}.get(words[0], [])
@@ -75,3 +78,11 @@ def test_extras_of_the_readme_exist() -> None:
 def test_make_targets_of_the_readme_exist() -> None:
     named = set(re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.M))
     assert {"quick", "test"} <= named <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def test_the_readme_lists_every_architecture_and_task() -> None:
+    readme, catalog = (ROOT / "README.md").read_text(), Catalog()
+    for kind, plural in (("architecture", "architectures"), ("task", "tasks")):
+        names = [entry.name for entry in catalog.entries[kind].values() if entry.origin == "built-in"]
+        assert not [name for name in names if f"`{name}`" not in readme]
+        assert re.search(rf"\b{len(names)} (?:\w+ )?{plural}\b", readme), f"the README must say {len(names)} {plural}"
