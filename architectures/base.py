@@ -38,6 +38,10 @@ State = Any
 class SequenceModel(nn.Module):
     """A model of ``p(next symbol | source, prefix)``.
 
+    Trained parameters are float32 or complex64; those with ``requires_grad=False`` never change. State that changes in
+    training belongs in persistent buffers of fixed shape, which are stored with the weights. What a forward changes in
+    evaluation mode is discarded.
+
     Class attributes:
         causal: the logits at prefix position ``t`` do not depend on prefix tokens after ``t``.
             Only causal models can generate.

@@ -16,9 +16,8 @@ from harness.config.cell import cell_of
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set
-from harness.models.population import load
+from harness.models.population import build_seeded, load
 from harness.registry.catalog import Catalog
-from harness.registry.options import build_model
 from harness.storage.folder import RunFolder
 from tasks.base import decode
 
@@ -61,7 +60,7 @@ def _inspect(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[st
     assert record is not None
     cell = cell_of(record.cell, catalog)
     presentation = Presentation.of(cell.task, cell.recipe)
-    model = build_model(cell.architecture, presentation.symbols)
+    model = build_seeded(cell.architecture, presentation.symbols, cell.seed)
     model = load([model], [folder.weights(cell_id, record.checkpoints[-1])], "cpu").model.eval()
     length = min(cell.recipe.train_lengths.high, LONGEST)
     batch = presentation(fixed_set(presentation, str(cell.task), Purpose.INSPECT, length, 1, torch.device("cpu")))

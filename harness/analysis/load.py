@@ -108,7 +108,7 @@ def _number_format(provenance: Provenance) -> str:
 
 def _number_formats(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> str:
     """Return the number format of a cell's training, and any other formats that evaluations used."""
-    trained, others = _number_format(record.provenance), {e.precision for e in evaluations if e.status == "ok"}
+    trained, others = _number_format(record.provenance), {e.precision for e in evaluations if e.scored}
     others.discard(record.provenance.precision)
     return f"{trained}, some lengths evaluated in {' and '.join(sorted(others))}" if others else trained
 
@@ -124,7 +124,7 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
         return
     largest = {(e.variant, e.length, e.step): e for e in sorted(records.evaluations, key=lambda e: e.rows)}
     for evaluation in largest.values():
-        ok = evaluation.status == "ok"
+        scored = evaluation.scored
         yield {
             "cell": row["cell"],
             "variant": evaluation.variant,
@@ -132,9 +132,9 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
             "final": evaluation.step == record.checkpoints[-1],
             "length": evaluation.length,
             "status": evaluation.status,
-            "n": evaluation.rows if ok else 0,
-            "exact": evaluation.exact / evaluation.rows if ok else float("nan"),
-            "token": evaluation.right / evaluation.tokens if ok and evaluation.tokens else float("nan"),
+            "n": evaluation.rows if scored else 0,
+            "exact": evaluation.exact / evaluation.rows if scored else float("nan"),
+            "token": evaluation.right / evaluation.tokens if scored and evaluation.tokens else float("nan"),
             "tokens": evaluation.tokens,
             "loss": evaluation.loss,
             "seconds": evaluation.seconds,

@@ -5,7 +5,8 @@ trained) or ``not applicable``, with the ``reason``. ``curve`` is a list of dict
 validation_exact and validation_loss. ``state_bytes`` maps lengths to bytes.
 
 ``scores`` has one row per cell, variant (``""`` is the main one), length and checkpoint. ``status`` is ``ok``,
-``beyond reach`` (longer than the model's maximum length), ``out of memory`` or ``raised``. ``exact`` and ``token`` are
+``not finite`` (some logits were NaN or infinite and count as wrong), ``beyond reach`` (longer than the model's maximum
+length), ``out of memory`` or ``raised``. The first two have scores. ``exact`` and ``token`` are
 fractions. ``token`` is teacher-forced where an answer of several tokens is generated. ``final`` marks the last
 checkpoint, ``in_range`` the training lengths.
 """
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from harness.config.claims import Claim
+from harness.storage.records import SCORED
 
 CELLS: dict[str, type] = {
     **dict.fromkeys(("run", "cell", "architecture", "name", "family", "task", "status", "reason"), str),
@@ -49,6 +51,11 @@ def complete(frame: pd.DataFrame, columns: Mapping[str, type]) -> pd.DataFrame:
     frame = frame.reindex(columns=list(columns)).reset_index(drop=True)
     cast = {name: map(CASTS[kind], frame[name]) for name, kind in columns.items()}
     return pd.DataFrame({name: pd.Series(cast[name], dtype=DTYPES[kind]) for name, kind in columns.items()})
+
+
+def is_scored(statuses: Any) -> np.ndarray:
+    """Return which statuses of score rows have scores."""
+    return np.isin(np.asarray(statuses, dtype=object).astype(str), SCORED)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 A *cell* is one trained model. A cell is ``fit`` when it solved the lengths it was trained on. Undertrained is not "does
 not generalize", so everything beyond training is also given for the fitted cells only. ``solved to`` is the last
 evaluated length before the first that is clearly unsolved: its Wilson upper bound lies below 99% exact match. A length
-that ran out of memory or exceeds the model's maximum length ends the grid; it is missing, not zero.
+that ran out of memory or exceeds the model's maximum length ends the grid; it is missing, not zero. Logits that are not
+finite are wrong answers.
 
 Scores beyond training are means over lengths by the trapezoid rule, so that they do not depend on the grid. Over seeds
 we give medians and interquartile means (Agarwal et al. 2021), and intervals from five seeds on. A seed whose training
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
-from harness.analysis.schema import CELLS, SCORES, complete
+from harness.analysis.schema import CELLS, SCORES, complete, is_scored
 
 SOLVED = 0.99
 """Exact match from which a length counts as solved."""
@@ -46,7 +47,7 @@ Rows = Mapping[str, Any]
 def upper(rows: Rows) -> np.ndarray:
     """Return the Wilson upper bound of exact match at each length; NaN where nothing was evaluated."""
     n, exact = np.asarray(rows["n"]), np.asarray(rows["exact"])
-    return np.where(np.asarray(rows["status"]) == "ok", wilson(exact * n, n)[1], np.nan)
+    return np.where(is_scored(rows["status"]), wilson(exact * n, n)[1], np.nan)
 
 
 def fit(rows: Rows) -> bool | None:
@@ -94,7 +95,7 @@ def grade_cells(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _grade(rows: Rows) -> dict[str, Any]:
     """Return the grades of one cell, variant and checkpoint."""
-    length, evaluated, in_range = rows["length"], rows["status"] == "ok", rows["in_range"]
+    length, evaluated, in_range = rows["length"], is_scored(rows["status"]), rows["in_range"]
     # Beyond training: evaluated lengths above the longest training length.
     beyond = evaluated & ~in_range & (length > length[in_range].max(initial=-np.inf))
     last, gaps = solved_to(rows), np.flatnonzero(~evaluated)

@@ -14,6 +14,7 @@ from harness.check import (
     graph_replay,
     learning,
     model_invariants,
+    saving,
     shortcuts,
     task_invariants,
 )
@@ -40,6 +41,7 @@ __all__ = [
 ARCHITECTURE_CHECKS: dict[str, Check] = {
     "documented": declarations.is_documented,
     "builds": declarations.can_be_built,
+    "tensors": saving.tensors_can_be_kept,
     "records": declarations.records_its_kernels,
     "shapes": model_invariants.logits_have_the_right_shape,
     "rows": model_invariants.rows_are_independent,
@@ -52,6 +54,7 @@ ARCHITECTURE_CHECKS: dict[str, Check] = {
     "device": devices.computes_on_one_device,
     "kernels": equivalence.kernels_agree,
     "steps": equivalence.steps_equal_forward,
+    "saved": saving.survives_saving,
     "state": declarations.has_a_measurable_state,
     "inspection": declarations.shows_weights,
     "population": equivalence.population_equals_its_members,

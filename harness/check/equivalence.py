@@ -16,6 +16,7 @@ from harness.data.batches import Batches
 from harness.data.presentation import Presentation
 from harness.errors import UserError
 from harness.models.population import Population
+from harness.models.tensors import trained_parameters
 from harness.registry.options import Spec
 from harness.training.trainer import Trainer
 from tasks.strings.reverse import Reverse
@@ -53,11 +54,12 @@ def kernels_agree(subject: ModelSubject) -> str | None:
 def _logits_and_gradients(subject: ModelSubject, kernel: str) -> list[tuple[str, Tensor]]:
     """Return logits and the gradients of all parameters as one row, with and without a prefix, at several lengths."""
     model, named_values = perturb_parameters(subject.build(kernel=kernel)), []
+    parameters = list(trained_parameters(model).values())
     torch.manual_seed(0)
     for length, width in LENGTHS:
         for prefix in (random_tokens(ROWS, width), None):
             logits = model(random_tokens(ROWS, length), prefix)
-            gradients = torch.autograd.grad(logits.square().sum(), list(model.parameters()), materialize_grads=True)
+            gradients = torch.autograd.grad(logits.square().sum(), parameters, materialize_grads=True)
             inputs = f"a source of {length} and {'no prefix' if prefix is None else f'a prefix of {width}'}"
             named_values.append((f"the logits at {inputs}", logits.detach()))
             named_values.append((f"the gradients at {inputs}", _as_row(gradients)))
@@ -145,6 +147,8 @@ def _train(
 ) -> list[tuple[str, Tensor]]:
     """Train a population on ``reverse``; return its losses ``[R, steps]`` and last logits ``[R, B, T, V]``.
 
+    The logits are those in training mode and in evaluation mode, because buffers may act in one of them only.
+
     The parameters of the model with index ``broken`` start as NaN.
     """
     trainer = trainer_of(subject, seeds, rates)
@@ -155,10 +159,24 @@ def _train(
     for _ in range(RECIPE.steps):
         trainer.step()
     expect(bool(trainer.losses[:, 0].isfinite().all()), f"training losses are not finite: {trainer.losses[:, 0]}")
+    logits = [("last logits", last_logits(population)), ("last logits in evaluation", evaluated_logits(population))]
+    return [("their losses", trainer.losses.T), *((f"their {name}", value) for name, value in logits)]
+
+
+@torch.no_grad()
+def last_logits(population: Population) -> Tensor:
+    """Return the logits of all models for the same random tokens."""
     generator = torch.Generator().manual_seed(0)
-    source, prefix = (random_tokens(ROWS, width, generator).expand(len(seeds), -1, -1) for width in (6, 4))
-    with torch.no_grad():
-        return [("their losses", trainer.losses.T), ("their last logits", population.logits(source, prefix))]
+    source, prefix = (random_tokens(ROWS, width, generator).expand(population.size, -1, -1) for width in (6, 4))
+    return population.logits(source, prefix)
+
+
+def evaluated_logits(population: Population) -> Tensor:
+    """Return the logits of :func:`last_logits` in evaluation mode."""
+    population.train(False)
+    logits = last_logits(population)
+    population.train()
+    return logits
 
 
 def trainer_of(

@@ -15,6 +15,7 @@ from harness.data.presentation import SPECIALS
 from harness.data.rng import Purpose, Stream
 from harness.errors import UserError
 from harness.models.population import build_seeded
+from harness.models.tensors import trained_parameters
 from harness.registry.catalog import Entry
 from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of
 from tasks.base import IGNORE, Task
@@ -78,8 +79,11 @@ class ModelSubject:
 
     def build(self, seed: int = 0, **options: Value) -> SequenceModel:
         """Return a new model in double precision, in evaluation mode."""
-        model = build_seeded(self.spec.with_options(options), SYMBOLS, seed, self.entry.name)
-        return model.double().eval()
+        return in_double_precision(self.build_as_written(seed, **options)).eval()
+
+    def build_as_written(self, seed: int = 0, **options: Value) -> SequenceModel:
+        """Return a new model in the number formats of its author, in training mode."""
+        return build_seeded(self.spec.with_options(options), SYMBOLS, seed, self.entry.name)
 
     @cached_property
     def model(self) -> SequenceModel:
@@ -92,16 +96,21 @@ class ModelSubject:
         return options_of(self.entry)
 
 
+def in_double_precision(model: SequenceModel) -> SequenceModel:
+    """Convert all floating-point and complex tensors of a model to double precision."""
+    return model.double()._apply(lambda tensor: tensor.to(torch.complex128) if tensor.is_complex() else tensor)
+
+
 @torch.no_grad()
 def perturb_parameters(model: SequenceModel) -> SequenceModel:
-    """Add noise to every parameter; a model that fits itself is fitted to random targets instead."""
+    """Add noise to every trained parameter; a model that fits itself is fitted to random targets instead."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         if model.is_gradient_free():
             prefixes = (random_tokens(8, 12), None)
             model.fit([(random_tokens(8, 12), prefix, random_tokens(8, 12)) for prefix in prefixes])
             return model
-        for parameter in model.parameters():
+        for parameter in trained_parameters(model).values():
             parameter.add_(NOISE * torch.randn_like(parameter))
     return model
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.check.devices import SyncDetector
-from harness.check.equivalence import RATES, SEEDS, draws_in_training, trainer_of
+from harness.check.equivalence import RATES, SEEDS, draws_in_training, evaluated_logits, trainer_of
 from harness.check.fixtures import ModelSubject, TaskSubject, random_tokens
 from harness.check.result import Skip, expect, expect_equal
 from harness.config.lengths import Span
@@ -102,6 +102,10 @@ def training_can_be_replayed(subject: ModelSubject) -> str | None:
         return f"a step {obstacle}, so a GPU launches its kernels one by one"
     message = "a replayed training step must equal a plain one: keep no counter or random number in Python; losses"
     expect_equal(replayed.losses, plain.losses, message)
+    actual, expected = (evaluated_logits(trainer.population) for trainer in (replayed, plain))
+    expect_equal(
+        actual, expected, "replayed training steps must leave the model of plain ones; its logits in evaluation"
+    )
     return None
 
 

@@ -15,6 +15,7 @@ from harness.config.lengths import Span
 from harness.config.recipe import Recipe
 from harness.data.batches import Batches
 from harness.data.presentation import Batch
+from harness.models.tensors import trained_parameters
 
 RECIPE = Recipe(steps=200, batch_size=8, train_lengths=Span(4, 4), warmup=10, schedule="constant")
 RATES = (1e-2, 3e-3)
@@ -30,11 +31,11 @@ class FirstBatch(Batches):
 
 
 def trains_every_parameter(subject: ModelSubject) -> str | None:
-    """Every parameter gets a gradient in at least one batch, and all gradients are finite."""
+    """Every parameter that is not frozen gets a gradient in at least one batch, and all gradients are finite."""
     if subject.model.is_gradient_free():
         return _fit_changes_every_parameter(subject)
     model = perturb_parameters(subject.build()).train()
-    parameters = dict(model.named_parameters())
+    parameters = trained_parameters(model)
     missing = set(parameters)
     for length, width in ((6, 5), (3, 8), (CHUNKED, 5)):
         for prefix, positions in ((random_tokens(4, width), width), (None, length)):
@@ -55,7 +56,8 @@ def _fit_changes_every_parameter(subject: ModelSubject) -> str:
     before = {name: weight.clone() for name, weight in trainer.population.weights(1).items()}
     trainer.step()
     after = trainer.population.weights(1)
-    unchanged = [name for name, weight in after.items() if torch.equal(weight, before[name])]
+    fitted = trained_parameters(trainer.population.model)
+    unchanged = [name for name in fitted if torch.equal(after[name], before[name])]
     expect(not unchanged, f"fit left {', '.join(unchanged)} as it was: unused, or not changed in place")
     return "the model is fitted without gradients: one batch must change every parameter"
 

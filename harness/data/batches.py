@@ -3,10 +3,14 @@
 import torch
 from torch import Tensor
 
+from harness.config.lengths import even_grid
 from harness.config.recipe import Recipe
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose, Stream, seed_keys
-from tasks.base import Task
+from tasks.base import IGNORE, Task
+
+PROBED_LENGTHS, PROBED_ROWS = 32, (32, 1024)
+"""Whether a task asks anything is tested at 32 training lengths, on 32 rows and then on 1,024."""
 
 
 class Batches:
@@ -33,6 +37,22 @@ def train_lengths(task: Task, recipe: Recipe) -> list[int]:
     """Return the training lengths of the recipe that the task has."""
     span = recipe.train_lengths
     return [length for length in range(span.low, span.high + 1) if length in task.lengths]
+
+
+def unasked_shares(presentation: Presentation, key: str, recipe: Recipe) -> dict[int, float]:
+    """Return the share of sampled rows in which nothing is asked, for each of a few training lengths.
+
+    Nothing is asked in a row whose target is ``IGNORE`` everywhere. More rows are sampled before a share is 1.
+    """
+    choices, shares = train_lengths(presentation.task, recipe), {}
+    for length in (choices[index] for index in even_grid(0, len(choices) - 1, PROBED_LENGTHS)):
+        for rows in PROBED_ROWS:
+            stream = Stream.of([0], key, Purpose.PROBE, length, rows, "cpu")
+            target = presentation(presentation.task.sample(length, stream)).target
+            shares[length] = float((target == IGNORE).all(1).double().mean())
+            if shares[length] < 1:
+                break
+    return shares
 
 
 def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:

@@ -29,15 +29,24 @@ LONG = 1 << 11
 """Tokens of a row from which on freed memory is returned to the system; see :mod:`harness.evaluation.malloc`."""
 
 
+NO_ANSWER = -1
+"""Stands for a symbol where logits are not finite."""
+
+
 @dataclass(frozen=True)
 class Score:
-    """Counts over one evaluation set: ``exact`` of ``n`` rows, ``right`` of ``tokens`` graded tokens, mean ``loss``."""
+    """Counts over one evaluation set: ``exact`` of ``n`` rows, ``right`` of ``tokens`` graded tokens, mean ``loss``.
+
+    ``unanswered`` counts the rows with an asked position at which logits give no distribution, because one of them is
+    NaN or infinite. Such a row and such a token are wrong, and the loss is NaN.
+    """
 
     n: int
     exact: int
     tokens: int
     right: int
     loss: float
+    unanswered: int = 0
 
 
 def fixed_set(
@@ -58,14 +67,15 @@ def set_hash(batch: Batch) -> str:
 def score(population: Population, presentation: Presentation, source: Tensor) -> list[Score]:
     """Score every model of a population on the questions ``[B, S]``."""
     population.train(False)
-    sums = torch.zeros(6, population.size, dtype=torch.float64)
+    sums = torch.zeros(7, population.size, dtype=torch.float64)
     with return_large_blocks_to_os() if stream_length(presentation, source) >= LONG else nullcontext():
         for chunk in chunks(presentation, source):
             sums += _score_chunk(population, presentation, chunk).cpu()
     population.train(True)
-    sums[5] /= sums[4]
-    rows = sums.T.tolist()
-    return [Score(int(n), int(exact), int(tokens), int(right), loss) for n, exact, tokens, right, _, loss in rows]
+    *counts, targets, losses, unanswered = sums
+    losses = (losses / targets).masked_fill(unanswered > 0, torch.nan)
+    rows = zip(*(count.int().tolist() for count in counts), losses.tolist(), unanswered.int().tolist(), strict=True)
+    return [Score(*row) for row in rows]
 
 
 def chunks(presentation: Presentation, source: Tensor) -> Iterator[Tensor]:
@@ -79,22 +89,33 @@ def stream_length(presentation: Presentation, source: Tensor) -> int:
 
 
 def _score_chunk(population: Population, presentation: Presentation, source: Tensor) -> Tensor:
-    """Return the sums (n, exact, tokens, right, targets, loss) of each model, float64 ``[6, R]``."""
+    """Return the sums (n, exact, tokens, right, targets, loss, unanswered) of each model, float64 ``[7, R]``."""
     batch = presentation(source)
     target = batch.target.expand(population.size, *batch.target.shape)
     # Teacher forcing gives the loss, and the answers where no decoding is needed.
     logits = _logits(population, batch.source, batch.prefix)
     targets = (target != IGNORE).sum((1, 2))
     losses = cross_entropy(logits, target) * targets
-    answers = logits.argmax(-1)
+    answers = choose(logits)
     if presentation.mode == "generate" and presentation.graded_by_task:
         answers = decode(population, batch)
-    # A task grades one model's answers at a time.
-    grades = [presentation.grade(source, batch.target, answer) for answer in answers.unbind(0)]
+    answered = answers != NO_ANSWER
+    # A task grades one model's answers at a time. It gets symbols only.
+    grades = [presentation.grade(source, batch.target, answer) for answer in answers.clamp(min=0).unbind(0)]
     correct, counted = (torch.stack(masks) for masks in zip(*grades, strict=True))
-    exact = (correct | ~counted).all(-1).sum(-1)
-    n = torch.full_like(losses, len(source))
-    return torch.stack((n, exact, counted.sum((1, 2)), (correct & counted).sum((1, 2)), targets, losses)).double()
+    unanswered = ((counted | (target != IGNORE)) & ~answered).any(-1)
+    right = correct & counted & answered
+    exact = ((right | ~counted).all(-1) & ~unanswered).sum(-1)
+    n, tokens = torch.full_like(losses, len(source)), counted.sum((1, 2))
+    return torch.stack((n, exact, tokens, right.sum((1, 2)), targets, losses, unanswered.sum(-1))).double()
+
+
+def choose(logits: Tensor) -> Tensor:
+    """Return the most probable symbol, long ``[...]``, or :data:`NO_ANSWER`, from logits ``[..., V]``.
+
+    There is no answer if a logit is NaN or infinity, or if all are minus infinity: the softmax is then not defined.
+    """
+    return logits.argmax(-1).masked_fill(~logits.amax(-1).isfinite(), NO_ANSWER)
 
 
 def _logits(population: Population, source: Tensor, prefix: Tensor | None) -> Tensor:
@@ -107,6 +128,8 @@ def _logits(population: Population, source: Tensor, prefix: Tensor | None) -> Te
 def decode(population: Population, batch: Batch) -> Tensor:
     """Return each model's greedy answer, with its own tokens fed back: long ``[R, B, T]``.
 
+    From the first :data:`NO_ANSWER` of a row on there is no answer.
+
     A population, or a model that cannot be stepped, predicts all positions in each pass and feeds its predictions back
     until they no longer change. In a causal model the first ``k`` tokens are those of the greedy answer after ``k``
     passes, so at most ``T`` passes are needed.
@@ -117,13 +140,13 @@ def decode(population: Population, batch: Batch) -> Tensor:
     # The first prefix has START everywhere; only its first position matters.
     prefix = batch.prefix.expand(population.size, -1, -1)[..., :1].repeat(1, 1, batch.prefix.shape[1])
     for _ in range(batch.prefix.shape[1]):
-        answer = _logits(population, batch.source, prefix).argmax(-1)
+        answer = choose(_logits(population, batch.source, prefix))
         # The next prefix is START and the answer, one position later.
-        next_prefix = torch.cat((prefix[..., :1], answer[..., :-1]), dim=2)
+        next_prefix = torch.cat((prefix[..., :1], answer[..., :-1].clamp(min=0)), dim=2)
         if torch.equal(next_prefix, prefix):  # the answer was computed from itself, so it is the greedy one
             break
         prefix = next_prefix
-    return answer
+    return _cut(answer)
 
 
 def _decode_stepping(population: Population, batch: Batch) -> Tensor:
@@ -132,7 +155,12 @@ def _decode_stepping(population: Population, batch: Batch) -> Tensor:
     model = population.model
     state, token, answer = model.start(batch.source), batch.prefix[:, 0], []
     for _ in range(batch.prefix.shape[1]):
-        logits, state = model.step(token, state)
-        token = logits.argmax(-1)
+        logits, state = model.step(token.clamp(min=0), state)
+        token = choose(logits)
         answer.append(token)
-    return torch.stack(answer, dim=1)
+    return _cut(torch.stack(answer, dim=1))
+
+
+def _cut(answer: Tensor) -> Tensor:
+    """Put :data:`NO_ANSWER` after the first of them in each row ``[..., T]``."""
+    return answer.masked_fill((answer == NO_ANSWER).cummax(-1).values, NO_ANSWER)

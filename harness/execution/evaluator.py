@@ -15,7 +15,7 @@ from harness.execution.plan import Variant
 from harness.models.population import Population, load
 from harness.registry.options import Spec
 from harness.storage.folder import CellRecords
-from harness.storage.records import EvaluationRecord
+from harness.storage.records import NOT_FINITE, OK, EvaluationRecord
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 
 OUT_OF_MEMORY = "out of memory"
@@ -99,7 +99,8 @@ class Evaluator(JobContext):
 
 def _counts(score: Score) -> dict[str, Any]:
     loss = score.loss if math.isfinite(score.loss) else None
-    return {"exact": score.exact, "tokens": score.tokens, "right": score.right, "loss": loss}
+    status = NOT_FINITE if score.unanswered else OK
+    return {"status": status, "exact": score.exact, "tokens": score.tokens, "right": score.right, "loss": loss}
 
 
 def _guess(guess: Chance) -> dict[str, float]:
@@ -118,10 +119,11 @@ def cached_chance(presentation: Presentation, key: str, length: int, answer: str
 
 
 def summary(records: CellRecords) -> str:
-    """Return a line about a finished cell: exact match in range and at the longest length, any error, seconds."""
+    """Return a line about a finished cell: exact match in range and at the longest length, problems, seconds."""
     training, evaluations = records.training, records.evaluations
     assert training is not None
-    ok = [e for e in evaluations if e.status == "ok" and not e.variant and e.step == training.checkpoints[-1]]
-    longest = f", {ok[-1].exact / ok[-1].rows:.2f} at {ok[-1].length}" if ok else ""
+    main = [e for e in evaluations if e.scored and not e.variant and e.step == training.checkpoints[-1]]
+    longest = f", {main[-1].exact / main[-1].rows:.2f} at {main[-1].length}" if main else ""
     error = next((f", {e.status} at {e.length}" for e in evaluations if e.raised), "")
+    error += next((f", {e.status} at {e.length}" for e in evaluations if e.status == NOT_FINITE), "")
     return f"{training.validation_exact:.2f} exact in range{longest}{error} ({training.seconds['train']:.0f} s)"

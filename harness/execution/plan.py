@@ -19,7 +19,13 @@ from harness.data.batches import train_lengths
 from harness.data.presentation import NotApplicable, Presentation
 from harness.errors import UserError, suggest
 from harness.execution.parameter_matching import TOLERANCE, parse_match, solve_width
-from harness.execution.plan_checks import check_claims, check_evaluations, check_model_options
+from harness.execution.plan_checks import (
+    check_claims,
+    check_evaluations,
+    check_model,
+    check_model_options,
+    check_questions,
+)
 from harness.models.cost import parameters
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model, build_task
@@ -45,12 +51,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A task of the plan with its recipe, the variants its cells are evaluated on, and notes about skipped lengths."""
+    """A task of the plan with its recipe, the variants its cells are evaluated on, and notes about skipped lengths.
+
+    ``warning`` says that some training batches ask for nothing; it is empty if hardly any does.
+    """
 
     task: Spec
     recipe: Recipe
     variants: tuple[Variant, ...]
     notes: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,9 +108,14 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader should know about skipped lengths, matched widths and models that cannot be built."""
+        """What a reader should know: skipped lengths, empty batches, matched widths, models that cannot be built."""
         skipped = [note for task in self.tasks for note in task.notes]
-        return [*skipped, *self.matching, *(pair.note for pair in self.all_pairs if pair.note)]
+        return [*skipped, *self.warnings, *self.matching, *(pair.note for pair in self.all_pairs if pair.note)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the tasks."""
+        return [task.warning for task in self.tasks if task.warning]
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -165,7 +180,7 @@ def _planned_task(entry: TaskEntry, suite: Suite, catalog: Catalog) -> PlannedTa
     lengths = (*_in_range_lengths(spec, recipe), *_available(spec, requested))
     main = Variant("", spec, tuple(sorted(set(lengths))))
     others = (Variant(v.name, v.task, _available(v.task, v.lengths)) for v in variants)
-    return PlannedTask(spec, recipe, (main, *others), tuple(notes))
+    return PlannedTask(spec, recipe, (main, *others), tuple(notes), check_questions(spec, recipe))
 
 
 def _concerns(evaluation: Evaluation, spec: Spec) -> bool:
@@ -251,6 +266,7 @@ def _pair(spec: Spec, task: PlannedTask) -> Pair:
     try:
         presentation = Presentation.of(task.task, task.recipe)
         model = _unallocated(spec, presentation.symbols)
+        check_model(spec, model)
         _check_causality(model, presentation)
         _check_maximum_length(model, presentation, task.recipe)
     except NotApplicable as reason:

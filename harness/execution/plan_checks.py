@@ -1,10 +1,15 @@
-"""Checks that the parts of a suite belong together: options for all models, evaluations, published claims."""
+"""Checks of a suite: options for all models, tensors of models, questions of tasks, evaluations, published claims."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from architectures.base import SequenceModel
 from harness.config.claims import Claim, with_canonical_specs
+from harness.config.recipe import Recipe
 from harness.config.suite import Suite
+from harness.data.batches import unasked_shares
+from harness.data.presentation import NotApplicable, Presentation
 from harness.errors import UserError, suggest
+from harness.models.tensors import obstacle
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, options_of
 
@@ -29,6 +34,38 @@ def check_evaluations(suite: Suite, catalog: Catalog) -> None:
         if evaluation.of and str(Spec.parse("task", evaluation.of, catalog)) not in entries:
             hint = suggest(evaluation.of, entries)
             raise UserError(f"{what}: of={evaluation.of!r} is no {name} of this suite{hint}")
+
+
+def check_model(spec: Spec, model: SequenceModel) -> None:
+    """Raise :class:`UserError` if a model cannot be trained and stored as its author made it."""
+    if reason := obstacle(model):
+        raise UserError(f"architecture {spec}: {reason}")
+
+
+def check_questions(spec: Spec, recipe: Recipe) -> str:
+    """Return a warning if some training batches of a task ask for nothing; empty if hardly any does.
+
+    Raises :class:`UserError` if no batch of a training length asks for anything.
+    """
+    try:
+        presentation = Presentation.of(spec, recipe)
+    except NotApplicable:
+        return ""
+    if presentation.mode == "generate":  # END is always asked
+        return ""
+    shares = unasked_shares(presentation, str(spec), recipe)
+    if empty := [length for length, share in shares.items() if share == 1]:
+        raise UserError(
+            f"task {spec} asks for nothing at training length {empty[0]} in mode {presentation.mode}: every target is "
+            f"IGNORE; let solve return targets, or choose train lengths that have some"
+        )
+    expected = recipe.steps * sum(share**recipe.batch_size for share in shares.values()) / len(shares)
+    if expected < 1:
+        return ""
+    return (
+        f"{spec}: about {expected:,.0f} of {recipe.steps:,} training batches ask for nothing, because all targets are "
+        f"IGNORE; the loss of such a batch is 0. A batch_size above {recipe.batch_size} makes them rarer"
+    )
 
 
 def check_claims(

@@ -63,6 +63,8 @@ def execute(plan: Plan, output: Path, options: RunOptions, console: Console | No
     with options.numerics.applied():
         folder.open(_run_record(plan, options))
     console.print(f"Suite {plan.suite.name}, records in {output}: {status}.", highlight=False, soft_wrap=True)
+    for warning in plan.warnings:
+        console.print(warning, markup=False, highlight=False, soft_wrap=True)
     jobs = make_jobs(plan, folder, status, options)
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):

@@ -108,7 +108,9 @@ class Worker(JobContext):
 
         trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save)
         snapshot = self._load_snapshot(cells)
-        if snapshot:
+        if snapshot and not trainer.fits(snapshot):
+            self.note(f"{group_text(cells)}: its snapshot is ignored because it lacks tensors of the model")
+        elif snapshot:
             trainer.load_state_dict(snapshot)
             self.note(f"{group_text(cells)}: resumes from step {snapshot.done} of {self.recipe.steps}")
         try:

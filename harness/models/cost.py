@@ -18,8 +18,12 @@ NEGLIGIBLE = 0.02
 
 
 def parameters(model: SequenceModel) -> int:
-    """Return the number of trained values."""
-    return sum(p.numel() for p in model.parameters())
+    """Return the number of trained values; a complex parameter has two for each number.
+
+    Frozen parameters do not count, except in a model that is fitted without gradients.
+    """
+    counted = (p for p in model.parameters() if p.requires_grad or model.is_gradient_free())
+    return sum(p.numel() * (2 if p.is_complex() else 1) for p in counted)
 
 
 @torch.no_grad()

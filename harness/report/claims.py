@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from harness.analysis.schema import is_scored
 from harness.config.claims import Claim, Expectation, verdict
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, Table
@@ -68,7 +69,7 @@ def scores_of(results: Results, architecture: str, task: str, expectation: Expec
     """Return the scores of all seeds at the expectation's length, best first; a failed seed counts as 0."""
     rows, cells = results.seeds, results.selected
     chosen = (rows.architecture == architecture) & (rows.task == task) & (rows.variant == expectation.variant)
-    scores = rows[chosen & (rows.length == expectation.at) & (rows.status == "ok")][expectation.score]
+    scores = rows[chosen & (rows.length == expectation.at) & is_scored(rows.status)][expectation.score]
     failed = (cells.architecture == architecture) & (cells.task == task) & (cells.status == "failed")
     return sorted([*scores.tolist(), *(0.0 for _ in range(int(failed.sum())))], reverse=True)
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import Table, task_header
 from harness.report.figures import Panel, PanelGroup, picture
@@ -143,8 +144,9 @@ def length_grids(results: Results, measure: str) -> Iterator[tuple[TaskResult, l
 def _heat_row(results: Results, task_result: TaskResult, measure: str, architecture: str) -> list[HeatCell]:
     scores = results.seeds_of(task_result)
     scores = scores[scores.architecture == architecture]
-    medians = scores[scores.status == "ok"].groupby("length")[measure].median().to_dict()
-    statuses = scores[scores.status != "ok"].groupby("length").status.first().to_dict()
+    scored = is_scored(scores.status)
+    medians = scores[scored].groupby("length")[measure].median().to_dict()
+    statuses = scores[~scored].groupby("length").status.first().to_dict()
     fits = results.table_cell(architecture, task_result).fits
     cells = []
     for length in task_result.lengths:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from harness.analysis.estimators import INTERVAL_SEEDS, interval
+from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import MEASURES, SELECTION, chance
 from harness.report.figures import Panel, PanelGroup
@@ -65,7 +66,7 @@ def draw(ax: Axes, results: Results, task_result: TaskResult, measure: str) -> N
 
 def draw_one(ax: Axes, rows: pd.DataFrame, measure: str, style: PlotStyle) -> None:
     """Draw the seeds of one architecture; ``rows`` ascend by length and are drawn at their column ``x``."""
-    evaluated = rows[rows.status == "ok"]
+    evaluated = rows[is_scored(rows.status)]
     # A point for each seed, hollow where the seed did not fit.
     for fit, seeds in evaluated.groupby(evaluated.fit.ne(False)):
         face = style.color if fit else PAPER

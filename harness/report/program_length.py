@@ -11,6 +11,7 @@ from math import inf, isnan, nan
 import pandas as pd
 from matplotlib.axes import Axes
 
+from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import MEASURES, Table, marks, seeds_and_selection
 from harness.report.figures import Panel, PanelGroup
@@ -98,6 +99,6 @@ def program_lengths(results: Results) -> dict[str, int]:
 def answer_tokens(results: Results, task_result: TaskResult) -> float:
     """Return the mean number of graded tokens of an answer at the longest length."""
     rows = results.seeds[(results.seeds.task == task_result.task) & (results.seeds.variant == "")]
-    rows = rows[rows.status == "ok"]
+    rows = rows[is_scored(rows.status)]
     longest = rows[rows.length == rows.length.max()]
     return round(float((longest.tokens / longest.n).mean()), 1) if len(longest) else nan

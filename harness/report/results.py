@@ -10,10 +10,11 @@ from functools import cached_property
 import pandas as pd
 
 from harness.analysis.estimators import mean_over_lengths
-from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete
+from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
 from harness.analysis.statistics import compare_learning_rates, grade_cells, summarize
 from harness.report.style import PlotStyle, plot_styles
 from harness.report.table_cell import TableCell
+from harness.storage.records import NOT_FINITE
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,15 @@ class Results:
         return self.seeds[(self.seeds.task == task_result.task) & (self.seeds.variant == task_result.variant)]
 
     @cached_property
+    def not_finite(self) -> dict[tuple[str, str, str], list[float]]:
+        """The lengths at which logits of any seed were not finite, by architecture, task and variant."""
+        rows = self.seeds[self.seeds.status == NOT_FINITE]
+        lengths: dict[tuple[str, str, str], list[float]] = {}
+        for key, length in zip(self._keys(rows), rows.length, strict=True):
+            lengths.setdefault(key, []).append(length)
+        return {key: sorted(set(of_key)) for key, of_key in lengths.items()}
+
+    @cached_property
     def checkpoints(self) -> pd.DataFrame:
         """Grades at every checkpoint at the chosen learning rates; empty unless some cell has several."""
         names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
@@ -123,7 +133,7 @@ class Results:
     def _task_result(self, task: str, variant: str) -> TaskResult:
         cells = self.cells[self.cells.task == task]
         rows = self.seeds[(self.seeds.task == task) & (self.seeds.variant == variant)]
-        rows = rows[rows.status == "ok"].sort_values("length")
+        rows = rows[is_scored(rows.status)].sort_values("length")
         lengths = rows.drop_duplicates("length")  # one row per length is enough for chance
         beyond = lengths[~lengths.in_range & ~(lengths.length <= lengths.length[lengths.in_range].max())]
         chance = {
@@ -147,10 +157,11 @@ class Results:
         pair = (architecture, task_result.task)
         if pair in self.not_applicable:
             return TableCell("not applicable", reason=self.not_applicable[pair])
-        row = self._rows.get((*pair, task_result.variant))
+        key = (*pair, task_result.variant)
+        row = self._rows.get(key)
         if row is None:
             return TableCell("not planned")
-        return TableCell.of(row, task_result.chance_exact, task_result.chance_token)
+        return TableCell.of(row, task_result.chance_exact, task_result.chance_token, key not in self.not_finite)
 
 
 def _ordered(order: Iterable[str], names: Iterable[str]) -> list[str]:

@@ -119,10 +119,12 @@ def problems_table(results: Results) -> Table:
     if len(summary):
         ended = summary[(summary.status == "ok") & (summary.ended != "")]
         rows += [("ended early", r.architecture, r.task, r.variant, r.ended) for r in ended.itertuples()]
+    for key, lengths in results.not_finite.items():
+        rows.append(("not finite", *key, f"logits at {', '.join(map(fmt.number, lengths))}"))
     frame = pd.DataFrame(rows, columns=["what", "architecture", "task", "which", "why"])
     caption = (
         "Pairs that are not applicable, cells that failed or are missing, cells trained by an earlier version of the "
-        "code, and evaluations that ended early."
+        "code, evaluations that ended early, and lengths at which logits were not finite."
     )
     return Table("problems", "Failures and what was not run", caption, frame, frame, ("what",))
 

@@ -17,6 +17,7 @@ STATUS_TEXTS = {
 MARKS = {
     "†": "longer lengths were not evaluated (above the model's maximum length or out of memory); they are missing, "
     "not zero",
+    "§": "some logits were not finite (NaN or infinite); they count as wrong answers",
     "‡": "the chosen learning rate lies at the edge of its grid",
     "*": "trained by an earlier version of the code",
     "…": "some seeds have not been trained or evaluated yet",
@@ -42,10 +43,16 @@ class TableCell:
     marks: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[Any, Any], chance_exact: float, chance_token: float) -> "TableCell":
-        """Build a cell from a row of the summary."""
+    def of(cls, row: Mapping[Any, Any], chance_exact: float, chance_token: float, finite: bool = True) -> "TableCell":
+        """Build a cell from a row of the summary; ``finite`` says that all logits were finite."""
         waiting = row["planned"] - row["graded"] - (row["failed"] if not row["graded"] else 0)
-        flags = {"†": row["ended"], "‡": row["edge"], "*": row["stale"], "…": row["graded"] and waiting > 0}
+        flags = {
+            "†": row["ended"],
+            "§": not finite,
+            "‡": row["edge"],
+            "*": row["stale"],
+            "…": row["graded"] and waiting > 0,
+        }
         return cls(
             row["status"],
             solved_to=row["solved_to"],

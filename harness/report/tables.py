@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import (
     HEADER_ROWS,
@@ -64,7 +65,7 @@ def beyond_table(results: Results, measure: str) -> Table:
 
 def lengths_table(results: Results) -> Table:
     """Return medians at every evaluated length."""
-    rows = results.seeds[results.seeds.status == "ok"]
+    rows = results.seeds[is_scored(results.seeds.status)]
     data = rows.groupby(["task", "variant", "architecture", "length", "in_range"], sort=False).agg(
         seeds=("cell", "nunique"),
         exact=("exact", "median"),

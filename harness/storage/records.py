@@ -4,6 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+OK, NOT_FINITE = "ok", "not finite"
+SCORED = (OK, NOT_FINITE)
+"""The statuses of an evaluation that has scores."""
+
 
 class Record(BaseModel):
     """Base class of all records. Unknown keys are an error, so a damaged or foreign file is noticed."""
@@ -53,15 +57,16 @@ class TrainingRecord(Record):
 class EvaluationRecord(Record):
     """The scores of one cell on one test set, as counts, so that they can be pooled.
 
-    ``status`` is ``ok``, ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or
-    ``raised`` with the error. The next run repeats an evaluation that raised an error.
+    ``status`` is ``ok``, ``not finite`` (some logits were NaN or infinite; their rows and tokens count as wrong),
+    ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or ``raised`` with the
+    error. The next run repeats an evaluation that raised an error.
     """
 
     variant: str
     task: str
     length: int
     step: int
-    status: str = "ok"
+    status: str = OK
     set_hash: str = ""
     rows: int = 0
     exact: int = 0
@@ -79,6 +84,11 @@ class EvaluationRecord(Record):
     def key(self) -> tuple[str, str, int, int, int]:
         """The identity of an evaluation within its cell: (variant, task, length, step, requested rows)."""
         return self.variant, self.task, self.length, self.step, self.rows
+
+    @property
+    def scored(self) -> bool:
+        """Whether there are scores."""
+        return self.status in SCORED
 
     @property
     def raised(self) -> bool:

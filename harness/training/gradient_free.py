@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.utils import vector_to_parameters
 
 from harness.data.presentation import Batch
 from harness.models.population import Population
@@ -46,7 +45,7 @@ class GradientFree:
         self.alive &= ~rows[:, None]
 
     def _fit(self, index: int, batch: Batch) -> None:
-        """Fit one model in place: make the module's parameters views of its row, then call ``fit``."""
-        model = self.population.model
-        vector_to_parameters(self.population.values[index], model.parameters())
-        model.fit([batch])
+        """Fit one model in place: make the module's tensors views of its own, then call ``fit``."""
+        self.population.bind(index)
+        self.population.model.fit([batch])
+        self.population.read_back(index)

@@ -22,7 +22,10 @@ def check_fits_in_memory(trainer: Trainer) -> None:
 
 
 def _compute_gradient(trainer: Trainer) -> int:
-    """Compute a gradient at the longest length; return the peak bytes that it allocated on a GPU, 0 on a CPU."""
+    """Compute a gradient at the longest length; return the peak bytes that it allocated on a GPU, 0 on a CPU.
+
+    The forward's changes of buffers are not written back.
+    """
     device, population = trainer.device, trainer.population
     is_cuda, before = device.type == "cuda", 0
     if is_cuda:

@@ -23,7 +23,7 @@ class Snapshot:
         tokens: source and prefix tokens of one model so far.
         spent: seconds of training so far.
         validating: seconds of validation within them.
-        rows: name -> ``[R, ...]``: parameters, the optimizer's state, losses, hashes of questions.
+        rows: name -> ``[R, ...]``: parameters, buffers, the optimizer's state, losses, hashes of questions.
         models: for each model its curve and its checkpoints.
         random: the states of torch's generators by device type; dropout and random positions draw from them.
     """

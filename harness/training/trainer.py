@@ -169,6 +169,13 @@ class Trainer:
             random=generator_states(self.device),
         )
 
+    def fits(self, state: Snapshot) -> bool:
+        """Whether a snapshot has the parameters and persistent buffers of these models, in their shapes."""
+        population = self.population
+        needed = {f"untrained.{name}": t for name, t in population.untrained.items() if name in population.stored}
+        needed["values"] = population.values
+        return all(name in state.rows and state.rows[name].shape == t.shape for name, t in needed.items())
+
     @torch.no_grad()
     def load_state_dict(self, state: Snapshot) -> None:
         """Continue from the step at which :meth:`state_dict` was called; the cells must be the same."""
@@ -176,7 +183,8 @@ class Trainer:
         self.tokens, self.spent, self.validating = state.tokens, state.spent, state.validating
         self.step_index.fill_(state.done)
         for name, row in self._rows().items():
-            row.copy_(state.rows[name])
+            if name in state.rows:  # a snapshot of an earlier version has no buffers; see ``fits``
+                row.copy_(state.rows[name])
         for model, stored in zip(self.models, state.models, strict=True):
             model.curve, model.checkpoints = list(stored["curve"]), dict(stored["checkpoints"])
         set_generator_states(state.random, self.device)
@@ -185,7 +193,8 @@ class Trainer:
         """Return the tensors that change in training, one row for each model. Snapshot files use their names."""
         hashes = self.hashes[:, : min(self.done, self.hashed_steps)]
         history = {"losses": self.losses[: self.done].T, "seen": hashes}
-        return {"values": self.population.values, **self.optimizer.rows(), **history}
+        untrained = {f"untrained.{name}": tensor for name, tensor in self.population.untrained.items()}
+        return {"values": self.population.values, **untrained, **self.optimizer.rows(), **history}
 
     def use_graphs(self, recorder: GraphRecorder) -> None:
         """Record the parts of a step, and replay them from the third step of each length on."""
@@ -215,10 +224,11 @@ class Trainer:
             losses = self.population.losses(batch, self.recipe.label_smoothing)
         self.losses.index_copy_(0, self.step_index, losses.detach()[None])
         self._hash_questions(source)
-        # Parameters change last, so a step that ran out of memory before can be repeated.
+        # Parameters and buffers change last, so a step that ran out of memory before can be repeated.
         if self.optimizer.needs_gradients:
             with self.timer("backward"):
                 self.population.backward(losses)
+        self.population.keep_changes(self.optimizer.alive[:, 0])
         with self.timer("optimizer"):
             self.optimizer.step(self.factors.index_select(0, self.step_index), batch)
         self.step_index += 1

@@ -82,11 +82,18 @@ HIDDEN_STATE = """    def start(self, rows, like):
 WEIGHTS = "\n    def weights(self, x, context):\n        return torch.ones(len(x), 1, x.shape[1], x.shape[1])\n"
 GRADE = "\n    def grade(self, source, target, prediction):\n        return prediction != target, target != IGNORE\n"
 COUNT = "(setattr(self, 'calls', getattr(self, 'calls', 0) + 1) or self.calls)"
+STEPS_TRAINED = f"({COUNT} if self.training else getattr(self, 'calls', 0))"
 SUM, DRAW = "x.cumsum(1) / 8", "stream.integers(3, length)"
 
 BROKEN_MIXERS = {
     "documented": ('"""A running sum of the inputs."""', "", "the file has no docstring"),
     "builds": ("nn.Linear(width, width)", "nn.Linear(width, width, bias=torch.rand(1).item() < 2)", "meta tensors"),
+    "tensors": (
+        'self.kernel_in_use = "sum"',
+        'self.kernel_in_use, self.scale = "sum", nn.Parameter(torch.ones(1, dtype=torch.float16))',
+        "scale is torch.float16, but trained parameters must be torch.float32 or torch.complex64",
+    ),
+    "saved": (SUM, f"x.cumsum(1) / (8 + {STEPS_TRAINED})", "must give the same logits after its weights are saved"),
     "records": ('self.kernel_in_use = "sum"', "pass", "no kernel is recorded"),
     "shapes": (MIXER_CLASS, TRANSLATOR, "gave [3, 2, 8], not [3, 1, 8]"),
     "rows": (SUM, "x.cumsum(1) / 8 - x.mean(0)", "rows are mixed"),
