@@ -8,9 +8,9 @@ class UserError(Exception):
     """An error in what the user gave: one line that names the value, the rule and the closest valid choice."""
 
 
-def close_match(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that is most similar to ``name``, or None where no choice is similar."""
-    matches = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=0.5)
+def close_match(name: str, choices: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return the choice that is most similar to ``name``, or None where the similarity of all is below ``cutoff``."""
+    matches = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)
     return matches[0] if matches else None
 
 

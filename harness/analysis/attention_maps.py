@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.analysis.statistics import choose_learning_rate
+from harness.analysis.versions import code_version
 from harness.config.cell import cell_of
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose
@@ -29,15 +30,24 @@ def attention_maps(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -
     """Return the maps of all models that can be inspected: architecture, task, name, weights, rows, columns."""
     maps = []
     for _, row in representatives(cells).iterrows():
-        folder = next(f for f in map(RunFolder, folders) if f.cell(row["cell"]).training is not None)
+        cell_id, _, version = str(row["cell"]).partition("@")
+        if version and row["stale"]:
+            continue  # the weights of one version do not belong to the code of another
+        folder = next(f for f in map(RunFolder, folders) if _is_in(f, cell_id, version))
         try:
-            inspected = _inspect(folder, row["cell"], catalog)
+            inspected = _inspect(folder, cell_id, catalog)
         except Exception:  # the model's code has changed or is gone; its recorded scores are still reported
             continue
         for name, weights, batch, symbols in inspected:
             identity = {"architecture": row["architecture"], "task": row["task"], "name": name}
             maps.append(identity | _map(weights, batch, symbols))
     return maps
+
+
+def _is_in(folder: RunFolder, cell_id: str, version: str) -> bool:
+    """Whether a folder has the training of a cell, with this version of the code if there are several."""
+    record = folder.cell(cell_id).training
+    return record is not None and (not version or code_version(record) == version)
 
 
 def representatives(cells: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.schema import CELLS, SCORES, ReportMeta
+from harness.analysis.versions import Labels, StoredCell, add_versions, by_identity, merge, version_notes
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.lengths import Span
 from harness.errors import UserError
@@ -23,18 +24,48 @@ from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRe
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
     """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has."""
-    runs = [(RunFolder(path), _run_of(path)) for path in folders]
-    cells, scores = [], []
-    for folder, run in runs:
-        for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
-            records = folder.cell(cell)
-            row = _cell_row(records, run, cell, catalog)
-            if row is not None:
-                cells.append(row)
-                scores += list(_score_rows(row, records))
-    _add_recipes_to_labels(cells)
-    frame = pd.DataFrame(cells, columns=list(CELLS))
-    return frame, pd.DataFrame(scores, columns=list(SCORES)), _meta([run for _, run in runs], frame, catalog)
+    runs = {path: _run_of(path) for path in folders}
+    cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, _catalog_of(run, catalog))]
+    labels = add_versions(cells)
+    notes = version_notes(cells)
+    merged = [merge(same) for same in by_identity(cells)]
+    scores = [score for cell, others in merged for score in _scores_of(cell, others)]
+    rows = [cell.row for cell, _ in merged]
+    _add_recipes_to_labels(rows)
+    frame = pd.DataFrame(rows, columns=list(CELLS))
+    return frame, pd.DataFrame(scores, columns=list(SCORES)), _meta(runs, frame, labels, notes, catalog)
+
+
+def _cells_of(path: Path, run: RunRecord, catalog: Catalog) -> Iterator[StoredCell]:
+    """Yield the cells of a folder that have a record, in the order of the plan."""
+    folder = RunFolder(path)
+    for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
+        records = folder.cell(cell)
+        row = _cell_row(records, run, cell, catalog)
+        if row is not None:
+            yield StoredCell(path, row, records)
+
+
+def _catalog_of(run: RunRecord, catalog: Catalog) -> Catalog:
+    """Return the catalog with the plug-ins of a run; another run may have a plug-in of the same name."""
+    recorded = [path.resolve() for path in map(Path, run.suite.get("plugins", [])) if path.is_file()]
+    if set(recorded) <= set(catalog.plugins):
+        return catalog
+    try:
+        return Catalog(tuple(recorded))
+    except UserError:  # the file has changed since, and does not import today
+        return catalog
+
+
+def _scores_of(cell: StoredCell, others: list[StoredCell]) -> Iterator[dict[str, Any]]:
+    """Yield the scores of a cell, and those that only other folders have of the same training."""
+    present = set()
+    for source in (cell, *others):
+        for score in _score_rows(cell.row, source.records):
+            key = score["variant"], score["step"], score["length"]
+            if key not in present:
+                present.add(key)
+                yield score
 
 
 def _run_of(path: Path) -> RunRecord:
@@ -132,14 +163,15 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
             "final": evaluation.step == record.checkpoints[-1],
             "length": evaluation.length,
             "status": evaluation.status,
-            "n": evaluation.rows if scored else 0,
-            "exact": evaluation.exact / evaluation.rows if scored else float("nan"),
+            "n": evaluation.n if scored else 0,
+            "exact": evaluation.exact / evaluation.n if scored else float("nan"),
             "token": evaluation.right / evaluation.tokens if scored and evaluation.tokens else float("nan"),
             "tokens": evaluation.tokens,
             "loss": evaluation.loss,
             "seconds": evaluation.seconds,
             "chance_exact": evaluation.chance_exact,
             "chance_token": evaluation.chance_token,
+            "seen": float("nan") if evaluation.variant else record.seen.get(str(evaluation.length), float("nan")),
             "in_range": row["train_low"] <= evaluation.length <= row["train_high"],
         }
 
@@ -175,9 +207,17 @@ def _add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
             row["task"] = f"{row['task']} [{' '.join(differing)}]"
 
 
-def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> ReportMeta:
+def _meta(
+    by_path: dict[Path, RunRecord], cells: pd.DataFrame, labels: Labels, notes: list[str], catalog: Catalog
+) -> ReportMeta:
     """Return what the report shows besides numbers."""
+    runs = list(by_path.values())
     first = runs[0]
+    not_applicable = [
+        (labels.get((path, "architecture", architecture), architecture), labels.get((path, "task", task), task), reason)
+        for path, run in by_path.items()
+        for architecture, task, reason in run.not_applicable
+    ]
     if len(runs) == 1:
         title = first.suite["title"] or first.suite["name"]
     else:
@@ -194,18 +234,19 @@ def _meta(runs: list[RunRecord], cells: pd.DataFrame, catalog: Catalog) -> Repor
         catalog_places={name: place for place, name in enumerate(catalog.names("architecture"))},
         tasks_order=list(dict.fromkeys(cells["task"])),
         programs={label: _program_length(label, catalog) for label in dict.fromkeys(cells["task"])},
-        known=[claim for run in runs for claim in _claims(run, catalog)],
-        not_applicable=[pair for run in runs for pair in run.not_applicable if pair[:2] not in trained],
-        notes=list(dict.fromkeys(note for run in runs for note in run.notes)),
+        known=[claim for path, run in by_path.items() for claim in _claims(path, run, labels, catalog)],
+        not_applicable=[pair for pair in not_applicable if pair[:2] not in trained],
+        notes=[*notes, *dict.fromkeys(note for run in runs for note in run.notes)],
     )
 
 
-def _claims(run: RunRecord, catalog: Catalog) -> Iterator[Claim]:
+def _claims(path: Path, run: RunRecord, labels: Labels, catalog: Catalog) -> Iterator[Claim]:
     """Yield the claims of a run's suite with specs as the tables have them; skip those about plug-ins that are gone."""
 
     def labelled(text: str) -> str:
         spec = Spec.parse("architecture", text, catalog)
-        return _label({"name": spec.name, "options": dict(spec.options)}, run.suite["model"])
+        label = _label({"name": spec.name, "options": dict(spec.options)}, run.suite["model"])
+        return labels.get((path, "architecture", label), label)
 
     for claim in run.suite.get("known", []):
         with suppress(UserError):
@@ -218,7 +259,7 @@ def _program_length(label: str, catalog: Catalog) -> int | None:
 
     try:
         program = build_task(Spec.parse("task", label.partition(" [")[0], catalog)).program
-    except UserError:
+    except Exception:  # a plug-in may be gone, or raise any error
         return None
     return None if program is None else length(program)
 

@@ -6,8 +6,9 @@ validation_exact and validation_loss. ``state_bytes`` maps lengths to bytes.
 
 ``scores`` has one row per cell, variant (``""`` is the main one), length and checkpoint. ``status`` is ``ok``,
 ``not finite`` (some logits were NaN or infinite and count as wrong), ``beyond reach`` (longer than the model's maximum
-length), ``out of memory`` or ``raised``. The first two have scores. ``exact`` and ``token`` are
-fractions. ``token`` is teacher-forced where an answer of several tokens is generated. ``final`` marks the last
+length), ``out of memory`` or ``raised``. The first two have scores. ``exact`` and ``token`` are fractions. ``n`` is the
+number of distinct test questions. ``seen`` is the share of them that training has drawn, at training lengths. ``token``
+is teacher-forced where an answer of several tokens is generated. ``final`` marks the last
 checkpoint, ``in_range`` the training lengths.
 """
 
@@ -35,6 +36,7 @@ SCORES: dict[str, type] = {
     **dict.fromkeys(("cell", "variant", "status"), str),
     **dict.fromkeys(("step", "length", "n", "exact", "token", "tokens", "loss", "seconds"), float),
     **dict.fromkeys(("chance_exact", "chance_token"), float),
+    "seen": float,
     **dict.fromkeys(("final", "in_range"), bool),
 }
 CASTS: dict[type, Callable[[Any], Any]] = {

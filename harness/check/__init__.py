@@ -40,6 +40,7 @@ __all__ = [
 
 ARCHITECTURE_CHECKS: dict[str, Check] = {
     "documented": declarations.is_documented,
+    "declared": declarations.declares_valid_attributes,
     "builds": declarations.can_be_built,
     "tensors": saving.tensors_can_be_kept,
     "records": declarations.records_its_kernels,

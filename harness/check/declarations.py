@@ -4,8 +4,10 @@ import re
 
 import torch
 
+from architectures.base import Mixer, SequenceModel
 from harness.check.fixtures import SYMBOLS, ModelSubject, docstring_of, random_tokens
-from harness.check.result import Skip, expect, expect_equal
+from harness.check.result import Skip, expect, expect_equal, expect_none
+from harness.execution import contract
 from harness.models.cost import measured_state, parameters
 from harness.registry.options import build_model
 
@@ -15,6 +17,14 @@ def is_documented(subject: ModelSubject) -> None:
     year = re.search(r"\b(19|20)\d\d\b", docstring_of(subject.entry.cls))
     documented = year is not None or subject.entry.origin != "built-in"
     expect(documented, "the docstring of the file must name the paper with its year; it has no year")
+
+
+def declares_valid_attributes(subject: ModelSubject) -> None:
+    """The class attributes of the model and of its mixers have a known name and a valid value."""
+    expect_none(contract.declaration_problems(subject.entry.cls))
+    for part in subject.model.modules():
+        if isinstance(part, Mixer | SequenceModel):
+            expect_none(contract.declaration_problems(part))
 
 
 def can_be_built(subject: ModelSubject) -> None:

@@ -1,7 +1,7 @@
 """Results of checks: the contract holds, or it is broken and why, or the check was skipped and why."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,12 @@ def expect(condition: bool, message: str) -> None:
     """Raise :class:`CheckFailed` with the message unless the condition holds."""
     if not condition:
         raise CheckFailed(message)
+
+
+def expect_none(problems: Iterator[str]) -> None:
+    """Raise :class:`CheckFailed` with the first problem if there is one."""
+    problem = next(problems, "")
+    expect(not problem, problem)
 
 
 def expect_equal(actual: Tensor, expected: Tensor, message: str, tolerance: float = TOLERANCE) -> None:

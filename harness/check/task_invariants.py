@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.check.fixtures import TaskSubject, docstring_of, pad_to
-from harness.check.result import CheckFailed, Skip, expect
-from harness.data.presentation import SPECIALS, NotApplicable, Presentation
+from harness.check.result import CheckFailed, Skip, expect, expect_none
+from harness.data.presentation import NotApplicable, Presentation
 from harness.data.rng import Stream
+from harness.execution import contract
 from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE, Answer, decode, encode, worked_examples
 
@@ -41,13 +42,9 @@ def examples_are_correct(subject: TaskSubject) -> None:
 
 
 def alphabet_is_valid(subject: TaskSubject) -> None:
-    """Symbols are distinct words without spaces, none of them a special symbol; lengths are a rising range."""
-    symbols, lengths = subject.task.symbols, subject.task.lengths
-    expect(len(set(symbols)) == len(symbols) > 0, f"symbols must be distinct and at least one, not {symbols}")
-    invalid = [s for s in symbols if not isinstance(s, str) or s.split() != [s] or s in SPECIALS]
-    expect(not invalid, f"symbols must be words without spaces, none of {', '.join(SPECIALS)}: not {invalid[:1]}")
-    is_rising = isinstance(lengths, range) and len(lengths) > 0 and lengths.step > 0 and lengths[0] >= 1
-    expect(is_rising, f"lengths must be a range that rises from 1 or more, not {lengths!r}")
+    """Symbols are distinct words, lengths a rising range, and all other class attributes have a valid value."""
+    expect_none(contract.declaration_problems(subject.entry.cls))
+    expect_none(contract.declaration_problems(subject.task))
 
 
 def shapes_are_right(subject: TaskSubject) -> None:
@@ -56,11 +53,8 @@ def shapes_are_right(subject: TaskSubject) -> None:
         source = subject.sources(length, 5)
         target = subject.task.solve(source)
         for function, tensor in (("sample", source), ("solve", target)):
-            is_valid = tensor.dim() == 2 and len(tensor) == 5 and tensor.shape[1] > 0
-            expect(is_valid, f"{function} at length {length} gives {list(tensor.shape)} for 5 rows, not [5, tokens]")
-        is_labelled = subject.task.answer != "tag" or target.shape == source.shape
-        widths = f"{target.shape[1]} labels for {source.shape[1]} tokens"
-        expect(is_labelled, f"a tag task must label every source token, but gives {widths}")
+            expect_none(contract.shape_problems(function, tensor, 5, length))
+        expect_none(contract.label_problems(subject.task, source, target))
 
 
 def tokens_grow_with_length(subject: TaskSubject) -> None:
@@ -91,20 +85,14 @@ def token_ids_are_valid(subject: TaskSubject) -> None:
         source = subject.sources(length)
         target = subject.task.solve(source)
         for function, ids in (("sample", source), ("solve", target[target != IGNORE])):
-            expect(ids.dtype == torch.long, f"{function} at length {length} gives {ids.dtype}, not torch.int64")
-            foreign = ids[(ids < 0) | (ids >= size)].unique().tolist()
-            expect(not foreign, f"{function} at length {length} gives ids outside 0 to {size - 1}: {foreign[:3]}")
+            expect_none(contract.id_problems(function, ids, size, length))
 
 
 def targets_have_no_gaps(subject: TaskSubject) -> None:
     """Every row has a target, and a generated target has ``IGNORE`` only after its last token."""
-    is_generated = subject.task.answer == "generate"
     for length in subject.lengths:
-        graded = subject.task.solve(subject.sources(length)) != IGNORE
-        has_gap = is_generated and bool((graded[:, 1:] & ~graded[:, :-1]).any())
-        expect(not has_gap, f"a target at length {length} has IGNORE before its last token; use it only after that")
-        has_target = is_generated or bool(graded.any(1).all())
-        expect(has_target, f"a row at length {length} has no target: it is all IGNORE; give it at least one token")
+        target = subject.task.solve(subject.sources(length))
+        expect_none(contract.target_problems(subject.task, target, length))
 
 
 def every_answer_mode_has_targets(subject: TaskSubject) -> None:
@@ -115,10 +103,7 @@ def every_answer_mode_has_targets(subject: TaskSubject) -> None:
         except NotApplicable:
             continue
         for length in subject.lengths:
-            has_target = (presentation(subject.sources(length)).target != IGNORE).any(1)
-            empty = f"{int((~has_target).sum())} of {len(has_target)} rows have no target"
-            message = f"in answer mode {mode} at length {length}, {empty}; solve must return fewer IGNORE"
-            expect(bool(has_target.double().mean() > 0.5), message)
+            expect_none(contract.mode_problems(presentation, subject.sources(length), length))
 
 
 def rows_are_independent(subject: TaskSubject) -> None:
@@ -150,7 +135,7 @@ def sources_come_from_the_stream(subject: TaskSubject) -> None:
     """Equal streams give equal sources, and sources differ between rows and between steps."""
     sample, length = subject.task.sample, subject.middle
     sources, repeated = (sample(length, subject.stream(64)) for _ in range(2))
-    expect(torch.equal(sources, repeated), "the same stream gave other sources; draw from the stream only")
+    expect_none(contract.sampling_problems(sources, repeated))
     text = _as_text(subject, sources[0])
     expect(len(sources.unique(dim=0)) > 1, f"64 sources of length {length} are all `{text}`; draw them at random")
     differ = not torch.equal(sources, sample(length, subject.stream(64, step=1)))
@@ -162,8 +147,7 @@ def solve_is_pure(subject: TaskSubject) -> None:
     source = subject.sources(subject.middle)
     original = source.clone()
     target, repeated = (subject.task.solve(source) for _ in range(2))
-    expect(torch.equal(source, original), "solve writes into its source; clone the source before a write")
-    expect(torch.equal(target, repeated), "solve gave two targets for the same source; keep no state between calls")
+    expect_none(contract.purity_problems(original, source, target, repeated))
 
 
 def targets_vary(subject: TaskSubject) -> None:
@@ -180,16 +164,8 @@ def grade_tells_right_from_wrong(subject: TaskSubject) -> None:
     for length in subject.lengths:
         source = subject.sources(length)
         target = subject.task.solve(source)
-        correct, counted = subject.task.grade(source, target, target)
-        for name, tensor in (("correct", correct), ("counted", counted)):
-            is_valid = tensor.shape == target.shape and tensor.dtype == torch.bool
-            expected = f"not {list(target.shape)} torch.bool"
-            expect(is_valid, f"grade: {name} is {list(tensor.shape)} {tensor.dtype}, {expected}")
-        expect(bool((correct | ~counted).all()), f"the grade must accept the target, but does not at length {length}")
-        is_empty = subject.task.answer != "generate" and not bool(counted.any(1).all())
-        expect(not is_empty, f"grade must count at least one token in each row, but counts none at length {length}")
-        correct, counted = subject.task.grade(source, target, (target + 1) % max(2, len(subject.task.symbols)))
-    expect(bool((counted & ~correct).any()), "the grade accepts predictions in which every token is changed")
+        expect_none(contract.grade_problems(subject.task, source, target, length))
+    expect_none(contract.tolerance_problems(subject.task, source, target))
 
 
 def can_be_presented(subject: TaskSubject) -> None:

@@ -34,13 +34,19 @@ def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console
 
 
 def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
-    """Return the catalog with ``plugins`` and with those plug-ins of the runs whose files still exist."""
+    """Return the catalog with ``plugins`` and with those plug-ins of the runs whose files still exist.
+
+    Of several recorded plug-ins of one name the first counts.
+    """
     from harness.registry.catalog import Catalog
     from harness.storage.folder import RunFolder
 
     runs = [run for run in (RunFolder(folder).run() for folder in folders) if run]
     recorded = [Path(plugin) for run in runs for plugin in run.suite.get("plugins", [])]
-    paths = [*(path.resolve() for path in plugins), *(path for path in recorded if path.is_file())]
+    paths = [path.resolve() for path in plugins]
+    for path in recorded:
+        if path.is_file() and path.stem not in {other.stem for other in paths}:
+            paths.append(path)
     return Catalog(tuple(dict.fromkeys(paths)))
 
 

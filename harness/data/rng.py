@@ -79,9 +79,13 @@ class Stream:
         return cls.from_keys(seed_keys(seeds, task, purpose, device), step, rows)
 
     @classmethod
-    def from_keys(cls, keys: Tensor, step: int | Tensor, rows: int) -> "Stream":
-        """Return the stream of :func:`seed_keys`; ``step`` may be a device tensor, so a CUDA graph can advance it."""
-        return cls(fold_in(fold_in(keys, step)[:, None], torch.arange(rows, device=keys.device)).flatten())
+    def from_keys(cls, keys: Tensor, step: int | Tensor, rows: int, first: int = 0) -> "Stream":
+        """Return the stream of :func:`seed_keys`; ``step`` may be a device tensor, so a CUDA graph can advance it.
+
+        ``first`` is the number of the first row: rows 8 to 11 are those that follow the first 8.
+        """
+        numbers = torch.arange(first, first + rows, device=keys.device)
+        return cls(fold_in(fold_in(keys, step)[:, None], numbers).flatten())
 
     def bits(self, *shape: int) -> Tensor:
         """Return the next 31-bit words: long ``[rows, *shape]`` in ``[0, 2^31)``."""

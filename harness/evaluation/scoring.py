@@ -1,5 +1,7 @@
 """Scoring: exact match and token accuracy of a population on a fixed test set of one length.
 
+A test set has no question twice. A length that has fewer questions than were asked for is tested on all of them.
+
 For a causal model and the default grade, greedy decoding gets a whole answer right if and only if the argmax under
 teacher forcing does. Exact match then takes one parallel pass. A task with its own grade may accept several answers, so
 in mode generate its answers are decoded greedily.
@@ -14,16 +16,20 @@ import torch
 from torch import Tensor
 
 from harness.data.presentation import Batch, Presentation
-from harness.data.rng import Stream
+from harness.data.questions import first_occurrences
+from harness.data.rng import Purpose, Stream, seed_keys
 from harness.evaluation.malloc import return_large_blocks_to_os
 from harness.models.population import Population, cross_entropy
 from tasks.base import IGNORE
 
 EVALUATION_SET = 1
-"""Version of the fixed sets. Their rows depend only on it, the task, the purpose and the length."""
+"""Version of the fixed sets. Their questions depend only on it, the task, the purpose and the length."""
 
 TOKENS_AT_ONCE = 1 << 16
 """The most tokens, source and prefix, in one forward pass of a model."""
+
+FEWEST_DRAWS, MOST_DRAWS, CHUNK = 1 << 9, 64, 64
+"""If questions repeat, at least 512 are drawn, and at most 64 for each row, in chunks of at least 64."""
 
 LONG = 1 << 11
 """Tokens of a row from which on freed memory is returned to the system; see :mod:`harness.evaluation.malloc`."""
@@ -55,6 +61,28 @@ def fixed_set(
     """Return the questions ``[rows, S]`` of a fixed set; more rows extend the same set."""
     stream = Stream.of([EVALUATION_SET], key, purpose, length, rows, device)
     return presentation.task.sample(length, stream)
+
+
+def distinct_set(presentation: Presentation, key: str, length: int, rows: int, device: torch.device) -> Tensor:
+    """Return the first ``rows`` distinct questions ``[N, S]`` of the test stream of a length.
+
+    N is less than ``rows`` if the task has fewer questions at this length. They count as complete once twice as many
+    draws have brought no new one, or after :data:`MOST_DRAWS` draws for each row.
+    """
+    task, keys = presentation.task, seed_keys([EVALUATION_SET], key, Purpose.EVALUATE, device)
+
+    def draw(first: int, count: int) -> Tensor:
+        return task.sample(length, Stream.from_keys(keys, length, count, first))
+
+    questions, drawn = first_occurrences(draw(0, rows)), rows
+    while len(questions) < rows and drawn < MOST_DRAWS * rows:
+        before, end = len(questions), max(2 * drawn, FEWEST_DRAWS)
+        while len(questions) < rows and drawn < end:
+            questions = first_occurrences(torch.cat((questions, draw(drawn, max(rows, CHUNK)))))
+            drawn += max(rows, CHUNK)
+        if len(questions) == before:
+            break
+    return questions[:rows]
 
 
 def set_hash(batch: Batch) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from harness.config.cell import Cell
 from harness.data.presentation import Presentation
-from harness.data.rng import Purpose
 from harness.evaluation.chance import Chance, chance
-from harness.evaluation.scoring import Score, fixed_set, score, set_hash
+from harness.evaluation.scoring import Score, distinct_set, score, set_hash
 from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
@@ -87,7 +86,7 @@ class Evaluator(JobContext):
             return [blank.model_copy(update={"status": "beyond reach"})] * population.size
         start = time.perf_counter()
         on_device = presentation.on(self.device)
-        source = fixed_set(on_device, str(task), Purpose.EVALUATE, length, self.job.samples, self.device)
+        source = distinct_set(on_device, str(task), length, self.job.samples, self.device)
         with self.job.numerics.autocast(self.device):  # token-by-token decoding bypasses Numerics.forward
             scores = score(population, on_device, source)
         seconds = (time.perf_counter() - start) / population.size
@@ -100,7 +99,8 @@ class Evaluator(JobContext):
 def _counts(score: Score) -> dict[str, Any]:
     loss = score.loss if math.isfinite(score.loss) else None
     status = NOT_FINITE if score.unanswered else OK
-    return {"status": status, "exact": score.exact, "tokens": score.tokens, "right": score.right, "loss": loss}
+    counts = {"distinct": score.n, "exact": score.exact, "tokens": score.tokens, "right": score.right}
+    return {"status": status, "loss": loss, **counts}
 
 
 def _guess(guess: Chance) -> dict[str, float]:
@@ -123,7 +123,7 @@ def summary(records: CellRecords) -> str:
     training, evaluations = records.training, records.evaluations
     assert training is not None
     main = [e for e in evaluations if e.scored and not e.variant and e.step == training.checkpoints[-1]]
-    longest = f", {main[-1].exact / main[-1].rows:.2f} at {main[-1].length}" if main else ""
+    longest = f", {main[-1].exact / main[-1].n:.2f} at {main[-1].length}" if main else ""
     error = next((f", {e.status} at {e.length}" for e in evaluations if e.raised), "")
     error += next((f", {e.status} at {e.length}" for e in evaluations if e.status == NOT_FINITE), "")
     return f"{training.validation_exact:.2f} exact in range{longest}{error} ({training.seconds['train']:.0f} s)"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -68,8 +69,12 @@ class JobContext:
         self.folder = RunFolder(job.folder)
         self.device = torch.device(job.device)
         self.recipe = job.cells[0].recipe
-        self.presentation = self.present(job.cells[0].task)
         self.share = 0.8 if job.train else 0.0
+
+    @cached_property
+    def presentation(self) -> Presentation:
+        """The presentation of the job's task. A task whose constructor raises an error fails when it is trained."""
+        return self.present(self.job.cells[0].task)
 
     def present(self, task: Spec) -> Presentation:
         """Return the presentation of a task under the job's recipe."""

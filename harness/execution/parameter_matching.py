@@ -8,6 +8,7 @@ import re
 
 import torch
 
+from architectures.base import SequenceModel
 from harness.errors import UserError
 from harness.models.cost import parameters
 from harness.registry.options import Spec, build_model, options_of
@@ -25,9 +26,19 @@ def parse_match(text: str) -> int:
 
 
 def count(spec: Spec, symbols: tuple[str, ...]) -> int:
-    """Return the number of parameters of a spec; the parameters are not allocated."""
-    with torch.device("meta"):
-        return parameters(build_model(spec, symbols))
+    """Return the number of parameters of a spec; the parameters are not allocated if possible."""
+    return parameters(build_unallocated(spec, symbols))
+
+
+def build_unallocated(spec: Spec, symbols: tuple[str, ...]) -> SequenceModel:
+    """Build a model on the meta device, or on the CPU if its constructor needs the values of its parameters."""
+    try:
+        with torch.device("meta"):
+            return build_model(spec, symbols)
+    except UserError:
+        raise
+    except Exception:
+        return build_model(spec, symbols)
 
 
 def solve_width(spec: Spec, symbols: tuple[str, ...], target: int) -> tuple[Spec, int]:

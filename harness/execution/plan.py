@@ -4,36 +4,33 @@ A suite names architectures and tasks as text. The plan holds checked specs, one
 the suite, the pairs of architecture and task that can be trained, and the reason for every pair that cannot.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-
-import torch
 
 from architectures.base import SequenceModel
 from harness.config.cell import Cell
-from harness.config.lengths import even_grid, parse_grid
+from harness.config.lengths import parse_grid
 from harness.config.recipe import Recipe, make_recipe
 from harness.config.suite import Evaluation, Suite, TaskEntry
 from harness.data.batches import train_lengths
 from harness.data.presentation import NotApplicable, Presentation
 from harness.errors import UserError, suggest
-from harness.execution.parameter_matching import TOLERANCE, parse_match, solve_width
+from harness.execution.parameter_matching import TOLERANCE, build_unallocated, parse_match, solve_width
 from harness.execution.plan_checks import (
     check_claims,
+    check_classes,
     check_evaluations,
+    check_instance,
     check_model,
     check_model_options,
     check_questions,
+    unasked_warning,
 )
+from harness.execution.plan_lengths import available_lengths, in_range_lengths, requested_lengths, skipped_note
 from harness.models.cost import parameters
 from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_model, build_task
-
-IN_RANGE_POINTS = 5
-"""Training lengths at which every cell is evaluated, evenly spaced and including both ends."""
-NAMED_LENGTHS = 8
-"""The most missing lengths that a note lists."""
+from harness.registry.options import Spec, build_task
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,13 @@ class Plan:
 def make_plan(suite: Suite, catalog: Catalog) -> Plan:
     """Return the plan of a suite; raise :class:`UserError` for anything in it that cannot be done."""
     architectures = list(dict.fromkeys(_architecture(text, suite, catalog) for text in suite.architectures))
+    for spec in architectures:
+        check_classes(spec)
     check_model_options(suite, architectures)
     check_evaluations(suite, catalog)
     tasks = [_planned_task(entry, suite, catalog) for entry in suite.tasks]
     chosen = [_chosen_architectures(entry, suite, architectures, catalog) for entry in suite.tasks]
-    matched, notes = _matched(suite, architectures, tasks[0])
+    matched, notes = _matched(suite, architectures, tasks)
     pairs = [_pair(matched[spec], task) for task, specs in zip(tasks, chosen, strict=True) for spec in specs]
     plan = Plan(suite, tuple(matched.values()), tuple(tasks), tuple(pairs), tuple(notes))
     check_claims(suite.known, _evaluated_lengths(plan), lambda text: str(_architecture(text, suite, catalog)), catalog)
@@ -172,15 +171,48 @@ def _chosen_architectures(
 
 
 def _planned_task(entry: TaskEntry, suite: Suite, catalog: Catalog) -> PlannedTask:
+    """Return a task with its lengths, or without any if its code raises an error; its cells will fail with that."""
     spec = Spec.parse("task", entry.task, catalog)
+    check_classes(spec)
     recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
-    requested = _test_lengths(spec, recipe, entry.test_lengths or suite.test_lengths)
+    try:
+        planned = _task_with_lengths(spec, recipe, entry, suite)
+    except UserError:
+        raise
+    except Exception as error:
+        return PlannedTask(spec, recipe, (Variant("", spec, ()),), (_raised(str(spec), error),))
+    try:
+        _check_questions(planned)
+    except UserError:
+        raise
+    except NotApplicable:
+        return planned  # the obstacle of each pair
+    except Exception as error:
+        return replace(planned, notes=(*planned.notes, _raised(str(spec), error)))
+    return planned
+
+
+def _raised(subject: str, error: Exception) -> str:
+    return f"{subject} raises {type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _task_with_lengths(spec: Spec, recipe: Recipe, entry: TaskEntry, suite: Suite) -> PlannedTask:
+    check_instance(build_task(spec))
+    requested = requested_lengths(spec, recipe, entry.test_lengths or suite.test_lengths)
     variants = [_variant(evaluation, spec) for evaluation in suite.evaluation if _concerns(evaluation, spec)]
-    notes = filter(None, [_skipped(spec, requested), *(_skipped(v.task, v.lengths) for v in variants)])
-    lengths = (*_in_range_lengths(spec, recipe), *_available(spec, requested))
+    notes = filter(None, [skipped_note(spec, requested), *(skipped_note(v.task, v.lengths) for v in variants)])
+    lengths = (*in_range_lengths(spec, recipe), *available_lengths(spec, requested))
     main = Variant("", spec, tuple(sorted(set(lengths))))
-    others = (Variant(v.name, v.task, _available(v.task, v.lengths)) for v in variants)
-    return PlannedTask(spec, recipe, (main, *others), tuple(notes), check_questions(spec, recipe))
+    others = (Variant(v.name, v.task, available_lengths(v.task, v.lengths)) for v in variants)
+    return PlannedTask(spec, recipe, (main, *others), tuple(notes), unasked_warning(spec, recipe))
+
+
+def _check_questions(planned: PlannedTask) -> None:
+    """Raise :class:`UserError` if a user's task asks wrong questions at training lengths, or at the ends of a test."""
+    for variant in planned.variants:
+        trained = [length for length in variant.lengths if length in planned.recipe.train_lengths]
+        lengths = sorted({*trained, variant.lengths[0], variant.lengths[-1]})
+        check_questions(variant.task, Presentation.of(variant.task, planned.recipe), lengths)
 
 
 def _concerns(evaluation: Evaluation, spec: Spec) -> bool:
@@ -193,6 +225,7 @@ def _concerns(evaluation: Evaluation, spec: Spec) -> bool:
 def _variant(evaluation: Evaluation, spec: Spec) -> Variant:
     """Return the variant of a task that an evaluation asks for, with all its lengths."""
     variant = Spec.parse("task", evaluation.task, spec.catalog)
+    check_instance(build_task(variant))
     if build_task(spec).symbols != build_task(variant).symbols:
         raise UserError(
             f"evaluation {variant}: its alphabet differs from that of {spec}, so models of {spec} cannot be evaluated "
@@ -201,60 +234,25 @@ def _variant(evaluation: Evaluation, spec: Spec) -> Variant:
     return Variant(evaluation.name, variant, tuple(parse_grid(evaluation.test_lengths, "test lengths")))
 
 
-def _in_range_lengths(spec: Spec, recipe: Recipe) -> list[int]:
-    """Return a few training lengths, at which every cell is evaluated."""
-    task = build_task(spec)
-    trained = train_lengths(task, recipe)
-    if not trained:
-        lengths = _range_text(task.lengths)
-        raise UserError(f"task {spec} has no length in train lengths {recipe.train_lengths}; it has {lengths}")
-    return [trained[i] for i in even_grid(0, len(trained) - 1, IN_RANGE_POINTS)]
-
-
-def _test_lengths(spec: Spec, recipe: Recipe, text: str) -> list[int]:
-    """Return the test lengths of a task; raise :class:`UserError` if any of them is a training length."""
-    lengths, trained = parse_grid(text, "test lengths"), recipe.train_lengths
-    inside = [length for length in lengths if length in trained]
-    if inside:
-        raise UserError(
-            f"task {spec}: test length {inside[0]} lies inside the training lengths {trained}, which are evaluated "
-            f"anyway; use greater test lengths, for example {trained.high + 1}:{5 * trained.high}"
-        )
-    return lengths
-
-
-def _available(spec: Spec, requested: Iterable[int]) -> tuple[int, ...]:
-    """Return the requested lengths that the task has."""
-    lengths = build_task(spec).lengths
-    available = tuple(length for length in requested if length in lengths)
-    if not available:
-        raise UserError(f"task {spec} has none of the test lengths; it has {_range_text(lengths)}")
-    return available
-
-
-def _skipped(spec: Spec, requested: Iterable[int]) -> str:
-    """Return a note about the requested lengths that the task does not have; empty if it has all."""
-    lengths = build_task(spec).lengths
-    missing = [length for length in requested if length not in lengths]
-    if not missing:
-        return ""
-    listed = ", ".join(map(str, missing[:NAMED_LENGTHS])) + (", ..." if len(missing) > NAMED_LENGTHS else "")
-    return f"{spec} has no length {listed}; skipped (it has {_range_text(lengths)})"
-
-
-def _range_text(lengths: range) -> str:
-    step = f" in steps of {lengths.step}" if lengths.step != 1 else ""
-    return f"{lengths[0]} to {lengths[-1]}{step}"
-
-
-def _matched(suite: Suite, specs: Sequence[Spec], first: PlannedTask) -> tuple[dict[Spec, Spec], list[str]]:
+def _matched(suite: Suite, specs: Sequence[Spec], tasks: Sequence[PlannedTask]) -> tuple[dict[Spec, Spec], list[str]]:
     """Return each architecture with its matched width, and a note on each; unchanged if the suite does not match."""
     if not suite.match:
+        return {spec: spec for spec in specs}, []
+    # A task whose constructor raises has no lengths and no alphabet.
+    first = next((task for task in tasks if task.variants[0].lengths), None)
+    if first is None:
         return {spec: spec for spec in specs}, []
     target, symbols = parse_match(suite.match), Presentation(build_task(first.task)).symbols
     matched, notes = {}, []
     for spec in specs:
-        matched[spec], size = solve_width(spec, symbols, target)
+        try:
+            matched[spec], size = solve_width(spec, symbols, target)
+        except UserError:
+            raise
+        except Exception as error:
+            matched[spec] = spec
+            notes.append(f"not matched: {_raised(str(spec), error)}")
+            continue
         deviation = size / target - 1
         warning = "" if abs(deviation) <= TOLERANCE else f", more than {TOLERANCE:.0%} off"
         notes.append(f"matched: {matched[spec]} has {size:,} parameters ({deviation:+.1%}{warning})")
@@ -265,28 +263,18 @@ def _pair(spec: Spec, task: PlannedTask) -> Pair:
     """Return an architecture on a task, with the reason if it cannot be trained."""
     try:
         presentation = Presentation.of(task.task, task.recipe)
-        model = _unallocated(spec, presentation.symbols)
+        model = build_unallocated(spec, presentation.symbols)
+        check_instance(model)
         check_model(spec, model)
         _check_causality(model, presentation)
         _check_maximum_length(model, presentation, task.recipe)
+        return Pair(spec, task, parameters(model))
     except NotApplicable as reason:
         return Pair(spec, task, obstacle=str(reason))
     except UserError:
         raise
     except Exception as error:
-        return Pair(spec, task, note=f"{spec} on {task.task} raises {type(error).__name__}: {error}")
-    return Pair(spec, task, parameters(model))
-
-
-def _unallocated(spec: Spec, symbols: tuple[str, ...]) -> SequenceModel:
-    """Build a model on the meta device, or on the CPU if its constructor needs the values of its parameters."""
-    try:
-        with torch.device("meta"):
-            return build_model(spec, symbols)
-    except UserError:
-        raise
-    except Exception:
-        return build_model(spec, symbols)
+        return Pair(spec, task, note=_raised(f"{spec} on {task.task}", error))
 
 
 def _check_causality(model: SequenceModel, presentation: Presentation) -> None:

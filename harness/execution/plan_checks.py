@@ -1,17 +1,27 @@
-"""Checks of a suite: options for all models, tensors of models, questions of tasks, evaluations, published claims."""
+"""Checks of a plan: the parts of the suite belong together, and models and tasks keep the contract."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from architectures.base import SequenceModel
+from architectures.base import Mixer, SequenceModel
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.recipe import Recipe
 from harness.config.suite import Suite
 from harness.data.batches import unasked_shares
 from harness.data.presentation import NotApplicable, Presentation
+from harness.data.rng import Purpose, Stream
 from harness.errors import UserError, suggest
+from harness.execution import contract
 from harness.models.tensors import obstacle
-from harness.registry.catalog import Catalog
+from harness.registry.catalog import PACKAGES, Catalog
+from harness.registry.fingerprint import named_entries
 from harness.registry.options import Spec, options_of
+from tasks.base import IGNORE, Task
+
+ROWS = 8
+"""Questions in each sample of a user's task."""
+LONGEST = 1 << 10
+"""Longer lengths are not sampled in the plan."""
 
 
 def check_model_options(suite: Suite, architectures: Iterable[Spec]) -> None:
@@ -42,7 +52,7 @@ def check_model(spec: Spec, model: SequenceModel) -> None:
         raise UserError(f"architecture {spec}: {reason}")
 
 
-def check_questions(spec: Spec, recipe: Recipe) -> str:
+def unasked_warning(spec: Spec, recipe: Recipe) -> str:
     """Return a warning if some training batches of a task ask for nothing; empty if hardly any does.
 
     Raises :class:`UserError` if no batch of a training length asks for anything.
@@ -91,3 +101,58 @@ def check_claims(
                     raise UserError(f"{pair} {expected.variant}".rstrip() + " is not in this suite")
                 if expected.at not in lengths:
                     raise UserError(f"{pair} is not evaluated at {expected.at}, but at {', '.join(map(str, lengths))}")
+
+
+def check_classes(spec: Spec) -> None:
+    """Raise :class:`UserError` for a wrong class attribute of a user's architecture or task, or of its layers."""
+    for entry in named_entries(spec):
+        if entry.origin != "built-in":
+            _raise_first(entry.cls, contract.declaration_problems(entry.cls))
+
+
+def check_instance(thing: Task | SequenceModel) -> None:
+    """Raise :class:`UserError` for a wrong attribute of a user's task or model, or of a layer of the model."""
+    parts = thing.modules() if isinstance(thing, SequenceModel) else [thing]
+    for part in parts:
+        is_built_in = type(part).__module__.partition(".")[0] in PACKAGES.values()
+        if isinstance(part, Task | Mixer | SequenceModel) and not is_built_in:
+            _raise_first(type(part), contract.declaration_problems(part))
+
+
+def check_questions(spec: Spec, presentation: Presentation, lengths: Sequence[int]) -> None:
+    """Raise :class:`UserError` if the questions or answers of a user's task are wrong at some of its lengths."""
+    if spec.entry.origin == "built-in":
+        return
+    sampled = [length for length in lengths if length <= LONGEST] or lengths[:1]
+    for length in sampled:
+        _raise_first(type(presentation.task), _question_problems(spec, presentation, length, length == sampled[-1]))
+
+
+def _question_problems(spec: Spec, presentation: Presentation, length: int, last: bool) -> Iterator[str]:
+    """Yield what is wrong with the questions and answers of one length."""
+    task = presentation.task
+    source, same = (task.sample(length, Stream.of([0], str(spec), Purpose.CHECK, length, ROWS, "cpu")) for _ in "12")
+    yield from contract.shape_problems("sample", source, ROWS, length)
+    yield from contract.id_problems("sample", source, len(task.symbols), length)
+    yield from contract.sampling_problems(source, same)
+    original = source.clone()
+    target, repeated = task.solve(source), task.solve(source)
+    yield from contract.shape_problems("solve", target, ROWS, length)
+    yield from contract.id_problems("solve", target[target != IGNORE], len(task.symbols), length)
+    yield from contract.purity_problems(original, source, target, repeated)
+    yield from contract.label_problems(task, source, target)
+    yield from contract.target_problems(task, target, length)
+    yield from contract.mode_problems(presentation, source, length)
+    if last:
+        yield from contract.empty_problems(target, length)
+    if presentation.graded_by_task:
+        yield from contract.grade_problems(task, source, target, length)
+        if last:
+            yield from contract.tolerance_problems(task, source, target)
+
+
+def _raise_first(cls: type, problems: Iterator[str]) -> None:
+    problem = next(problems, "")
+    if problem:
+        module = sys.modules.get(cls.__module__)
+        raise UserError(f"class {cls.__name__} ({getattr(module, '__file__', cls.__module__)}): {problem}")

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from harness.config.cell import Cell, Group
+from harness.data.questions import question_hashes
+from harness.evaluation.scoring import distinct_set
 from harness.execution.evaluator import Evaluator
 from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
@@ -106,7 +109,8 @@ class Worker(JobContext):
         def save(trainer: Trainer) -> None:
             self._save_snapshot(cells, trainer.state_dict())
 
-        trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save)
+        tested = self._test_questions()
+        trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save, tested=tested)
         snapshot = self._load_snapshot(cells)
         if snapshot and not trainer.fits(snapshot):
             self.note(f"{group_text(cells)}: its snapshot is ignored because it lacks tensors of the model")
@@ -121,6 +125,17 @@ class Worker(JobContext):
             if is_out_of_memory(error) and len(cells) > 1 and trainer.done:
                 self._split_snapshot(cells, trainer.state_dict())
             raise
+
+    def _test_questions(self) -> dict[int, Tensor]:
+        """Return the hashes of the test questions of each in-range length."""
+        on_device, key = self.presentation.on(self.device), str(self.job.cells[0].task)
+        main = next((variant.lengths for variant in self.job.variants if not variant.name), ())
+        lengths = [length for length in main if length in self.recipe.train_lengths]
+        try:
+            sets = {n: distinct_set(on_device, key, n, self.job.samples, self.device) for n in lengths}
+            return {length: question_hashes(on_device(questions).source) for length, questions in sets.items()}
+        except Exception:  # the evaluation of that length records the error
+            return {}
 
     def _split_snapshot(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
         """Replace the snapshot of a group by snapshots of its halves, so that each half resumes from this step."""
@@ -170,6 +185,7 @@ class Worker(JobContext):
             validation_exact=last["validation_exact"],
             validation_loss=last["validation_loss"],
             distinct=trained.distinct,
+            seen={str(length): share for length, share in trained.seen.items()},
             parameters=parameters(model),
             # The kernels of the training; measuring the state below may choose others.
             kernels=model.kernels | training.programs,

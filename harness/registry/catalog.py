@@ -8,8 +8,7 @@ summary and does not affect the others.
 
 import ast
 import importlib
-import importlib.util
-import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -19,11 +18,15 @@ from types import ModuleType
 from typing import Literal
 
 from harness.errors import UserError, unknown
+from harness.registry import plugin_import
+from harness.registry.plugin_import import import_file
 
 Kind = Literal["architecture", "task"]
 PACKAGES: dict[Kind, str] = {"architecture": "architectures", "task": "tasks"}
 """The package that holds the built-in entries of each kind."""
 _ROOT = Path(__file__).resolve().parents[2]
+_IMPORTERS = (__file__, plugin_import.__file__)
+"""Files whose lines are no place of an error in an imported file."""
 
 
 @dataclass
@@ -118,31 +121,12 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         where = f" (line {error.lineno})"
     elif error.__traceback__ is not None:
-        innermost = error.__traceback__
-        while innermost.tb_next is not None:
-            innermost = innermost.tb_next
-        where = f" ({Path(innermost.tb_frame.f_code.co_filename).name} line {innermost.tb_lineno})"
+        frames = traceback.extract_tb(error.__traceback__)
+        written = [frame for frame in frames if frame.filename not in _IMPORTERS and not frame.filename.startswith("<")]
+        innermost = (written or frames)[-1]
+        where = f" ({Path(innermost.filename).name} line {innermost.lineno})"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}{where}"
-
-
-def import_file(path: Path) -> ModuleType:
-    """Import a Python file by path, once per process. Its module is named after the file."""
-    name = f"lengthwise_plugin_{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(path):
-        return loaded
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 class Catalog:

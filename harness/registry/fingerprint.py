@@ -1,6 +1,7 @@
 """Fingerprints: the version of the code that a record was made with.
 
 The fingerprint of an architecture or a task is a hash of its file and of every file of its own package that it imports.
+For a plug-in, the files of its own folder that it imports are included.
 Comments, docstrings and the strings that document constants are removed first: rewording changes nothing, a changed
 equation does. Entries that an option names, such as the layers of a hybrid, are part of the fingerprint.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Entry, Kind
 from harness.registry.options import Spec, Value, options_of
+from harness.registry.plugin_import import file_in, local_file
 
 _HOME = Path(__file__).resolve().parents[2]
 _ALWAYS: dict[Kind, tuple[str, ...]] = {
@@ -24,10 +26,15 @@ _ALWAYS: dict[Kind, tuple[str, ...]] = {
 
 def fingerprint_of(spec: Spec) -> str:
     """Return the fingerprint of an entry with options."""
+    return fingerprint(*named_entries(spec))
+
+
+def named_entries(spec: Spec) -> list[Entry]:
+    """Return the entry of a spec and the entries that its options name, such as the layers of a hybrid."""
     entries = spec.catalog.entries[spec.kind]
     values = _defaults(spec.entry) | dict(spec.options)
     words = (word for value in values.values() if isinstance(value, str) for word in value.split("+"))
-    return fingerprint(spec.entry, *(entries[word] for word in words if word in entries))
+    return [spec.entry, *(entries[word] for word in words if word in entries)]
 
 
 def fingerprints_of(specs: Iterable[Spec]) -> dict[str, str]:
@@ -46,9 +53,15 @@ def fingerprint(entry: Entry, *named: Entry) -> str:
     """Return twelve hexadecimal digits of the code behind an entry and those that its options name."""
     modules = (*(each.module for each in (entry, *named)), *_ALWAYS[entry.kind])
     files = {f for f in (entry.path, *(each.path for each in named), *map(_file_of, modules)) if f}
+    folders = {each.path: each.path.parent for each in (entry, *named) if each.path and each.origin == "plug-in"}
     pending = list(files)
     while pending:
-        new = set(_imports(pending.pop(), PACKAGES[entry.kind])) - files
+        file = pending.pop()
+        new = set(_imports(file, PACKAGES[entry.kind])) - files
+        if file in folders:
+            local = set(_local_imports(file, folders[file])) - files
+            folders |= dict.fromkeys(local, folders[file])
+            new |= local
         files |= new
         pending += new
     bodies = sorted(hashlib.sha256(_code(f).encode()).hexdigest() for f in files)
@@ -90,6 +103,22 @@ def _imports(path: Path, room: str) -> Iterator[Path]:
             file = _file_of(name) if name.partition(".")[0] == room else None
             if file is not None:
                 yield file
+
+
+def _local_imports(path: Path, folder: Path) -> Iterator[Path]:
+    """Yield the files of a plug-in's folder that one of its files imports, relatively or by their plain names."""
+    for node in ast.walk(_tree(path)):
+        names, base, find = [], folder, local_file
+        if isinstance(node, ast.ImportFrom):
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+            if node.level:
+                base, find = path.parents[node.level - 1], file_in
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        # An import of `a.b.c` also runs the files of `a` and of `a.b`.
+        for parts in (name.split(".") for name in names):
+            modules = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+            yield from filter(None, (find(base, module) for module in modules))
 
 
 def _file_of(module: str) -> Path | None:

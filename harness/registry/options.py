@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from harness.errors import UserError, close_match, suggest
 from harness.registry.catalog import Catalog, Entry, Kind
@@ -77,7 +77,12 @@ def options_of(entry: Entry) -> dict[str, Option]:
     """Return the options of an entry by name. A mixer's own options follow those of the language model."""
     language_model = language_model_for(entry.cls) if entry.kind == "architecture" else None
     common = signature(language_model) if language_model else ()
-    return {option.name: option for option in (*common, *signature(entry.cls))}
+    try:
+        specific = signature(entry.cls)
+    except Exception as error:  # an annotation that cannot be evaluated
+        reason = f"the parameters of __init__ cannot be read ({type(error).__name__}: {error})"
+        raise UserError(f"{entry.kind} {entry.name} ({entry.path}): {reason}; correct their annotations") from error
+    return {option.name: option for option in (*common, *specific)}
 
 
 @cache
@@ -94,6 +99,9 @@ def check(entry: Entry, values: Mapping[str, Value]) -> dict[str, Value]:
             raise UserError(f"{entry.kind} {entry.name} has no option {key!r}{suggest(key, options)}")
     try:
         checked = _schema(entry.cls, tuple(options.values())).model_validate(dict(values))
+    except PydanticUserError as error:
+        reason = f"an option of __init__ has an annotation that no option can have ({error.message.splitlines()[0]})"
+        raise UserError(f"{entry.kind} {entry.name} ({entry.path}): {reason}; use int, float, bool, str") from None
     except ValidationError as error:
         types = {name: option.type for name, option in options.items()}
         raise option_error(f"{entry.kind} {entry.name}: option", error, types) from None

@@ -55,8 +55,13 @@ def task_header(task_result: TaskResult, measure: str) -> dict[str, str]:
 def seeds_and_selection(results: Results) -> str:
     """Say how many seeds and samples the scores rest on, and how learning rates were chosen."""
     seeds = fmt.span(count for count in results.summary.get("graded", []) if count)
-    samples = fmt.span(task_result.samples for task_result in results.task_results)
-    return f"Seeds: {seeds}; {samples} samples per length. {SELECTION}"
+    return f"Seeds: {seeds}; {samples_per_length(results)}. {SELECTION}"
+
+
+def samples_per_length(results: Results) -> str:
+    """Say how many samples a test set beyond the training lengths has."""
+    samples = fmt.span(number for task_result in results.task_results for number in task_result.samples)
+    return f"{samples} samples per length"
 
 
 def marks(table_cells: Iterable[TableCell]) -> str:

@@ -22,8 +22,9 @@ class TaskResult:
     """The evaluation of one task or of one of its variants: training range, evaluated lengths and chance.
 
     ``beyond`` are the evaluated lengths above the training range. ``chance`` is by measure and length;
-    ``chance_exact`` and ``chance_token`` are means beyond training. ``multi_token`` says that answers have several
-    tokens, so that token accuracy differs from exact match.
+    ``chance_exact`` and ``chance_token`` are means beyond training. ``samples`` are the smallest and the largest test
+    set of a length beyond training. ``multi_token`` says that answers have several tokens, so that token accuracy
+    differs from exact match.
     """
 
     task: str
@@ -34,7 +35,7 @@ class TaskResult:
     chance: dict[str, dict[float, float]]
     chance_exact: float
     chance_token: float
-    samples: float
+    samples: tuple[float, ...]
     multi_token: bool
 
     @property
@@ -134,7 +135,8 @@ class Results:
         cells = self.cells[self.cells.task == task]
         rows = self.seeds[(self.seeds.task == task) & (self.seeds.variant == variant)]
         rows = rows[is_scored(rows.status)].sort_values("length")
-        lengths = rows.drop_duplicates("length")  # one row per length is enough for chance
+        # One row per length is enough for chance. Of test sets of several sizes the largest is shown.
+        lengths = rows.sort_values("n", ascending=False, kind="stable").drop_duplicates("length").sort_values("length")
         beyond = lengths[~lengths.in_range & ~(lengths.length <= lengths.length[lengths.in_range].max())]
         chance = {
             name: dict(zip(lengths.length, lengths[f"chance_{name}"], strict=True)) for name in ("exact", "token")
@@ -148,7 +150,7 @@ class Results:
             chance=chance,
             chance_exact=mean_over_lengths(beyond.length, beyond.chance_exact),
             chance_token=mean_over_lengths(beyond.length, beyond.chance_token),
-            samples=rows.n.max(),
+            samples=_ends(beyond.n if len(beyond) else lengths.n),
             multi_token=bool((rows.tokens > rows.n).any()),
         )
 
@@ -162,6 +164,10 @@ class Results:
         if row is None:
             return TableCell("not planned")
         return TableCell.of(row, task_result.chance_exact, task_result.chance_token, key not in self.not_finite)
+
+
+def _ends(values: pd.Series) -> tuple[float, ...]:
+    return (values.min(), values.max()) if len(values) else ()
 
 
 def _ordered(order: Iterable[str], names: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report import number_format as fmt
+from harness.report.captions import samples_per_length
 from harness.report.results import Results
 
 
@@ -43,8 +44,7 @@ def _lengths(results: Results, cells: pd.DataFrame) -> str:
     tested = [length for result in results.task_results for length in result.lengths]
     if not tested:
         return f"Models are trained on lengths {trained}; none has been evaluated yet."
-    samples = fmt.span(result.samples for result in results.task_results)
-    evaluated = f"evaluated at lengths {fmt.span(tested)}, with {samples} samples per length"
+    evaluated = f"evaluated at lengths {fmt.span(tested)}, with {samples_per_length(results)}"
     return f"Models were trained on lengths {trained} and {evaluated}."
 
 

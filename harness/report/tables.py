@@ -23,6 +23,9 @@ from harness.report.results import Results
 from harness.report.run_tables import cost_by_task_table, cost_table, problems_table, rates_table
 from harness.report.table_cell import TableCell
 
+HIGH_SHARE = 0.5
+"""Share of test questions seen in training above which the caption names the task."""
+
 
 def tables(results: Results) -> list[Table]:
     """Return all tables of a run, in reading order."""
@@ -75,16 +78,30 @@ def lengths_table(results: Results) -> Table:
         chance_exact=("chance_exact", "median"),
         chance_token=("chance_token", "median"),
         samples=("n", "max"),
+        seen=("seen", "median"),
     )
     data = data.reset_index().sort_values(["task", "variant", "architecture", "length"], key=_row_order(results))
-    rounded = data[["exact", "exact_low", "exact_high", "token", "chance_exact", "chance_token"]].map(fmt.score)
+    rounded = data[["exact", "exact_low", "exact_high", "token", "chance_exact", "chance_token", "seen"]].map(fmt.score)
     whole = data[["length", "seeds", "samples"]].map(fmt.number)
     frame = data.assign(**rounded, **whole, in_range=data.in_range.map({True: "yes", False: "no"}))
-    frame = frame.rename(columns={"in_range": "trained on"}).rename(columns=lambda name: name.replace("_", " "))
+    names = {"in_range": "trained on", "seen": "seen in training"}
+    frame = frame.rename(columns=names).rename(columns=lambda name: name.replace("_", " "))
     caption = (
-        f"Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. {SELECTION}"
+        "Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. Samples are "
+        "the questions of the test set. None is there twice, so a length may have fewer than were asked for. "
+        f"{_seen_in_training(data)}{SELECTION}"
     )
     return Table("lengths", "Scores by length", caption, frame, data)
+
+
+def _seen_in_training(data: pd.DataFrame) -> str:
+    """Explain the share of test questions that training has drawn, and say where it is above one half."""
+    if not data.seen.notna().any():
+        return ""
+    high = data[data.seen > HIGH_SHARE]
+    named = ", ".join(f"{task} ({fmt.span(high.length[high.task == task])})" for task in dict.fromkeys(high.task))
+    where = f" It is above {HIGH_SHARE:g} for {named}: high scores there may be recall." if named else ""
+    return f"Seen in training is the share of the test questions that were also drawn in training.{where} "
 
 
 def detail_table(results: Results) -> Table:

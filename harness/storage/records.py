@@ -33,7 +33,8 @@ class TrainingRecord(Record):
 
     ``seconds`` by phase are those of the whole population divided by its size. ``tokens_per_second`` counts the tokens
     of all models of the population per second of its training. ``distinct`` is the share of distinct questions among
-    those drawn in training. ``checkpoints`` lists the steps whose weights are stored; reports show the last one.
+    those drawn in training. ``seen`` is the share of the test questions that training has drawn, by training length;
+    older records have none. ``checkpoints`` lists the steps whose weights are stored; reports show the last one.
     """
 
     cell: dict[str, Any]
@@ -45,6 +46,7 @@ class TrainingRecord(Record):
     validation_exact: float
     validation_loss: float | None
     distinct: float
+    seen: dict[str, float] = Field(default_factory=dict)
     parameters: int
     state_bytes: dict[str, int]
     kernels: dict[str, str]
@@ -56,6 +58,9 @@ class TrainingRecord(Record):
 
 class EvaluationRecord(Record):
     """The scores of one cell on one test set, as counts, so that they can be pooled.
+
+    ``rows`` is the number of questions that were asked for; it is part of the key. ``distinct`` is the number of those
+    in the test set, which has no question twice. Older records have no ``distinct``; they count all rows.
 
     ``status`` is ``ok``, ``not finite`` (some logits were NaN or infinite; their rows and tokens count as wrong),
     ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or ``raised`` with the
@@ -69,6 +74,7 @@ class EvaluationRecord(Record):
     status: str = OK
     set_hash: str = ""
     rows: int = 0
+    distinct: int | None = None
     exact: int = 0
     tokens: int = 0
     right: int = 0
@@ -89,6 +95,11 @@ class EvaluationRecord(Record):
     def scored(self) -> bool:
         """Whether there are scores."""
         return self.status in SCORED
+
+    @property
+    def n(self) -> int:
+        """The number of questions that were scored."""
+        return self.rows if self.distinct is None else self.distinct
 
     @property
     def raised(self) -> bool:

@@ -9,7 +9,7 @@ recipe's lengths and ``t``, so all models of a population share it.
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from harness.config.lengths import even_grid
 from harness.config.recipe import Recipe
 from harness.data.batches import Batches, train_lengths
 from harness.data.presentation import Batch, Presentation
+from harness.data.questions import question_hashes
 from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
@@ -29,7 +30,6 @@ from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRec
 from harness.training.gradient_free import GradientFree
 from harness.training.optimizer import AdamW
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
-from tasks.splitmix import splitmix64
 
 LOG_POINTS = 50
 VALIDATION_ROWS = 128
@@ -60,6 +60,7 @@ class Trained:
 
     ``curve`` has one entry per log point: step and loss, and after a validation validation_exact and validation_loss.
     ``checkpoints`` maps steps to weights. ``distinct`` is the share of distinct questions among those drawn.
+    ``seen`` is the share of the test questions of a length that are among the first :data:`DISTINCT_DRAWS` draws.
     ``failure`` says why the model did not finish; it is empty if it did.
     """
 
@@ -68,6 +69,7 @@ class Trained:
     curve: list[dict[str, Any]] = field(default_factory=list)
     checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     distinct: float = 1.0
+    seen: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,6 +98,7 @@ class Trainer:
         save: see :data:`Save`; ``None`` takes no snapshots.
         batches: the class of the training batches; it is built for the group's task and seeds.
         timer: a context manager by phase (``data``, ``forward``, ``backward``, ``optimizer``), for measurements.
+        tested: hashes of test questions by length, on the device of the population; see :class:`Trained`.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class Trainer:
         save: Save | None = None,
         batches: type[Batches] = Batches,
         timer: Timer = untimed,
+        tested: Mapping[int, Tensor] | None = None,
     ) -> None:
+        self.tested = tested or {}
         self.population, self.listen, self.save, self.timer = population, listen, save, timer
         self.recipe, self.key = group.first.recipe, str(group.first.task)
         self.device = population.values.device
@@ -264,16 +269,18 @@ class Trainer:
 
     def _hash_questions(self, source: Tensor) -> None:
         """Store a hash of each question, to count distinct ones at the end; steps beyond the limit share a row."""
-        position = torch.arange(source.shape[1], device=source.device)
-        hashes = splitmix64((source + 1) * splitmix64(position + 1)).sum(1).view(len(self.hashes), 1, -1)
+        hashes = question_hashes(source).view(len(self.hashes), 1, -1)
         self.hashes.index_copy_(1, self.step_index.clamp(max=self.hashed_steps), hashes)
 
     def _finish(self, seconds: float) -> Training:
         lived, alive = self.optimizer.lived.tolist(), self.optimizer.alive[:, 0].tolist()
-        drawn = self.hashes[:, : min(self.done, self.hashed_steps)].flatten(1)
         for index, model in enumerate(self.models):
             model.steps_used = lived[index]
-            model.distinct = drawn[index].unique().numel() / max(1, drawn.shape[1])
+            # In a population, batches are drawn for a model after it was frozen, but it does not learn from them.
+            drawn = self.hashes[index, : min(lived[index], self.hashed_steps)].flatten()
+            questions = drawn.unique()
+            model.distinct = questions.numel() / max(1, drawn.numel())
+            model.seen = {length: float(torch.isin(t, questions).double().mean()) for length, t in self.tested.items()}
             fitted = bool(model.curve) and model.curve[-1].get("validation_exact") == 1.0
             if not alive[index] and not (self.recipe.stop_when_fitted and fitted):
                 model.failure = (

@@ -87,6 +87,7 @@ SUM, DRAW = "x.cumsum(1) / 8", "stream.integers(3, length)"
 
 BROKEN_MIXERS = {
     "documented": ('"""A running sum of the inputs."""', "", "the file has no docstring"),
+    "declared": ("    def __init__(self, width", "    causl = 1\n\n    def __init__(self, width", "mean causal?"),
     "builds": ("nn.Linear(width, width)", "nn.Linear(width, width, bias=torch.rand(1).item() < 2)", "meta tensors"),
     "tensors": (
         'self.kernel_in_use = "sum"',

@@ -116,6 +116,21 @@ def test_an_error_in_a_plugin_is_one_line(text: str) -> None:
             assert part in message
 
 
+ANNOTATIONS = {
+    "kernel: Nothing = 1": ["NameError", "Nothing", "annotations"],
+    "kernel: nn.Linear = None": ["annotation that no option can have", "Linear"],
+}
+
+
+@pytest.mark.parametrize("parameter", ANNOTATIONS)
+def test_an_option_with_a_wrong_annotation_is_one_line(parameter: str) -> None:
+    text = MIXER.format(body="return x").replace("width: int", f"width: int, *, {parameter}")
+    path = write("mine.py", f"from __future__ import annotations\n{text}")
+    message = user_error("run", "-a", "mine", *PARITY, "--plugin", "mine.py")
+    for part in [str(path), *ANNOTATIONS[parameter]]:
+        assert part in message
+
+
 def test_a_plugin_must_have_a_new_name() -> None:
     write("lstm.py", MIXER.format(body="return x"))
     message = user_error("run", *LSTM, *PARITY, "--plugin", "lstm.py")

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import LSTM, MIXER, PARITY, SMALL, call, user_error, write
+from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, user_error, write
 
 from harness.registry import catalog, fingerprint
+from harness.registry.plugin_import import forget
 
 pytestmark = pytest.mark.usefixtures("temporary_folder")
 
@@ -93,6 +94,73 @@ def test_a_model_that_cannot_be_built_is_a_failed_cell() -> None:
     assert "ZeroDivisionError" in result.stdout
 
 
+PLANNING = {
+    "lazy": ("nn.Linear(width, width)", "nn.LazyLinear(width)", "uninitialized parameter"),
+    "raises": ("super().__init__()", "super().__init__(); raise RuntimeError('no such file')", "no such file"),
+    "divides": ("super().__init__()", "super().__init__(); 1 / 0", "ZeroDivisionError"),
+}
+
+
+@pytest.mark.parametrize("match", ["", 'match = "parameters:2k"'])
+@pytest.mark.parametrize("name", PLANNING)
+def test_a_model_that_raises_in_planning_is_a_note_and_a_failed_cell(name: str, match: str) -> None:
+    """A ``LazyLinear``, or any error with ``match``, was a traceback that ended the run of all architectures."""
+    old, new, reason = PLANNING[name]
+    write(f"{name}.py", MIXER.format(body="return self.inner(x)").replace(old, new))
+    text = SUITE.replace('["lstm:width=8,depth=1"]', f'["{name}", "lstm:depth=1"]')
+    write("suite.toml", text.replace("seeds = 1", f'seeds = 1\nplugins = ["{name}.py"]\n{match}'))
+    run = ["run", "suite.toml", "--workers", "1", "--output", "run"]
+    preview = call(*run, "--dry-run")
+    assert preview.exit_code == 0, preview.output
+    assert "raises" in preview.stdout
+    result = call(*run)
+    assert result.exit_code == 1, result.output
+    assert reason in result.stdout
+    records = Path("run").glob("cells/*/*.json")
+    assert sorted(path.name for path in records) == ["evaluations.json", "failure.json", "training.json"]
+    notes = json.loads(Path("run/run.json").read_text())["notes"]
+    assert any(note.startswith(f"{name} on parity raises ") for note in notes), notes
+
+
+TASK = """
+from tasks.base import Task
+
+class Mine(Task):
+    '''A plug-in.'''
+
+    symbols = ("a", "b")
+
+    def __init__(self) -> None:
+        {init}
+
+    def sample(self, length, stream):
+        return stream.integers(2, length)
+
+    def solve(self, source):
+        {solve}
+"""
+TASK_FAULTS = {
+    "a constructor": {"init": "1 / 0", "solve": "return source[:, :1]"},
+    "an answer": {"init": "pass", "solve": "raise RuntimeError('division by zero')"},
+    "a long answer": {"init": "pass", "solve": "return source[:, :1] if source.shape[1] < 4 else 1 / 0"},
+}
+
+
+@pytest.mark.parametrize("where", TASK_FAULTS)
+def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
+    plugin = write("mine.py", TASK.format(**TASK_FAULTS[where]))
+    run = ["run", "--plugin", plugin, *LSTM, "-t", "mine", *PARITY, *SMALL, "--steps", "9", "--output", "run"]
+    preview = call(*run, "--dry-run")
+    assert preview.exit_code == 0, preview.output
+    assert "raises" in preview.stdout
+    result = call(*run)
+    assert result.exit_code == 1, result.output
+    assert "division by zero" in result.stdout
+    records = Path("run").glob("cells/*/*.json")
+    assert sorted(path.name for path in records) == ["evaluations.json", "failure.json", "training.json"]
+    assert any("mine raises" in note for note in json.loads(Path("run/run.json").read_text())["notes"])
+
+
 def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always() -> None:
     plugin = write("moody.py", MIXER.format(body="raise RuntimeError('not today')"))
     run = ["run", "--plugin", plugin, "-a", "moody:width=8", *PARITY, *SMALL, "--output", "run"]
@@ -111,7 +179,7 @@ def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always(
 
 def forget_code() -> None:
     """Clear what this process has cached of plug-ins, so that it reads them again like a new process."""
-    sys.modules.pop("lengthwise_plugin_moody")
+    forget(Path("moody.py").resolve())
     for function in (fingerprint._code, fingerprint._tree, catalog._unpickled):
         function.cache_clear()
 

@@ -1,6 +1,5 @@
 """Tensors of a model: parameters, frozen parameters and buffers survive training, storage, resuming and evaluation."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from harness.models.population import Population, build_seeded, load
 from harness.models.tensors import obstacle
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
+from harness.registry.plugin_import import forget
 from harness.storage.folder import RunFolder
 from harness.training.memory import check_fits_in_memory
 from harness.training.trainer import Trainer
@@ -83,7 +83,7 @@ def spec_of(folder: Path, init: str, forward: str, text: str = MIXER) -> Spec:
     """Write a plug-in with these lines and return its spec."""
     file = folder / "mine.py"
     file.write_text(text.format(init=init, forward=forward))
-    sys.modules.pop("lengthwise_plugin_mine", None)
+    forget(file)
     return Spec.parse("architecture", "mine:width=8,depth=1", Catalog((file,)))
 
 
@@ -324,7 +324,7 @@ REFUSED = {
 def test_what_cannot_be_kept_is_refused(name: str) -> None:
     init, text, message = REFUSED[name]
     plugin = write("refused.py", text.format(init=init, forward="pass"))
-    sys.modules.pop("lengthwise_plugin_refused", None)
+    forget(plugin)
     error = user_error("run", "--plugin", plugin, "-a", "refused:width=8", *PARITY, *SMALL, "--output", "run")
     assert error.startswith("architecture refused:")
     assert message in error

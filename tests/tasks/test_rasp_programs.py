@@ -1,6 +1,5 @@
 """RASP-L programs: those of the catalog agree with their tasks, and those of a user become tasks."""
 
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from harness.data.rng import Stream
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, program_of
 from harness.registry.options import Spec, build_task
+from harness.registry.plugin_import import forget
 from tasks import rasp
 from tasks.base import IGNORE, Task
 from tasks.rasp import END
@@ -130,7 +130,7 @@ def mine(tmp_path: Path) -> Iterator[Catalog]:
     file = tmp_path / "mine.py"
     file.write_text(MINE)
     yield Catalog((file,))
-    sys.modules.pop("lengthwise_plugin_mine")
+    forget(file)
 
 
 def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
@@ -173,7 +173,7 @@ def test_a_program_that_needs_distinct_tokens_must_say_so(tmp_path: Path) -> Non
     catalog = Catalog((file,))
     with pytest.raises(UserError, match=r"the program never ends: .*; if its tokens must differ, declare"):
         build_task(Spec.parse("task", "repeats.echo", catalog))
-    sys.modules.pop("lengthwise_plugin_repeats")
+    forget(file)
 
 
 def test_the_example_of_the_language_runs(tmp_path: Path) -> None:
@@ -184,4 +184,4 @@ def test_the_example_of_the_language_runs(tmp_path: Path) -> None:
     task = build_task(Spec.parse("task", "example.copy", catalog))
     source = task.sample(10, Stream.of([0], "example.copy", "test", 0, 64, "cpu"))
     assert torch.equal(task.solve(source), source)
-    sys.modules.pop("lengthwise_plugin_example")
+    forget(file)
