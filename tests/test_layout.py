@@ -1,4 +1,7 @@
-"""The packages of the harness in the order of a run; each imports only from itself and from those before it."""
+"""The packages of the harness in the order of a run; each imports only from itself and from those before it.
+
+The few files next to the packages import none of them.
+"""
 
 import ast
 from pathlib import Path
@@ -30,8 +33,12 @@ def imported(file: Path) -> set[str]:
 def test_packages_import_only_earlier_ones() -> None:
     for place, package in enumerate(STAGES):
         for file in (HARNESS / package).rglob("*.py"):
-            later = imported(file) - {"errors", *STAGES[: place + 1]}
+            later = imported(file) - {"errors", "encoding", *STAGES[: place + 1]}
             assert not later, f"{file.relative_to(HARNESS)} imports {', '.join(sorted(later))}, which come later"
+
+
+def test_the_files_next_to_the_packages_import_no_package() -> None:
+    assert not {name for stem in ("errors", "encoding") for name in imported(HARNESS / f"{stem}.py")} & set(STAGES)
 
 
 def test_the_stages_are_all_packages() -> None:

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from harness.bench.timing import time_calls
+from harness.execution.processes import clean_start
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +37,9 @@ def call_in_fresh_process(measure: Callable[P, T], *arguments: P.args, **options
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         try:
-            return pool.submit(measure, *arguments, **options).result()
+            with clean_start():
+                future = pool.submit(measure, *arguments, **options)
+            return future.result()
         except (BrokenProcessPool, MemoryError, torch.OutOfMemoryError):
             return None
 
@@ -58,5 +61,6 @@ def memory_bytes(device: str, *, peak: bool) -> int:
         return torch.cuda.max_memory_allocated(device) if peak else torch.cuda.memory_allocated(device)
     if STATUS.exists():
         name = "VmHWM:" if peak else "VmRSS:"
-        return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(name)) * 1024
+        lines = STATUS.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

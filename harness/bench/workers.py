@@ -16,6 +16,7 @@ from harness.bench.baseline import PlainLoop
 from harness.bench.timing import BLOCKS, time_calls
 from harness.bench.workload import make_workload
 from harness.execution.job import Event
+from harness.execution.processes import clean_start
 from harness.registry.catalog import Catalog
 
 
@@ -25,8 +26,9 @@ def compare_workers(architecture: str, steps: int, processes: int = 2) -> float:
     barrier, results, events = context.Barrier(processes), context.Queue(), context.Queue()
     arguments = (architecture, steps, barrier, results, events)
     workers = [context.Process(target=_alternate, args=arguments, daemon=True) for _ in range(processes)]
-    for worker in workers:
-        worker.start()
+    with clean_start():
+        for worker in workers:
+            worker.start()
     timings = [results.get(timeout=600) for _ in workers]
     for worker in workers:
         worker.kill()

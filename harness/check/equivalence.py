@@ -3,6 +3,8 @@
 All are compared in double precision; see :data:`harness.check.result.TOLERANCE`.
 """
 
+import re
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,12 @@ RATES = (1e-3, 3e-3, 1e-2)
 RECIPE = Recipe(steps=12, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
 POPULATION_TOLERANCE = 1e-7
 """Looser than for one forward: the optimizer divides by gradients, which carries rounding from step to step."""
+
+
+NO_BATCHING_RULE = re.compile(
+    r"atching rule not implemented|not yet have a batching rule|does not have vmap support|with functorch transforms"
+)
+"""Parts of torch's messages for operators and autograd functions that vmap cannot batch."""
 
 
 def kernels_agree(subject: ModelSubject) -> str | None:
@@ -88,6 +96,8 @@ def steps_equal_forward(subject: ModelSubject) -> None:
 
 def population_equals_its_members(subject: ModelSubject) -> str | None:
     """Three models trained as one population, at three learning rates, equal each trained alone."""
+    if obstacle := batching_obstacle(subject):
+        return obstacle
     _expect_same_evaluation(subject)
     if draws_in_training(subject):
         return "the model draws random numbers in training, so only untrained models were compared"
@@ -104,6 +114,8 @@ def divergence_does_not_spread(subject: ModelSubject) -> None:
     """A model of a population whose parameters become NaN does not change the other models."""
     if draws_in_training(subject):
         raise Skip("the model draws random numbers in training")
+    if obstacle := batching_obstacle(subject):
+        raise Skip(obstacle)
     healthy, broken = _train(subject, SEEDS, RATES), _train(subject, SEEDS, RATES, broken=1)
     for (name, expected), (_, actual) in zip(healthy, broken, strict=True):
         message = f"a model whose parameters are NaN must not change the other models of the population in {name}"
@@ -134,6 +146,24 @@ def _population_logits(population: Population, source: Tensor, prefix: Tensor, s
             f"torch.func.vmap cannot batch the model over a population: {reason}; "
             "avoid in-place writes, .item(), and Python branches on values"
         ) from error
+
+
+def batching_obstacle(subject: ModelSubject) -> str | None:
+    """Return why the models of a group are trained one by one, or None if they are trained together.
+
+    It is a limit of torch: an operator of the model has no rule for vmap. Other errors are mistakes of the model, and
+    are raised by the check that trains it. Raises the model's error if it cannot be trained alone either.
+    """
+    try:
+        trainer_of(subject, SEEDS, RATES).step()
+    except Exception as error:
+        if not NO_BATCHING_RULE.search(str(error)):
+            return None
+        reason = error_location(error, subject.entry.path)
+    else:
+        return None
+    trainer_of(subject, SEEDS[:1], RATES[:1]).step()
+    return f"trained one by one: torch cannot batch the model over a population: {reason}"
 
 
 def draws_in_training(subject: ModelSubject) -> bool:

@@ -80,7 +80,7 @@ def _row_writer(output: Path | None) -> Iterator[Callable[[list[str]], object]]:
     if output is None:
         yield lambda row: None
         return
-    with output.open("w", newline="", buffering=1) as file:
+    with output.open("w", newline="", buffering=1, encoding="utf-8") as file:
         yield csv.writer(file).writerow
 
 

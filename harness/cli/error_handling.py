@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from harness.encoding import replace_unencodable
 from harness.errors import UserError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -31,6 +32,7 @@ class OneLineErrors(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command and exit with its exit code."""
+        replace_unencodable()
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
         except typer.Abort:
@@ -63,6 +65,8 @@ def usage_error(error: Any) -> str:
     text = error.format_message().strip().removesuffix(".")
     text = text.replace(": Input should be ", f"{_rejected_value(error)}: must be ")
     text = HINT.sub(r"; did you mean \1?", text)
+    if gpu := re.search(r"'cuda:(\d+)' is not one of", text):
+        text += f"; choose a GPU as in CUDA_VISIBLE_DEVICES={gpu[1]} ... --device cuda"
     path = error.ctx.command_path if getattr(error, "ctx", None) else "lengthwise"
     hint = "" if "did you mean" in text or " is not one of " in text else f"; see {path} --help"
     return text[:1].lower() + text[1:] + hint

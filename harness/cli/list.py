@@ -1,6 +1,7 @@
 """``lengthwise list`` lists architectures, tasks or suites. It reads their files without importing them."""
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from harness.cli import arguments
-from harness.config.suite_files import names, path_of
+from harness.config.suite_files import names, path_of, read_toml
 from harness.registry.catalog import Catalog, Kind
 
 KINDS: dict[str, Kind] = {"architectures": "architecture", "tasks": "task"}
@@ -22,7 +23,8 @@ def list_(
     """List the available architectures, tasks or suites."""
     rows = _suites() if what == "suites" else _entries(KINDS[what], plugin or [])
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        # Escapes keep what an encoding other than UTF-8 would lose.
+        print(json.dumps(rows, indent=1, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
         return
     from harness.cli.console import console, table
 
@@ -46,6 +48,6 @@ def _suites() -> list[dict[str, str]]:
 def _title(path: Path) -> str:
     """Return the title in a suite file, or the error in angle brackets where the file cannot be read."""
     try:
-        return str(tomllib.loads(path.read_text()).get("title", ""))
-    except (tomllib.TOMLDecodeError, OSError) as error:
+        return str(read_toml(path).get("title", ""))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         return f"<broken: {error}>"

@@ -32,10 +32,10 @@ def new(
     """Write NAME.py, a working architecture or task to start from."""
     _check_name(name, kind)
     path = output / f"{name}.py"
-    text = (TEMPLATES / f"{kind}.py").read_text().replace(STARTER, _class_name(name))
+    text = (TEMPLATES / f"{kind}.py").read_text(encoding="utf-8").replace(STARTER, _class_name(name))
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x") as file:
+        with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise UserError(f"{path} exists already; choose another name or another folder with --output") from None

@@ -16,27 +16,35 @@ def report(folders: arguments.Folders, output: arguments.ReportOutput = None, pl
     """Write the report of one or several runs. A run need not be finished."""
     from harness.cli.console import console
 
-    publish(folders, output or _default_output(folders), catalog_for(folders, plugin or []), console())
+    catalog, out = catalog_for(folders, plugin or []), console()
+    publish(folders, output or _default_output(folders), catalog, out)
 
 
 def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console") -> None:
     """Read the records of the folders, print the comparison and write the report."""
     from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
+    from harness.execution.run import missing_plugins, moved_text
     from harness.report.terminal import terminal_report
     from harness.report.write import write_report
+    from harness.storage.folder import RunFolder
 
     cells, scores, meta = frames(folders, catalog)
     out.print(terminal_report(cells, scores, meta, out.width))
     meta = replace(meta, inspections=attention_maps(folders, cells, catalog))
     page = write_report(cells, scores, meta, output)
     out.print(f"\nReport: {page}", soft_wrap=True)
+    for folder in folders:
+        run = RunFolder(folder).run()
+        if run and (missing := missing_plugins(run, catalog)):
+            out.print(f"{moved_text(missing)}.", soft_wrap=True)
 
 
 def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
     """Return the catalog with ``plugins`` and with those plug-ins of the runs whose files still exist.
 
-    Of several recorded plug-ins of one name the first counts.
+    A plug-in of a run is replaced by one in ``plugins`` with the same file name. Of several recorded plug-ins of one
+    name the first counts.
     """
     from harness.registry.catalog import Catalog
     from harness.storage.folder import RunFolder

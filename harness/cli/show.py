@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import arguments
-from harness.config.suite_files import names, path_of
+from harness.config.suite_files import is_suite_file, names, path_of
 from harness.errors import UserError, unknown
 from harness.registry.catalog import PACKAGES, Catalog, Entry, program_of
 
@@ -36,7 +36,7 @@ def show(
     from harness.cli.console import console
 
     out = console()
-    if name.endswith(".toml") or path_of(name).is_file():
+    if is_suite_file(name) or path_of(name).is_file():
         parts = _suite(name)
     else:
         file, spec = program_of(name)

@@ -37,6 +37,7 @@ It is read from a TOML file or made from options of the command line::
 A suite can also list claims of the literature, which are checked against its scores: see :mod:`harness.config.claims`.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +47,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness.config.claims import Claim
 from harness.config.recipe import Recipe
-from harness.config.suite_files import names, path_of
+from harness.config.suite_files import is_suite_file, names, path_of, read_toml
 from harness.errors import UserError, suggest, unknown
 from harness.registry.options import option_error
 
@@ -84,7 +85,7 @@ class Suite(BaseModel):
     """Input of a plan.
 
     Args:
-        name: of the suite; the default output folder is ``results/<name>``.
+        name: letters, digits, ``-``, ``_`` and ``.``; the default output folder is ``results/<name>``.
         title: one line, shown in the report.
         description: paragraphs, shown in the report.
         architectures: specs, in the order of the tables.
@@ -119,6 +120,14 @@ class Suite(BaseModel):
     known: list[Claim] = Field(default_factory=list)
     plugins: list[str] = Field(default_factory=list)
 
+    @field_validator("name")
+    @classmethod
+    def _is_folder_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w-][\w.-]*", value):
+            valid = re.sub(r"[^\w.-]+", "-", value).strip(".-") or "custom"
+            raise ValueError(f"use letters, digits, -, _ and . only, and do not begin with a dot, as in {valid!r}")
+        return value
+
     @field_validator("tasks", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
@@ -129,7 +138,7 @@ class Suite(BaseModel):
 
 def load(which: str) -> Suite:
     """Load a shipped suite by name, or a file by a path that ends in ``.toml``. Plug-in paths become absolute."""
-    is_file = which.endswith(".toml")
+    is_file = is_suite_file(which)
     path = Path(which) if is_file else path_of(which)
     if not path.is_file():
         raise UserError(f"suite file {which!r} does not exist") if is_file else unknown("suite", which, names())
@@ -140,11 +149,10 @@ def load(which: str) -> Suite:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text()
-        return tomllib.loads(text)
+        return read_toml(path)
     except tomllib.TOMLDecodeError as error:
-        where = str(error).replace("at end of document", f"at the end, line {text.count(chr(10)) + 1}")
-        raise UserError(f"{path}: not valid TOML: {where}") from None
+        end = f"at the end, line {path.read_bytes().count(10) + 1}"
+        raise UserError(f"{path}: not valid TOML: {str(error).replace('at end of document', end)}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text: {error}") from None
 

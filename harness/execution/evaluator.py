@@ -21,7 +21,7 @@ OUT_OF_MEMORY = "out of memory"
 
 
 class Evaluator(JobContext):
-    """Evaluates the cells of a job as one population; if memory runs out, in halves, down to single models."""
+    """Evaluates the cells of a job as one population; if that raises an error, in halves, down to single models."""
 
     def evaluate(self, cells: Sequence[Cell]) -> None:
         """Evaluate the cells together at each checkpoint and length at which any of them has no record."""
@@ -51,8 +51,9 @@ class Evaluator(JobContext):
         for index, (variant, length) in enumerate(missing):
             self.progress(self.share + (1 - self.share) * index / len(missing), f"length {length}")
             records = self._evaluate(population, variant, length, step)
-            if len(cells) > 1 and records[0].status == OUT_OF_MEMORY:
-                break  # the halves are evaluated below, after the population is released
+            # A smaller group may have the memory, and a single model needs no operator that torch can batch.
+            if len(cells) > 1 and (records[0].raised or records[0].status == OUT_OF_MEMORY):
+                break  # the parts are evaluated below, after the population is released
             for cell, record in zip(cells, records, strict=True):
                 self.folder.add(cell.id, [record])
                 evaluated[cell.id].add(record.key)

@@ -43,13 +43,14 @@ class Event:
     """A report of a worker.
 
     ``kind`` is ``progress`` (a share of the job, from 0 to 1), ``cell`` (a cell is finished), ``failed`` (a cell has
-    failed) or ``note`` (a message for the user).
+    failed) or ``note`` (a message for the user). ``cell`` is the id of the cell that is finished or has failed.
     """
 
     job: int
     kind: str
     progress: float = 0.0
     text: str = ""
+    cell: str = ""
 
 
 Emit = Callable[[Event], None]
@@ -94,7 +95,7 @@ class JobContext:
 
     def finish_cell(self, kind: str, cell: Cell, text: str) -> None:
         """Report that a cell is finished; ``kind`` is ``cell`` or ``failed``."""
-        self.emit(Event(self.number, kind, 1.0, f"{cell}: {text}"))
+        self.emit(Event(self.number, kind, 1.0, f"{cell}: {text}", cell.id))
 
 
 def error_text(error: BaseException) -> str:

@@ -2,29 +2,27 @@
 
 While one worker of a GPU builds models, captures steps or writes records, the other one trains. Each worker has one
 thread, because two OpenMP threads on a busy pair of cores are several times slower than one. If a worker process dies,
-the cells of its job are recorded as failed and the other jobs continue.
+the unfinished cells of its job are recorded as failed and the other jobs continue.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.queues import Queue
-from queue import Empty
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
 from typing import Any
 
 import torch
 
+from harness.config.cell import Cell
+from harness.errors import UserError
 from harness.execution.job import Emit, Event, Job
 from harness.execution.worker import Worker, run_job
+from harness.execution.worker_process import READY, NumberedJob, WorkerProcess
+from harness.registry.fingerprint import fingerprints_of
+from harness.storage.folder import RunFolder
 
-NumberedJob = tuple[int, Job]
-"""A job and its position in the list that was launched."""
+FAILED_STARTS = 3
+"""Worker processes that may end before they ask for a job, in a row, until no more are started."""
 
 
 def launch(jobs: Sequence[Job], workers: int, emit: Emit) -> None:
@@ -34,113 +32,121 @@ def launch(jobs: Sequence[Job], workers: int, emit: Emit) -> None:
         for number, job in enumerate(jobs):
             run_job(job, number, emit)
         return
-    remaining = list(enumerate(jobs))
-    while remaining:
-        remaining = _run_pool(remaining, min(workers, len(remaining)), emit)
+    # A worker can die because others used up the memory, so its job gets a second attempt without others.
+    interrupted = Pool(list(enumerate(jobs)), min(workers, len(jobs)), emit).run()
+    if interrupted:
+        Pool(interrupted, 1, emit).run()
 
 
-def _run_pool(jobs: list[NumberedJob], workers: int, emit: Emit) -> list[NumberedJob]:
-    """Run jobs in a pool of processes; return those that remain after the death of a worker."""
-    context = multiprocessing.get_context("spawn")
-    events: Queue[Event] = context.Queue()
-    started = context.Queue()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    memory_share = 1 / workers if jobs[0][1].device.startswith("cuda") else None
-    pool = ProcessPoolExecutor(workers, context, _initialize_worker, (events, started, memory_share))
-    futures: dict[Future[None], NumberedJob] = {}
-    try:
-        with _interrupts_ignored():
-            futures = {pool.submit(_run_in_worker, job, number): (number, job) for number, job in jobs}
-        pending = set(futures)
-        while pending:
-            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            _emit_all(events, emit)
-            for future in done:
-                future.result()
-        _emit_all(events, emit)
-        return []
-    except BrokenProcessPool:
-        _emit_all(events, emit)
-        return _retry_after_worker_death(futures, started, emit)
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class Pool:
+    """Worker processes that take jobs from one list.
 
+    Attributes:
+        waiting: the jobs that no worker has taken.
+        interrupted: what remains of the jobs whose worker died while others were running.
+        failed_starts: workers that have ended before they asked for a job, since one did ask for a job.
+    """
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C while workers are started. They inherit this, so that only the launcher reacts and ends them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __init__(self, jobs: Sequence[NumberedJob], size: int, emit: Emit) -> None:
+        self.waiting, self.size, self.emit = deque(jobs), size, emit
+        self.memory_share = 1 / size if jobs[0][1].device.startswith("cuda") else None
+        self.workers: list[WorkerProcess] = []
+        self.interrupted: list[NumberedJob] = []
+        self.failed_starts, self.last_exit = 0, 0
 
+    def run(self) -> list[NumberedJob]:
+        """Run all jobs; return those to repeat without other workers.
 
-def _retry_after_worker_death(
-    futures: dict[Future[None], NumberedJob], started: "Queue[int]", emit: Emit
-) -> list[NumberedJob]:
-    """Find the job whose worker died and record its cells as failed; return the jobs that remain."""
-    # The pool does not say which worker died, and it ends all others. The queue holds the numbers of started jobs.
-    started_numbers = set(_read_all(started))
-    unfinished = [
-        (n, job) for f, (n, job) in futures.items() if not f.done() or f.cancelled() or f.exception() is not None
-    ]
-    running = [(n, job) for n, job in unfinished if n in started_numbers]
-    # If only one job was running, it was in the worker that died.
-    if len(running) == 1:
-        number, job = running[0]
-        error = RuntimeError("the worker process died; it may have run out of memory")
-        for cell in job.cells:
-            Worker(job, number, emit).fail(cell, error)
-        return [(n, job) for n, job in unfinished if n != number]
-    # Otherwise each of them runs again in a pool of one worker. A job that kills its worker there fails as above.
-    for number, job in running:
-        remaining = _run_pool([(number, job)], 1, emit)
-        assert not remaining
-    # Jobs that had not started run in the next pool.
-    return [(n, job) for n, job in unfinished if n not in started_numbers]
-
-
-def _initialize_worker(events: "Queue[Event]", started: "Queue[int]", memory_share: float | None) -> None:
-    """Set up a worker process: its queues, one thread, its share of a GPU's memory, and its end with the launcher."""
-    global _EVENTS, _STARTED
-    _EVENTS, _STARTED = events, started
-    torch.set_num_threads(1)
-    if memory_share is not None:
-        torch.cuda.set_per_process_memory_fraction(memory_share)
-    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
-
-
-def _exit_with_parent(parent: int) -> None:
-    """Exit once the parent process is gone."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _run_in_worker(job: Job, number: int) -> None:
-    _STARTED.put(number)
-    run_job(job, number, _EVENTS.put)
-
-
-def _emit_all(events: "Queue[Event]", emit: Emit) -> None:
-    for event in _read_all(events):
-        emit(event)
-
-
-def _read_all(queue: Any) -> list[Any]:
-    """Return the items that are in a queue now."""
-    items = []
-    while True:
+        Raises :class:`UserError` if no worker process can be started.
+        """
         try:
-            items.append(queue.get(timeout=0.01))
-        except Empty:
-            return items
+            while self.waiting or self.workers:
+                self._start_workers()
+                self._wait()
+                for worker in list(self.workers):
+                    self._attend(worker)
+            return self.interrupted
+        finally:
+            for worker in self.workers:
+                worker.stop()
+
+    def _start_workers(self) -> None:
+        """Start as many workers as there are jobs for, and none after too many failed starts."""
+        starting = sum(not worker.has_started for worker in self.workers)
+        active = sum(not worker.is_stopping for worker in self.workers)
+        for _ in range(min(self.size - active, len(self.waiting) - starting)):
+            if self.failed_starts < FAILED_STARTS:
+                self.workers.append(WorkerProcess.start(self.memory_share))
+        if not self.workers:
+            raise UserError(
+                f"{self.failed_starts} worker processes ended before their first job (the last one: "
+                f"{_exit_text(self.last_exit)}); finished cells are kept; use workers=1 (--workers 1)"
+            )
+
+    def _wait(self) -> None:
+        """Wait until a worker has sent a message or has ended."""
+        connections = [worker.connection for worker in self.workers if not worker.is_stopping]
+        wait([*connections, *(worker.process.sentinel for worker in self.workers)])
+
+    def _attend(self, worker: WorkerProcess) -> None:
+        """Handle the messages of a worker, and its end."""
+        has_ended = not worker.process.is_alive()  # before the messages are read, so that none is missed
+        for message in worker.messages():
+            self._handle(worker, message)
+        if has_ended:
+            self.workers.remove(worker)
+            worker.stop()
+            self._replace_dead(worker)
+
+    def _handle(self, worker: WorkerProcess, message: Any) -> None:
+        if isinstance(message, Exception):
+            raise message
+        if message == READY:
+            self.failed_starts = 0
+            worker.give(self.waiting.popleft() if self.waiting else None)
+            return
+        if message.cell:
+            worker.finished.add(message.cell)
+        self.emit(message)
+
+    def _replace_dead(self, worker: WorkerProcess) -> None:
+        """Decide what happens to the job of a worker that has ended."""
+        if not worker.has_started:
+            self.failed_starts, self.last_exit = self.failed_starts + 1, worker.process.exitcode or 0
+        elif worker.job is not None:
+            number, job = worker.job
+            remaining = _remaining_jobs(job, worker.finished)
+            if any(other.job for other in self.workers):
+                self.interrupted += [(number, part) for part in remaining]
+                return
+            for part in remaining:
+                _fail(part, number, f"the worker process died ({_exit_text(worker.process.exitcode)})", self.emit)
 
 
-_EVENTS: Any = None
-_STARTED: Any = None
+def _remaining_jobs(job: Job, finished: set[str]) -> list[Job]:
+    """Return what remains of a job: one that only evaluates the cells that are trained, and one for the others."""
+    cells = [cell for cell in job.cells if cell.id not in finished]
+    trained = [cell for cell in cells if not job.train or _is_trained(cell, job)]
+    untrained = [cell for cell in cells if cell not in trained]
+    parts = (replace(job, cells=tuple(trained), train=False), replace(job, cells=tuple(untrained)))
+    return [part for part in parts if part.cells]
+
+
+def _is_trained(cell: Cell, job: Job) -> bool:
+    """Whether the cell has a record of the current code. A job that trains a cell begins without such a record."""
+    record = RunFolder(job.folder).cell(cell.id).training
+    return record is not None and record.fingerprints == fingerprints_of(cell.specs)
+
+
+def _fail(job: Job, number: int, reason: str, emit: Emit) -> None:
+    """Report the cells of a job as failed. Cells that were to be trained get a record of it, others keep theirs."""
+    error = RuntimeError(f"{reason}; it may have run out of memory")
+    for cell in job.cells:
+        if job.train:
+            Worker(job, number, emit).fail(cell, error)
+        else:
+            emit(Event(number, "failed", 1.0, f"{cell}: evaluation: {error}", cell.id))
+
+
+def _exit_text(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

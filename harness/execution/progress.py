@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.encoding import encodable
 from harness.execution.job import Event, Job
 
 
@@ -55,14 +56,14 @@ class Display:
         self._finish_job(event.job)
 
     def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(encodable(line, self.console.encoding), markup=False, highlight=False, soft_wrap=True)
 
     def _show_share(self, event: Event) -> None:
         if self.total is None:
             return
         if event.job not in self.running:
             self.running[event.job] = self.bars.add_task("", total=1.0, left="")
-        text = str(self.jobs[event.job])
+        text = encodable(str(self.jobs[event.job]), self.console.encoding)
         self.bars.update(self.running[event.job], completed=event.progress, description=text[:56], left=event.text)
         self._advance()
 

@@ -1,5 +1,6 @@
 """Executes a plan and writes its records, for the commands ``run`` and ``evaluate``."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.cell import SCHEMA, Cell, cell_of
+from harness.encoding import encodable, repaired
 from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
@@ -62,13 +64,13 @@ def execute(plan: Plan, output: Path, options: RunOptions, console: Console | No
     status = run_status(plan, folder, options.stale, options.retry_failed)
     with options.numerics.applied():
         folder.open(_run_record(plan, options))
-    console.print(f"Suite {plan.suite.name}, records in {output}: {status}.", highlight=False, soft_wrap=True)
+    _print(f"Suite {plan.suite.name}, records in {output}: {status}.", console)
     for warning in plan.warnings:
-        console.print(warning, markup=False, highlight=False, soft_wrap=True)
+        _print(warning, console)
     jobs = make_jobs(plan, folder, status, options)
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
+        _print(message, console)
     failed = _launch(jobs, options, console)
     return Outcome(status, failed + len(status.failed))
 
@@ -90,7 +92,7 @@ def evaluate(
     if run is None:
         raise UserError(f"{output} holds no run; train one first with lengthwise run --output {output}")
     check_schema(run, output)
-    cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
+    cells = [cell for cell in (_stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
         raise UserError(f"{output} holds no trained cell; finish its run first")
     variants = {(cell.task, cell.recipe): _variants_for(cell, requests) for cell in cells}
@@ -104,14 +106,36 @@ def evaluate(
     return _launch(jobs, options, console or Console())
 
 
-def stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:
+def _stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:
     """Return the cell of a finished record, or ``None`` where there is none."""
     record = folder.cell(cell_id).training
-    return cell_of(record.cell, catalog) if record else None
+    try:
+        return cell_of(record.cell, catalog) if record else None
+    except UserError as error:
+        run = folder.run()
+        missing = missing_plugins(run, catalog) if run else []
+        raise UserError(f"{error}. {moved_text(missing)}") if missing else error from None
+
+
+def missing_plugins(run: RunRecord, catalog: Catalog) -> list[Path]:
+    """Return the recorded plug-ins of a run whose file does not exist and is not in the catalog at another path."""
+    names = {path.name for path in catalog.plugins}
+    recorded = (Path(plugin) for plugin in run.suite.get("plugins", []))
+    return [path for path in recorded if path.name not in names and not path.is_file()]
+
+
+def moved_text(plugins: Sequence[Path]) -> str:
+    """Return the sentence about recorded plug-ins that do not exist."""
+    paths = ", ".join(map(str, plugins))
+    return f"The run's plug-in {paths} does not exist; if it was moved, give its path with --plugin FILE.py"
 
 
 def _variants_for(cell: Cell, requests: Sequence[EvaluationRequest]) -> tuple[Variant, ...]:
     return tuple(variant for variant in (request.variant_for(cell) for request in requests) if variant)
+
+
+def _print(line: str, console: Console) -> None:
+    console.print(encodable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)
 
 
 def _launch(jobs: list[Job], options: RunOptions, console: Console) -> int:
@@ -128,6 +152,6 @@ def _run_record(plan: Plan, options: RunOptions) -> RunRecord:
         cells=[cell.id for cell in plan.cells],
         not_applicable=[(str(p.architecture), str(p.task.task), p.obstacle) for p in plan.not_applicable],
         notes=plan.notes,
-        command=" ".join(["lengthwise", *sys.argv[1:]]),
+        command=repaired(shlex.join(["lengthwise", *sys.argv[1:]])),
         provenance=provenance(options.device, options.numerics),
     )

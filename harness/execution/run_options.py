@@ -59,9 +59,17 @@ def default_workers(device: str) -> int:
 
 
 def resolve_device(device: str) -> str:
-    """Return ``cpu`` or ``cuda``; raise :class:`UserError` for ``cuda`` where torch sees no CUDA device."""
+    """Return ``cpu`` or ``cuda``; raise :class:`UserError` for another device, or where torch sees no CUDA device."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"device {device!r}: use auto, cpu or cuda{gpu_hint(device)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device cuda: torch sees no CUDA device here; use --device cpu or auto")
     return device
+
+
+def gpu_hint(device: str) -> str:
+    """Return how to choose one of several GPUs, for a device like ``cuda:1``; empty for another text."""
+    name, _, index = device.partition(":")
+    return f"; choose a GPU as in CUDA_VISIBLE_DEVICES={index} ... --device cuda" if name == "cuda" and index else ""

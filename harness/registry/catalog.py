@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from harness.encoding import repaired
 from harness.errors import UserError, unknown
 from harness.registry import plugin_import
 from harness.registry.plugin_import import import_file
@@ -57,8 +58,8 @@ class Entry:
         if self.path is None:
             return f"from {self.origin}"
         try:
-            text = ast.get_docstring(ast.parse(self.path.read_text()))
-        except (SyntaxError, OSError, UnicodeDecodeError) as error:
+            text = ast.get_docstring(ast.parse(self.path.read_bytes()))
+        except (SyntaxError, OSError, ValueError) as error:
             return f"<broken: {_reason(error)}>"
         return (text or "").strip().partition("\n")[0]
 
@@ -210,6 +211,10 @@ def _plugin(path: Path) -> list[Entry]:
     """Import a user's file and return its entries: one architecture, one task, or a task for each RASP-L program."""
     if not path.is_file():
         raise UserError(f"plug-in {path} does not exist")
+    if path.suffix != ".py":
+        raise UserError(f"plug-in {path}: the name of a plug-in must end in .py")
+    if str(path) != repaired(str(path)):  # records could not name it
+        raise UserError(f"plug-in {str(path)!a}: its path cannot be decoded in this locale; set PYTHONUTF8=1")
     try:
         import_file(path)
     except Exception as error:

@@ -70,13 +70,13 @@ def fingerprint(entry: Entry, *named: Entry) -> str:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+    return ast.parse(path.read_bytes())
 
 
 @cache
 def _code(path: Path) -> str:
     """Return the code of a file without comments, docstrings and the strings that document constants."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]

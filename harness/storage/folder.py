@@ -195,7 +195,7 @@ def _packed_cell(cell: str, records: CellRecords) -> PackedCell:
 
 def _read(path: Path, kind: type[R]) -> R | None:
     try:
-        return kind.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, UnicodeDecodeError, OSError) as error:

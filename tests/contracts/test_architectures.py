@@ -60,6 +60,7 @@ VARIANTS = [spec for entry in ENTRIES for spec in specs_of(entry)]
 def test_contract(name: str, check: str) -> None:
     result = run_check(check, ARCHITECTURE_CHECKS[check], subject(name))
     assert result.ok, result.problem
+    assert "trained one by one" not in result.skipped
 
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)

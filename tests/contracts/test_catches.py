@@ -181,6 +181,43 @@ def test_a_divergence_that_spreads(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "not finite" in problem(tmp_path, MIXER, "divergence")
 
 
+RECURRENT = (
+    """self.out, self.kernel = nn.Linear(width, width), kernel
+        self.kernel_in_use = "sum\"""",
+    """self.out, self.kernel = nn.GRU(width, width, batch_first=True), kernel
+        self.kernel_in_use = "sum\"""",
+)
+NEED_POPULATIONS = ("population", "divergence", "replay")
+
+
+def without_batching_rule(forward: str = "self.out(x)[0]") -> str:
+    """Return the plug-in with the layer ``nn.GRU``, which torch cannot batch, and without steps."""
+    text = MIXER.replace(*RECURRENT).replace(f"self.out({SUM})", forward).replace(STEP_METHODS, "")
+    assert "nn.GRU" in text
+    return text
+
+
+def test_a_layer_that_torch_cannot_batch_is_trained_one_by_one(tmp_path: Path) -> None:
+    """It used to fail three checks, although ``run`` trains its models one by one."""
+    results = {result.name: result for result in run_checks(plugin(tmp_path, without_batching_rule()))}
+    assert [result.name for result in results.values() if not result.ok] == []
+    for name in NEED_POPULATIONS:
+        assert results[name].skipped.startswith("trained one by one: torch cannot batch the model"), name
+        assert "Batching rule not implemented for aten::gru.input" in results[name].skipped
+
+
+@pytest.mark.parametrize("check", NEED_POPULATIONS)
+def test_a_mistake_next_to_a_layer_that_torch_cannot_batch_is_found(tmp_path: Path, check: str) -> None:
+    """The remark is made only where the model can be trained alone, and its steps can be replayed."""
+    text = without_batching_rule("self.out(x)[0] if not self.training else self.out(x)[0] * (1 / 0)")
+    assert "ZeroDivisionError" in problem(tmp_path, text, check)
+
+
+def test_a_replay_is_tested_on_one_model_where_torch_cannot_batch(tmp_path: Path) -> None:
+    text = without_batching_rule(f"self.out(x)[0] / (8 + {COUNT})")
+    assert "a replayed training step must equal a plain one" in problem(tmp_path, text, "replay")
+
+
 @pytest.mark.parametrize(("masked_by", "message"), [("0 * source", ""), ("source", "of 16 rows have no target")])
 def test_a_last_label_that_is_mostly_ignored(tmp_path: Path, masked_by: str, message: str) -> None:
     """A last label that is always ``IGNORE`` rules out the readout mode; one that is mostly ``IGNORE`` is an error."""

@@ -1,9 +1,15 @@
 """Bad input is reported as one line, with exit code 2."""
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
 from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, user_error, write
+
+from harness.config.suite import make
+from harness.errors import UserError
+from harness.execution.run_options import RunOptions
 
 pytestmark = pytest.mark.usefixtures("temporary_folder")
 
@@ -35,6 +41,7 @@ COMMAND_LINES = {
     "run -a lstm -t parity --steps 0": ["--steps", "0"],
     "run -a lstm -t parity --steps many": ["--steps", "many"],
     "run -a lstm -t parity --device gpu": ["--device", "gpu", "cuda"],
+    "run -a lstm -t parity --device cuda:1": ["'cuda:1'", "'cuda'", "CUDA_VISIBLE_DEVICES=1 ... --device cuda"],
     "run -a lstm -t parity --stale never": ["--stale", "never", "rerun"],
     "run -a lstm -t parity --sed 3": ["--sed", "did you mean --", "seeds"],
     "run -a lstm -t parity --frobnicate": ["--frobnicate", "lengthwise run --help"],
@@ -71,6 +78,10 @@ SUITES = {
     SUITE.replace("seeds = 1", "seedz = 1"): ["suite.toml", "unknown suite key 'seedz'", "did you mean seeds?"],
     SUITE.replace("seeds = 1", 'seeds = "some"'): ["suite.toml", "seeds='some'"],
     SUITE.replace("seeds = 1", "seeds = 0"): ["suite.toml", "seeds=0"],
+    SUITE.replace('"mine"', '"../../escape"'): ["suite.toml", "name='../../escape'", "letters, digits", "'escape'"],
+    SUITE.replace('"mine"', '".mine"'): ["name='.mine'", "do not begin with a dot", "'mine'"],
+    SUITE.replace('"mine"', '"a/b c"'): ["name='a/b c'", "'a-b-c'"],
+    SUITE.replace('"mine"', '".."'): ["name='..'", "'custom'"],
     SUITE.replace('["parity"]', "[]"): ["suite.toml", "tasks"],
     SUITE.replace('["parity"]', "3"): ["suite.toml", "tasks"],
     SUITE.replace('["parity"]', "[3]"): ["suite.toml", "tasks"],
@@ -131,6 +142,11 @@ def test_an_option_with_a_wrong_annotation_is_one_line(parameter: str) -> None:
         assert part in message
 
 
+def test_a_plugin_must_be_a_python_file() -> None:
+    write("mine.txt", MIXER.format(body="return x"))
+    assert "mine.txt: the name of a plug-in must end in .py" in user_error("list", "tasks", "--plugin", "mine.txt")
+
+
 def test_a_plugin_must_have_a_new_name() -> None:
     write("lstm.py", MIXER.format(body="return x"))
     message = user_error("run", *LSTM, *PARITY, "--plugin", "lstm.py")
@@ -141,6 +157,47 @@ def test_a_plugin_must_have_a_new_name() -> None:
 def test_a_missing_cuda_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "no CUDA device" in user_error("run", *LSTM, *PARITY, *SMALL, "--device", "cuda")
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "gpu"])
+def test_a_library_names_the_devices_too(device: str) -> None:
+    with pytest.raises(UserError, match="use auto, cpu or cuda") as caught:
+        RunOptions(device).resolved()
+    assert ("CUDA_VISIBLE_DEVICES=1 ... --device cuda" in str(caught.value)) == (device == "cuda:1")
+
+
+@pytest.mark.parametrize("name", ["mine", "state-tracking_2.0", "Größe", "-"])
+def test_names_of_suites_are_names_of_folders(name: str) -> None:
+    assert make({"name": name, "architectures": ["lstm"], "tasks": ["parity"]}, "test").name == name
+
+
+def test_a_plugin_that_moved_is_named_with_its_recorded_path() -> None:
+    old = write("mine.py", MIXER.format(body="return self.inner(x)"))
+    run = ["run", "--plugin", old, "-a", "mine:width=8,depth=1", *PARITY, *SMALL, "--output", "run"]
+    assert call(*run).exit_code == 0
+    Path("elsewhere").mkdir()
+    new = old.rename("elsewhere/mine.py")
+    hint = f"The run's plug-in {old} does not exist; if it was moved, give its path with --plugin FILE.py"
+    message = user_error("evaluate", "run", "--test-lengths", "9", "--workers", "1")
+    assert message.startswith("unknown architecture 'mine'")
+    assert hint in message
+    report = call("report", "run")
+    assert report.exit_code == 0
+    assert hint in report.stdout
+    again = call("evaluate", "run", "--test-lengths", "9", "--workers", "1", "--plugin", new)
+    assert again.exit_code == 0, again.output
+    assert hint not in again.stdout
+    write("mine.py", "1 / 0")
+    assert call("report", "run", "--plugin", new).exit_code == 0
+
+
+def test_the_recorded_command_can_be_given_to_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["lengthwise", "run", "-a", "lstm:width=8,depth=1", "--output", "my run; ls"]
+    monkeypatch.setattr("sys.argv", words)
+    assert call("run", *LSTM, *PARITY, *SMALL, "--output", "run").exit_code == 0
+    command = json.loads(Path("run/run.json").read_text())["command"]
+    assert "'my run; ls'" in command
+    assert shlex.split(command) == words
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

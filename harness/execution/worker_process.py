@@ -1,0 +1,141 @@
+"""A worker process: it asks the launcher for one job at a time, and ends when the launcher ends."""
+
+import os
+import pickle
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+import torch
+
+from harness.encoding import replace_unencodable
+from harness.execution.job import Event, Job
+from harness.execution.processes import clean_start
+from harness.execution.worker import run_job
+
+NumberedJob = tuple[int, Job]
+"""A job and its position in the list that was launched."""
+
+READY = "ready"
+"""The message by which a worker asks for a job. Its other messages are events, and errors that end the run."""
+
+STOP_SECONDS = 5.0
+
+
+@dataclass
+class WorkerProcess:
+    """A worker process as the launcher sees it.
+
+    Attributes:
+        job: the job that it runs; ``None`` before its first job.
+        finished: ids of the cells of that job that it has reported as finished or failed.
+        has_started: whether it has asked for a job.
+        is_stopping: whether it was told that no jobs remain.
+    """
+
+    process: SpawnProcess
+    connection: Connection
+    job: NumberedJob | None = None
+    finished: set[str] = field(default_factory=set)
+    has_started: bool = False
+    is_stopping: bool = False
+
+    @classmethod
+    def start(cls, memory_share: float | None) -> "WorkerProcess":
+        """Start a process; ``memory_share`` is its share of a GPU's memory."""
+        context = SpawnContext()
+        connection, other_end = context.Pipe()
+        process = context.Process(target=serve, args=(other_end, os.getpid(), memory_share))
+        os.environ["OMP_NUM_THREADS"] = "1"
+        with clean_start():
+            process.start()
+        other_end.close()
+        return cls(process, connection)
+
+    def give(self, job: NumberedJob | None) -> None:
+        """Send the next job, or ``None`` if no jobs remain. A process that has died is noticed later."""
+        self.job, self.finished, self.has_started, self.is_stopping = job, set(), True, job is None
+        try:
+            self.connection.send(job)
+        except OSError:
+            self.process.kill()
+
+    def messages(self) -> list[Any]:
+        """Return the messages that have arrived."""
+        messages = []
+        try:
+            while self.connection.poll():
+                messages.append(self.connection.recv())
+        except (EOFError, OSError):
+            pass  # the process has ended
+        return messages
+
+    def stop(self) -> None:
+        """End the process, at once unless it was told to stop, and free what belongs to it."""
+        if not self.is_stopping:
+            self.process.terminate()
+        self.process.join(STOP_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def serve(connection: Connection, launcher: int, memory_share: float | None) -> None:
+    """Run the jobs that the launcher sends, until it sends ``None``.
+
+    ``launcher`` is the launcher's process id. It may have ended while this process imported torch.
+    """
+    if os.getppid() != launcher:
+        return
+    threading.Thread(target=_exit_with, args=(launcher,), daemon=True).start()
+    replace_unencodable()
+    torch.set_num_threads(1)
+    if memory_share is not None:
+        torch.cuda.set_per_process_memory_fraction(memory_share)
+    _send(connection, READY)
+    while (numbered := _receive(connection)) is not None:
+        number, job = numbered
+        try:
+            run_job(job, number, lambda event: _send(connection, event))
+        except Exception as error:
+            _send(connection, _picklable(error))
+            return
+        _send(connection, READY)
+
+
+def _exit_with(launcher: int) -> None:
+    """Exit once the launcher is gone."""
+    while os.getppid() == launcher:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _send(connection: Connection, message: Event | Exception | str) -> None:
+    try:
+        connection.send(message)
+    except OSError:  # the launcher is gone; an exception would be recorded as the failure of a cell
+        os._exit(1)
+
+
+def _receive(connection: Connection) -> NumberedJob | None:
+    try:
+        job: NumberedJob | None = connection.recv()
+    except (EOFError, OSError):  # the launcher is gone
+        return None
+    return job
+
+
+def _picklable(error: Exception) -> Exception:
+    """Return the error with its traceback as a note, or another one with its text if it cannot be sent."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        error.add_note(text)
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(text)
+    return error

@@ -1,0 +1,220 @@
+"""The launcher: it works from any script or thread, survives the death of a worker, and never restarts for ever."""
+
+import io
+import math
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import MIXER
+from rich.console import Console
+from test_resume import plan
+
+from harness.errors import UserError
+from harness.execution import pool, worker_process
+from harness.execution.plan import Plan
+from harness.execution.processes import clean_start
+from harness.execution.run import EvaluationRequest, Outcome, evaluate, execute
+from harness.execution.run_options import RunOptions
+from harness.execution.worker_process import WorkerProcess
+from harness.registry.catalog import Catalog
+from harness.storage.folder import RunFolder
+
+SCRIPT = """
+from pathlib import Path
+from harness.config.suite import make
+from harness.execution.plan import make_plan
+from harness.execution.run import execute
+from harness.execution.run_options import RunOptions
+from harness.registry.catalog import Catalog
+
+suite = {"name": "small", "architectures": ["lstm:width=8,depth=1"], "tasks": ["parity"], "seeds": 3, "samples": 8}
+suite |= {"test_lengths": "6", "recipe": {"steps": 3, "batch_size": 4, "train_lengths": "1:4", "warmup": 0}}
+outcome = execute(make_plan(make(suite, "test"), Catalog()), Path("run"), RunOptions("cpu", 2))
+print("failed:", outcome.failed)
+"""
+NOTEBOOK = 'exec(compile(open("script.py").read(), "<cell>", "exec"), {"__name__": "__main__"})'
+THREAD = """
+import runpy, threading
+thread = threading.Thread(target=runpy.run_path, args=("script.py",))
+thread.start()
+thread.join()
+"""
+CALLERS = {
+    "a script without a main guard": (["script.py"], ""),
+    "standard input": (["-"], SCRIPT),
+    "a notebook": (["-c", NOTEBOOK], ""),
+    "a thread": (["-c", THREAD], ""),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_two_workers_can_be_used_from(caller: str, tmp_path: Path) -> None:
+    """Observed: 248 errors in 20 seconds from standard input, and no end; from a thread an error of ``signal``."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    arguments, text = CALLERS[caller]
+    command = [sys.executable, *arguments]
+    process = subprocess.run(command, input=text, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.endswith("failed: 0\n")
+    assert "Error" not in process.stderr
+    assert len(list(tmp_path.glob("run/cells/*/training.json"))) == 3
+
+
+def run(planned: Plan, folder: Path, console: Console | None = None) -> Outcome:
+    return execute(planned, folder, RunOptions("cpu", 2), console or Console(file=io.StringIO()))
+
+
+def plan_with(folder: Path, body: str, **values: Any) -> Plan:
+    """Return a plan of a plug-in whose ``forward`` has this body, and of an LSTM."""
+    file = folder / "mine.py"
+    file.write_text("import os, signal\n" + MIXER.format(body=body))
+    architectures = ["mine:width=8,depth=1", "lstm:width=8,depth=1"]
+    return plan((file,), architectures=architectures, **({"seeds": 2} | values))
+
+
+DEATHS = {
+    "os._exit(7)": "exit code 7",
+    "os.kill(os.getpid(), signal.SIGSEGV)": "signal 11",
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_cell_whose_worker_dies_is_failed_and_the_others_finish(death: str, tmp_path: Path) -> None:
+    planned, folder = plan_with(tmp_path, death), RunFolder(tmp_path / "run")
+    assert run(planned, folder.path).failed == 2
+    for cell in planned.cells:
+        records = folder.cell(cell.id)
+        assert (records.failure is not None) == (cell.architecture.name == "mine")
+        assert (records.training is not None) == (cell.architecture.name == "lstm")
+        if records.failure:
+            assert "the worker process died" in records.failure.reason
+            assert DEATHS[death] in records.failure.reason
+    assert len(run(planned, folder.path).before.failed) == 2
+
+
+def test_a_worker_that_dies_in_an_evaluation_does_not_destroy_its_training(tmp_path: Path) -> None:
+    """The training record and the weights of such a cell used to be removed."""
+    body = "return self.inner(x) if x.shape[1] < 30 else os._exit(1)"
+    planned, folder = plan_with(tmp_path, body, test_lengths="9,40"), RunFolder(tmp_path / "run")
+    output = io.StringIO()
+    assert run(planned, folder.path, Console(file=output, width=200)).failed == 2
+    assert output.getvalue().count("FAILED") == 2
+    for cell in planned.cells:
+        assert folder.cell(cell.id).training is not None
+        assert folder.weights(cell.id, 6)
+        expected = {1, 2, 3, 4, 9} | ({40} if cell.architecture.name == "lstm" else set())
+        assert {record.length for record in folder.cell(cell.id).evaluations} == expected
+    again = run(planned, folder.path)
+    assert (len(again.before.done), again.failed) == (4, 2)
+    request = EvaluationRequest("", "", (60,))
+    quiet = Console(file=io.StringIO())
+    assert evaluate(folder.path, [request], RunOptions("cpu", 2), Catalog(planned_plugins(planned)), console=quiet) == 2
+    assert all(folder.cell(cell.id).training for cell in planned.cells)
+
+
+def planned_plugins(planned: Plan) -> tuple[Path, ...]:
+    return planned.cells[0].architecture.catalog.plugins
+
+
+def test_a_job_that_others_may_have_killed_gets_a_second_attempt_alone(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    body = f"return self.inner(x) if os.path.exists({str(mark)!r}) else (open({str(mark)!r}, 'w'), os._exit(1))"
+    planned = plan_with(tmp_path, body, recipe={"steps": 300, "train_lengths": "1:4"})
+    assert run(planned, tmp_path / "run").failed == 0
+    assert mark.exists()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[WorkerProcess]:
+    """Return a list that receives each worker process that is started."""
+    workers: list[WorkerProcess] = []
+    original = WorkerProcess.start
+
+    def start(memory_share: float | None) -> WorkerProcess:
+        workers.append(original(memory_share))
+        return workers[-1]
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    return workers
+
+
+def test_workers_killed_before_their_first_job_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, starts = WorkerProcess.start, []
+
+    def start(memory_share: float | None) -> WorkerProcess:
+        starts.append(original(memory_share))
+        if len(starts) <= 2:
+            starts[-1].process.kill()
+        return starts[-1]
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    assert run(plan(), tmp_path).failed == 0
+    assert len(starts) == 4
+    assert len(list(tmp_path.glob("cells/*/training.json"))) == 3
+
+
+def test_workers_that_never_start_are_one_error_and_finished_cells_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[WorkerProcess]
+) -> None:
+    assert run(plan(seeds=1), tmp_path).failed == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*")}
+    monkeypatch.setattr(worker_process, "serve", math.hypot)  # raises a TypeError in the process
+    with pytest.raises(UserError) as caught:
+        run(plan(), tmp_path)
+    assert len(started) == pool.FAILED_STARTS
+    message = str(caught.value)
+    assert message.startswith("3 worker processes ended before their first job (the last one: exit code 1)")
+    assert "workers=1" in message
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*")} == before
+    assert execute(plan(), tmp_path, RunOptions("cpu", 1), Console(file=io.StringIO())).failed == 0
+
+
+def test_a_worker_without_its_launcher_takes_no_job() -> None:
+    """The launcher can be gone before the worker has imported torch; its process id is compared first."""
+    launcher, connection = multiprocessing.Pipe()
+    worker_process.serve(connection, os.getppid() + 1, None)
+    assert not launcher.poll(0.1)
+
+
+def test_an_interruption_ends_all_workers(tmp_path: Path, started: list[WorkerProcess]) -> None:
+    class Interrupting(Console):
+        def print(self, *arguments: Any, **options: Any) -> None:
+            if started:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(), tmp_path, Interrupting(file=io.StringIO()))
+    assert len(started) == 2
+    assert not any(worker.process.is_alive() for worker in started)
+
+
+def test_a_user_error_in_a_worker_ends_the_run_with_that_error(tmp_path: Path) -> None:
+    planned = plan()
+    run(planned, tmp_path)
+    weights = next(tmp_path.glob("cells/*/weights-6.safetensors"))
+    weights.write_bytes(b"damaged")
+    with pytest.raises(UserError, match="damaged record"):
+        run(plan(test_lengths="6,9,12"), tmp_path)
+
+
+def test_the_main_module_is_restored_after_simultaneous_starts() -> None:
+    main, inside = sys.modules["__main__"], []
+
+    def start() -> None:
+        for _ in range(200):
+            with clean_start():
+                inside.append(sys.modules["__main__"] is main)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is main
+    assert not any(inside)
