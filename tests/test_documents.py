@@ -16,6 +16,7 @@ from harness.registry.options import Spec
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "executed by tests/test_documents.py -->\n```python\n"
 EXAMPLES = re.findall(f"{MARK}(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
+NAMES = ("ema", "first", "lion")
 TINY = ["-a", "lstm", "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "6"]
 TOY = ["--steps", "2", "--samples", "8", "--seeds", "1", "--workers", "1"]
 
@@ -31,13 +32,13 @@ def commands(document: str) -> list[str]:
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the examples of CONTRIBUTING.md as files."""
     folder = tmp_path_factory.mktemp("documents")
-    for name, text in zip(("ema", "first"), EXAMPLES, strict=True):
+    for name, text in zip(NAMES, EXAMPLES, strict=True):
         (folder / f"{name}.py").write_text(text)
     CliRunner().invoke(app, ["new", "architecture", "decay_memory", "--output", str(folder)])
     return folder
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["ema", "first"])
+@pytest.mark.parametrize("text", EXAMPLES, ids=NAMES)
 def test_example_is_short(text: str) -> None:
     assert len(text.splitlines()) <= 30
 

@@ -10,16 +10,19 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.labels import add_recipes_to_labels, current_id, label_of, label_of_text, without_second_ids
 from harness.analysis.schema import CELLS, SCORES, ReportMeta
 from harness.analysis.versions import Labels, StoredCell, add_versions, by_identity, merge, version_notes
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.lengths import Span
+from harness.config.recipe import make_recipe
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Catalog
 from harness.registry.fingerprint import fingerprints_of
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import CellRecords, RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
+from harness.training.custom import custom_fingerprints
 
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
@@ -29,11 +32,13 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     labels = add_versions(cells)
     notes = version_notes(cells)
     merged = [merge(same) for same in by_identity(cells)]
-    scores = [score for cell, others in merged for score in _scores_of(cell, others)]
-    rows = [cell.row for cell, _ in merged]
-    _add_recipes_to_labels(rows)
+    rows, second_ids = without_second_ids([cell.row for cell, _ in merged])
+    shown = {row["cell"] for row in rows}
+    scores = [score for cell, others in merged if cell.row["cell"] in shown for score in _scores_of(cell, others)]
+    add_recipes_to_labels(rows)
     frame = pd.DataFrame(rows, columns=list(CELLS))
-    return frame, pd.DataFrame(scores, columns=list(SCORES)), _meta(runs, frame, labels, notes, catalog)
+    meta = _meta(runs, frame, labels, [*notes, *second_ids], catalog)
+    return frame, pd.DataFrame(scores, columns=list(SCORES)), meta
 
 
 def _cells_of(path: Path, run: RunRecord, catalog: Catalog) -> Iterator[StoredCell]:
@@ -97,10 +102,11 @@ def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, catal
     return {
         "run": run.suite["name"],
         "cell": cell,
-        "architecture": _label(values["architecture"], run.suite.get("model", {})),
+        "current": current_id(cell, values, catalog),
+        "architecture": label_of("architecture", values["architecture"], run.suite.get("model", {}), catalog),
         "name": name,
         "family": entry.family if entry else "unknown",
-        "task": _label(values["task"], {}),
+        "task": label_of("task", values["task"], {}, catalog),
         "seed": values["seed"],
         "learning_rate": values["learning_rate"],
         "steps": values["recipe"]["steps"],
@@ -171,16 +177,12 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
             "seconds": evaluation.seconds,
             "chance_exact": evaluation.chance_exact,
             "chance_token": evaluation.chance_token,
+            "shortcut": evaluation.shortcut,
+            "shortcut_exact": evaluation.shortcut_exact,
+            "shortcut_token": evaluation.shortcut_token,
             "seen": float("nan") if evaluation.variant else record.seen.get(str(evaluation.length), float("nan")),
             "in_range": row["train_low"] <= evaluation.length <= row["train_high"],
         }
-
-
-def _label(spec: dict[str, Any], shared: dict[str, Any]) -> str:
-    """Return ``name:key=value`` without the ``shared`` options that the suite sets for all architectures."""
-    specific = {k: v for k, v in spec["options"].items() if k not in shared or shared[k] != v}
-    options = ",".join(f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in sorted(specific.items()))
-    return f"{spec['name']}:{options}" if options else spec["name"]
 
 
 def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
@@ -190,21 +192,12 @@ def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
         for kind in PACKAGES
         if record.cell[kind]["name"] in catalog.entries[kind]
     ]
-    return any(record.fingerprints.get(kind) != value for kind, value in fingerprints_of(specs).items())
-
-
-def _add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
-    """Add to the label of a task that was trained with several recipes the values in which they differ."""
-    recipes: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        recipes.setdefault(row["task"], []).append(row["recipe"])
-    for row in rows:
-        recipe, alternatives = row["recipe"], recipes[row["task"]]
-        differing = [
-            f"{key}={recipe[key]}" for key in recipe if any(other[key] != recipe[key] for other in alternatives)
-        ]
-        if differing:
-            row["task"] = f"{row['task']} [{' '.join(differing)}]"
+    try:
+        of_recipe = custom_fingerprints(make_recipe(record.cell["recipe"]))
+    except UserError:
+        of_recipe = {}
+    current = fingerprints_of(specs) | of_recipe
+    return any(record.fingerprints.get(kind) != value for kind, value in current.items())
 
 
 def _meta(
@@ -244,13 +237,22 @@ def _claims(path: Path, run: RunRecord, labels: Labels, catalog: Catalog) -> Ite
     """Yield the claims of a run's suite with specs as the tables have them; skip those about plug-ins that are gone."""
 
     def labelled(text: str) -> str:
-        spec = Spec.parse("architecture", text, catalog)
-        label = _label({"name": spec.name, "options": dict(spec.options)}, run.suite["model"])
+        label = label_of_text("architecture", text, run.suite["model"], catalog)
         return labels.get((path, "architecture", label), label)
 
     for claim in run.suite.get("known", []):
         with suppress(UserError):
             yield with_canonical_specs(Claim(**claim), labelled, catalog)
+
+
+def _not_applicable(run: RunRecord, catalog: Catalog) -> Iterator[tuple[str, str, str]]:
+    """Yield the pairs of a run that cannot be trained, with labels as the tables have them."""
+    for architecture, task, reason in run.not_applicable:
+        try:
+            label = label_of_text("architecture", architecture, run.suite.get("model", {}), catalog)
+            yield label, label_of_text("task", task, {}, catalog), reason
+        except UserError:
+            yield architecture, task, reason
 
 
 def _program_length(label: str, catalog: Catalog) -> int | None:

@@ -35,7 +35,8 @@ CELLS: dict[str, type] = {
 SCORES: dict[str, type] = {
     **dict.fromkeys(("cell", "variant", "status"), str),
     **dict.fromkeys(("step", "length", "n", "exact", "token", "tokens", "loss", "seconds"), float),
-    **dict.fromkeys(("chance_exact", "chance_token"), float),
+    **dict.fromkeys(("chance_exact", "chance_token", "shortcut_exact", "shortcut_token"), float),
+    "shortcut": str,
     "seen": float,
     **dict.fromkeys(("final", "in_range"), bool),
 }

@@ -54,7 +54,7 @@ def _with_reference_kernel(text: str, catalog: Catalog) -> str | None:
     """Return the spec with its reference kernel, or ``None`` if there is no choice of kernel."""
     spec = Spec.parse("architecture", text, catalog)
     kernel = options_of(spec.entry).get("kernel")
-    if kernel is None or "kernel" in dict(spec.options):
+    if kernel is None or "kernel" in dict(spec.written):
         return None
     first = kernel.type.split(" | ")[1]  # the kernel after "auto"
     return str(spec.with_defaults({"kernel": getattr(spec.entry.cls, "reference", None) or first}))

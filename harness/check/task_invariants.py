@@ -33,7 +33,7 @@ def examples_are_correct(subject: TaskSubject) -> None:
     examples = list(worked_examples(subject.entry.cls))
     expect(bool(examples), "the class docstring has no worked examples; add lines like `1 0 1 -> 0` after `Examples:`")
     for example in examples:
-        spec = Spec.parse("task", f"{subject.entry.name}:{example.options}", subject.spec.catalog)
+        spec = Spec.parse("task", f"{subject.entry.name}:{example.options}".removesuffix(":"), subject.spec.catalog)
         task = build_task(spec)
         foreign = sorted({*example.source, *example.answer} - {*task.symbols, "."})
         expect(not foreign, f"example `{example}`: {', '.join(foreign)} must be among the symbols")

@@ -29,7 +29,7 @@ def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None
     options, folder = options.resolved(), RunFolder(output)
     folder.check(plan.suite.name)
     status = run_status(plan, folder, options.stale, options.retry_failed)
-    missing = Counter(cell.group_key for cell in status.to_train)
+    missing = Counter(cell.canonical_form().group_key for cell in status.to_train)
     paces = _measure(plan, missing, options, out)
     out.print(f"Suite {plan.suite.name}, records in {output}: {status}.", soft_wrap=True)
     for rows in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):

@@ -23,13 +23,19 @@ def evaluate(
     from harness.cli.console import console
     from harness.cli.report import catalog_for, publish
     from harness.config.lengths import parse_grid
+    from harness.config.suite import PLAIN
     from harness.execution.run import EvaluationRequest
     from harness.execution.run import evaluate as evaluate_folder
     from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics
+    from harness.registry.limits import MOST_SAMPLES
 
     if variant and not task:
         raise UserError(f"--variant {variant!r} needs a task; give the variant's spec with --task SPEC")
+    if variant == PLAIN:
+        raise UserError(f"--variant {PLAIN}: it is the name of the task itself in tables; choose another name")
+    if samples and samples > MOST_SAMPLES:
+        raise UserError(f"--samples {samples}: must be at most {MOST_SAMPLES}")
     request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
     catalog, out = catalog_for([folder], plugin or []), console()
     try:

@@ -61,7 +61,7 @@ def _balance(task: Task, answers: torch.Tensor) -> list[tuple[str, float]]:
 
 def worked(example: Example, spec: Spec) -> tuple[str, str]:
     """Return the source of an example and its answer, which the task computes now."""
-    task = build_task(Spec.parse("task", f"{spec.name}:{example.options}", spec.catalog))
+    task = build_task(Spec.parse("task", f"{spec.name}:{example.options}".removesuffix(":"), spec.catalog))
     answer = task.solve(encode(task.symbols, example.source))[0]
     return " ".join(example.source), " ".join(decode(task.symbols, answer))
 

@@ -18,7 +18,7 @@ DEFAULT, CUSTOM = "quick", "custom"
 
 @dataclass(frozen=True)
 class Overrides:
-    """Values from the command line. Values that are empty or ``None`` override nothing.
+    """Values from the command line. Empty lists, and ``None`` in ``suite``, override nothing.
 
     Attributes:
         architectures: specs that replace those of the suite.
@@ -46,7 +46,7 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
 
     # An entry keeps its own settings, except those that the command line overrides.
     entries = _chosen(values["tasks"], tasks)
-    keys = {key: value for key, value in overrides.suite.items() if value}
+    keys = {key: value for key, value in overrides.suite.items() if value is not None}
     overridden = {*overrides.recipe, *keys, *(["architectures"] if overrides.architectures else [])}
     values["tasks"] = [_without(entry, overridden) for entry in entries]
 
@@ -69,8 +69,18 @@ def settings(pairs: list[str], **named: Any) -> dict[str, Any]:
         key, sign, value = (part.strip() for part in pair.partition("="))
         if not sign or not key:
             raise UserError(f"--set {pair!r}: write key=value, for example --set batch_size=32")
+        if not value:
+            raise UserError(f"--set {pair!r}: {key} has no value; write key=value, for example --set batch_size=32")
+        if key in values:
+            raise UserError(f"--set {pair!r}: {key} is also set to {values[key]}; give it once")
         values[key] = None if value == "none" else value
-    return values | {key: value for key, value in named.items() if value is not None}
+    given = {key: value for key, value in named.items() if value is not None}
+    for key, value in given.items():
+        if key in values:
+            raise UserError(
+                f"--{key.replace('_', '-')} {value}: --set {key}={values[key]} is given too; give one of them"
+            )
+    return values | given
 
 
 def _custom(longest: int) -> dict[str, Any]:
@@ -82,7 +92,11 @@ def _chosen(entries: list[dict[str, Any]], specs: list[str]) -> list[dict[str, A
     """Return an entry for each of the tasks ``specs``, a new one where the suite has none; by default all entries."""
     if not specs:
         return entries
-    return [entry for spec in specs for entry in [e for e in entries if e["task"] == spec] or [{"task": spec}]]
+    return [
+        entry
+        for spec in specs
+        for entry in [e for e in entries if _parts(e["task"]) == _parts(spec)] or [{"task": spec}]
+    ]
 
 
 def _concerns(evaluation: dict[str, Any], entry: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ A group is a set of cells that differ only in seed and learning rate. It is trai
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,7 @@ class Cell:
             "schema": SCHEMA,
             "architecture": {"name": self.architecture.name, "options": dict(self.architecture.options)},
             "task": {"name": self.task.name, "options": dict(self.task.options)},
-            "recipe": self.recipe.model_dump(),
+            "recipe": self.recipe.canonical(),
             "learning_rate": self.learning_rate,
             "seed": self.seed,
         }
@@ -57,14 +57,23 @@ class Cell:
         """The key of the groups that the cell can be in."""
         return self.architecture, self.task, self.recipe
 
+    def as_written(self) -> "Cell":
+        """Return the cell with all options that were given, as older records have it in their ids."""
+        return replace(self, architecture=self.architecture.as_written(), task=self.task.as_written())
+
+    def canonical_form(self) -> "Cell":
+        """Return the cell without the options that have their default value."""
+        return replace(self, architecture=self.architecture.canonical(), task=self.task.canonical())
+
     def __str__(self) -> str:
         return f"{self.architecture} / {self.task} lr={self.learning_rate:g} seed={self.seed}"
 
 
 def cell_of(values: dict[str, Any], catalog: Catalog) -> Cell:
-    """Return the cell from the values that :meth:`Cell.canonical` returns."""
+    """Return the cell from the values that :meth:`Cell.canonical` returns, with the same id."""
     specs = [Spec.of(kind, values[kind]["name"], values[kind]["options"], catalog) for kind in ("architecture", "task")]
-    return Cell(specs[0], specs[1], make_recipe(values["recipe"]), values["learning_rate"], values["seed"])
+    recipe = make_recipe(values["recipe"])
+    return Cell(specs[0], specs[1], recipe, values["learning_rate"], values["seed"]).as_written()
 
 
 @dataclass(frozen=True)

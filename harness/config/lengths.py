@@ -5,15 +5,18 @@ lengths that includes both ends, ``41:200:1`` is every length, ``41:500:10`` is 
 exactly these lengths.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
 from harness.errors import UserError
+from harness.registry.limits import LONGEST
 
 GRID = 12
 """Most lengths of a test grid that is written as ``low:high``."""
+WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Span:
 
         ``what`` names the value in errors.
         """
+        if "," in text:
+            raise UserError(f"{what} {text!r}: a list is not allowed here; write LOW:HIGH, for example 1:40")
         parts = _numbers(text, ":", what)
         if len(parts) > 2:
             raise UserError(f"{what} {text!r}: has too many numbers; write LOW:HIGH, for example 1:40")
@@ -71,15 +76,27 @@ def even_grid(low: int, high: int, points: int = GRID) -> list[int]:
 
 
 def _numbers(text: str, separator: str, what: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(separator) if part.strip()]
-    except ValueError:
-        raise UserError(f"{what} {text!r}: lengths must be whole numbers, for example 1:40 or 20,40,80") from None
-    if not numbers:
+    parts = [part.strip() for part in text.split(separator)]
+    if not any(parts):
         raise UserError(f"{what} {text!r}: empty; write lengths, for example 1:40")
+    if "" in parts:
+        raise UserError(f"{what} {text!r}: a number is missing next to {separator!r}; {_completed(parts, separator)}")
+    if not all(WHOLE.fullmatch(part) for part in parts):
+        raise UserError(f"{what} {text!r}: lengths must be whole numbers, for example 1:40 or 20,40,80")
+    numbers = [int(part) for part in parts]
     if min(numbers) < 1:
         raise UserError(f"{what} {text!r}: lengths start at 1")
+    if max(numbers) > LONGEST:
+        raise UserError(f"{what} {text!r}: lengths end at {LONGEST}")
     return numbers
+
+
+def _completed(parts: list[str], separator: str) -> str:
+    """Return the advice for a text in which a number is missing: the text without the gap, or a span from 1."""
+    numbers = [part for part in parts if part]
+    if separator == ":" and len(parts) == 2 and parts[1]:
+        return f"write LOW:HIGH, for example 1:{parts[1]}"
+    return f"write {separator.join(numbers)}" if len(numbers) > 1 else f"write LOW:HIGH, or {numbers[0]} for one length"
 
 
 def _ordered(low: int, high: int, text: str, what: str) -> tuple[int, int]:

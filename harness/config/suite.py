@@ -42,14 +42,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Gt, Interval, Le, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.config.claims import Claim
 from harness.config.recipe import Recipe
 from harness.config.suite_files import is_suite_file, names, path_of, read_toml
 from harness.errors import UserError, suggest, unknown
-from harness.registry.options import option_error
+from harness.registry.limits import GREATEST_RATE, MOST_SAMPLES, MOST_SEEDS
+from harness.registry.option_types import option_error
+
+PLAIN = "plain"
+"""The name that tables for machines give to the evaluation of a task itself, next to its variants."""
+
+Rate = Annotated[float, Gt(0), Le(GREATEST_RATE)]
 
 
 class TaskEntry(BaseModel):
@@ -80,6 +86,13 @@ class Evaluation(BaseModel):
     test_lengths: str
     of: str = ""
 
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, value: str) -> str:
+        if value == PLAIN:
+            raise ValueError(f"{PLAIN} is the name of the task itself in tables; choose another name")
+        return value
+
 
 class Suite(BaseModel):
     """Input of a plan.
@@ -109,9 +122,9 @@ class Suite(BaseModel):
     description: str = ""
     architectures: Annotated[list[str], MinLen(1)]
     tasks: Annotated[list[TaskEntry], MinLen(1)]
-    seeds: Annotated[int, Ge(1)] = 3
-    learning_rates: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] = Field(default_factory=lambda: [1e-3])
-    samples: Annotated[int, Ge(1)] = 256
+    seeds: Annotated[int, Interval(ge=1, le=MOST_SEEDS)] = 3
+    learning_rates: Annotated[list[Rate], MinLen(1)] = Field(default_factory=lambda: [1e-3])
+    samples: Annotated[int, Interval(ge=1, le=MOST_SAMPLES)] = 256
     test_lengths: str = "21:100"
     model: dict[str, bool | int | float | str] = Field(default_factory=dict)
     match: str = ""
@@ -126,6 +139,14 @@ class Suite(BaseModel):
         if not re.fullmatch(r"[\w-][\w.-]*", value):
             valid = re.sub(r"[^\w.-]+", "-", value).strip(".-") or "custom"
             raise ValueError(f"use letters, digits, -, _ and . only, and do not begin with a dot, as in {valid!r}")
+        return value
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _distinct(cls, value: list[float]) -> list[float]:
+        twice = next((rate for place, rate in enumerate(value) if rate in value[:place]), None)
+        if twice is not None:
+            raise ValueError(f"{twice:g} is given twice; give each learning rate once")
         return value
 
     @field_validator("tasks", mode="before")

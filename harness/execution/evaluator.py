@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.config.cell import Cell
+from harness.config.recipe import Recipe
+from harness.data.batches import train_lengths
 from harness.data.presentation import Presentation
 from harness.evaluation.chance import Chance, chance
 from harness.evaluation.scoring import Score, distinct_set, score, set_hash
+from harness.evaluation.shortcuts import Audit, ReaderScore
 from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
@@ -42,7 +45,7 @@ class Evaluator(JobContext):
             (variant, length)
             for variant in self.job.variants
             for length in variant.lengths
-            if any(variant.key(length, step, self.job.samples) not in evaluated[c.id] for c in cells)
+            if any(not variant.is_in(evaluated[cell.id], length, step, self.job.samples) for cell in cells)
         ]
         if not missing:
             return
@@ -92,9 +95,11 @@ class Evaluator(JobContext):
             scores = score(population, on_device, source)
         seconds = (time.perf_counter() - start) / population.size
         guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
+        floor = cached_floor(presentation, str(task), self.recipe, length)
         decoded = presentation.mode == "generate" and presentation.graded_by_task
         common = {"set_hash": set_hash(on_device(source)), "seconds": seconds, "decoded": decoded}
-        return [blank.model_copy(update=common | _counts(model_score) | _guess(guess)) for model_score in scores]
+        common |= _guess(guess) | _floor(floor)
+        return [blank.model_copy(update=common | _counts(model_score)) for model_score in scores]
 
 
 def _counts(score: Score) -> dict[str, Any]:
@@ -106,6 +111,24 @@ def _counts(score: Score) -> dict[str, Any]:
 
 def _guess(guess: Chance) -> dict[str, float]:
     return {"chance_exact": guess.exact, "chance_token": guess.token}
+
+
+def _floor(floor: ReaderScore) -> dict[str, Any]:
+    return {"shortcut": floor.reader, "shortcut_exact": floor.exact, "shortcut_token": floor.token}
+
+
+_AUDITS: dict[tuple[str, str, str, int], Audit] = {}
+_FLOORS: dict[tuple[str, str, str, int, int], ReaderScore] = {}
+
+
+def cached_floor(presentation: Presentation, key: str, recipe: Recipe, length: int) -> ReaderScore:
+    """Return the strongest shortcut at a length, fitted at the recipe's training lengths, once in each process."""
+    audit_key = (key, str(recipe.train_lengths), str(recipe.answer), recipe.think)
+    if audit_key not in _AUDITS:
+        _AUDITS[audit_key] = Audit(presentation, key, train_lengths(presentation.task, recipe))
+    if (*audit_key, length) not in _FLOORS:
+        _FLOORS[*audit_key, length] = _AUDITS[audit_key].floor(length)
+    return _FLOORS[*audit_key, length]
 
 
 _CHANCES: dict[tuple[str, int, str, int], Chance] = {}
@@ -124,7 +147,8 @@ def summary(records: CellRecords) -> str:
     training, evaluations = records.training, records.evaluations
     assert training is not None
     main = [e for e in evaluations if e.scored and not e.variant and e.step == training.checkpoints[-1]]
-    longest = f", {main[-1].exact / main[-1].n:.2f} at {main[-1].length}" if main else ""
+    last = max(main, key=lambda evaluation: evaluation.length, default=None)
+    longest = f", {last.exact / last.n:.2f} at {last.length}" if last else ""
     error = next((f", {e.status} at {e.length}" for e in evaluations if e.raised), "")
     error += next((f", {e.status} at {e.length}" for e in evaluations if e.status == NOT_FINITE), "")
     return f"{training.validation_exact:.2f} exact in range{longest}{error} ({training.seconds['train']:.0f} s)"

@@ -11,6 +11,7 @@ import torch
 from architectures.base import SequenceModel
 from harness.errors import UserError
 from harness.models.cost import parameters
+from harness.registry.limits import MOST_PARAMETERS
 from harness.registry.options import Spec, build_model, options_of
 
 _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -19,10 +20,13 @@ TOLERANCE = 0.05
 
 def parse_match(text: str) -> int:
     """Return the number of parameters that a text like ``parameters:300k`` stands for."""
-    match = re.fullmatch(r"parameters:([\d.]+)([km]?)", text.strip().lower())
+    match = re.fullmatch(r"parameters:([0-9]+(?:\.[0-9]+)?)([km]?)", text.strip().lower())
     if not match:
         raise UserError(f"match {text!r}: write parameters:NUMBER, for example parameters:300k")
-    return round(float(match[1]) * _SUFFIX[match[2]])
+    target = round(float(match[1]) * _SUFFIX[match[2]])
+    if not 1 <= target <= MOST_PARAMETERS:
+        raise UserError(f"match {text!r}: must be from 1 to {MOST_PARAMETERS}, for example parameters:300k")
+    return target
 
 
 def count(spec: Spec, symbols: tuple[str, ...]) -> int:

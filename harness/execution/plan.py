@@ -4,7 +4,7 @@ A suite names architectures and tasks as text. The plan holds checked specs, one
 the suite, the pairs of architecture and task that can be trained, and the reason for every pair that cannot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,13 +24,22 @@ from harness.execution.plan_checks import (
     check_instance,
     check_model,
     check_model_options,
+    check_names,
     check_questions,
+    check_size,
+    repeated_architectures,
+    repeated_tasks,
     unasked_warning,
+    warm_up_note,
 )
 from harness.execution.plan_lengths import available_lengths, in_range_lengths, requested_lengths, skipped_note
 from harness.models.cost import parameters
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
+from harness.training import custom
+
+EvaluationKey = tuple[str, str, int, int, int]
+"""The key of an evaluation record: variant, task, length, step, rows."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +50,14 @@ class Variant:
     task: Spec
     lengths: tuple[int, ...]
 
-    def key(self, length: int, step: int, samples: int) -> tuple[str, str, int, int, int]:
+    def key(self, length: int, step: int, samples: int) -> EvaluationKey:
         """Return the ``EvaluationRecord.key`` of the evaluation at a length and checkpoint."""
         return self.name, str(self.task), length, step, samples
+
+    def is_in(self, evaluated: Collection[EvaluationKey], length: int, step: int, samples: int) -> bool:
+        """Whether an evaluation is among those of a cell. Older records have the task with all options as written."""
+        written = replace(self, task=self.task.as_written())
+        return any(variant.key(length, step, samples) in evaluated for variant in (self, written))
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,7 @@ class Plan:
         architectures: in the order of the tables, with matched widths where the suite asks for them.
         all_pairs: every architecture on every task that is meant for it, including those that cannot be trained.
         matching: one note for each architecture whose width was solved.
+        repeated: one note for each architecture or task that the suite names more than once.
     """
 
     suite: Suite
@@ -92,6 +107,7 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
     all_pairs: tuple[Pair, ...]
     matching: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> list[Pair]:
@@ -105,14 +121,10 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader should know: skipped lengths, empty batches, matched widths, models that cannot be built."""
-        skipped = [note for task in self.tasks for note in task.notes]
-        return [*skipped, *self.warnings, *self.matching, *(pair.note for pair in self.all_pairs if pair.note)]
-
-    @property
-    def warnings(self) -> list[str]:
-        """The warnings of the tasks."""
-        return [task.warning for task in self.tasks if task.warning]
+        """What a reader should know: repeated entries, lengths, empty batches, widths, models that cannot be built."""
+        of_tasks = [note for task in self.tasks for note in (*task.notes, task.warning) if note]
+        of_pairs = [pair.note for pair in self.all_pairs if pair.note]
+        return list(dict.fromkeys([*self.repeated, *of_tasks, *self.matching, *of_pairs]))
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -129,13 +141,18 @@ class Plan:
 
     @cached_property
     def variants(self) -> dict[tuple[Spec, Recipe], tuple[Variant, ...]]:
-        """The variants that the cells of (task, recipe) are evaluated on."""
-        return {(planned.task, planned.recipe): planned.variants for planned in self.tasks}
+        """The variants that the cells of (task, recipe) are evaluated on; older cells have the task as written."""
+        return {
+            (task, planned.recipe): planned.variants
+            for planned in self.tasks
+            for task in (planned.task, planned.task.as_written())
+        }
 
 
 def make_plan(suite: Suite, catalog: Catalog) -> Plan:
     """Return the plan of a suite; raise :class:`UserError` for anything in it that cannot be done."""
-    architectures = list(dict.fromkeys(_architecture(text, suite, catalog) for text in suite.architectures))
+    specs = {text: _architecture(text, suite, catalog) for text in suite.architectures}
+    architectures = list(dict.fromkeys(specs.values()))
     for spec in architectures:
         check_classes(spec)
     check_model_options(suite, architectures)
@@ -144,7 +161,8 @@ def make_plan(suite: Suite, catalog: Catalog) -> Plan:
     chosen = [_chosen_architectures(entry, suite, architectures, catalog) for entry in suite.tasks]
     matched, notes = _matched(suite, architectures, tasks)
     pairs = [_pair(matched[spec], task) for task, specs in zip(tasks, chosen, strict=True) for spec in specs]
-    plan = Plan(suite, tuple(matched.values()), tuple(tasks), tuple(pairs), tuple(notes))
+    repeated = [*repeated_architectures(suite, specs), *repeated_tasks(suite, [(t.task, t.recipe) for t in tasks])]
+    plan = Plan(suite, tuple(matched.values()), tuple(tasks), tuple(pairs), tuple(notes), tuple(repeated))
     check_claims(suite.known, _evaluated_lengths(plan), lambda text: str(_architecture(text, suite, catalog)), catalog)
     if not plan.pairs:
         reasons = (f"{pair.architecture} on {pair.task.task}: {pair.obstacle}" for pair in plan.not_applicable)
@@ -175,6 +193,7 @@ def _planned_task(entry: TaskEntry, suite: Suite, catalog: Catalog) -> PlannedTa
     spec = Spec.parse("task", entry.task, catalog)
     check_classes(spec)
     recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
+    custom.check_recipe(recipe)
     try:
         planned = _task_with_lengths(spec, recipe, entry, suite)
     except UserError:
@@ -198,9 +217,12 @@ def _raised(subject: str, error: Exception) -> str:
 
 def _task_with_lengths(spec: Spec, recipe: Recipe, entry: TaskEntry, suite: Suite) -> PlannedTask:
     check_instance(build_task(spec))
-    requested = requested_lengths(spec, recipe, entry.test_lengths or suite.test_lengths)
+    asked = suite.test_lengths if entry.test_lengths is None else entry.test_lengths
+    requested = requested_lengths(spec, recipe, asked)
     variants = [_variant(evaluation, spec) for evaluation in suite.evaluation if _concerns(evaluation, spec)]
-    notes = filter(None, [skipped_note(spec, requested), *(skipped_note(v.task, v.lengths) for v in variants)])
+    check_names(spec, [variant.name for variant in variants])
+    skipped = [skipped_note(spec, requested), *(skipped_note(v.task, v.lengths) for v in variants)]
+    notes = filter(None, [warm_up_note(spec, recipe), *skipped])
     lengths = (*in_range_lengths(spec, recipe), *available_lengths(spec, requested))
     main = Variant("", spec, tuple(sorted(set(lengths))))
     others = (Variant(v.name, v.task, available_lengths(v.task, v.lengths)) for v in variants)
@@ -268,8 +290,10 @@ def _pair(spec: Spec, task: PlannedTask) -> Pair:
         check_model(spec, model)
         _check_causality(model, presentation)
         _check_maximum_length(model, presentation, task.recipe)
+        custom.check_model(recipe=task.recipe, model=model)
+        check_size(spec, parameters(model))
         return Pair(spec, task, parameters(model))
-    except NotApplicable as reason:
+    except (NotApplicable, custom.CustomError) as reason:
         return Pair(spec, task, obstacle=str(reason))
     except UserError:
         raise

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from architectures.base import Mixer, SequenceModel
 from harness.config.claims import Claim, with_canonical_specs
-from harness.config.recipe import Recipe
-from harness.config.suite import Suite
+from harness.config.recipe import Recipe, is_import_path
+from harness.config.suite import Suite, TaskEntry
 from harness.data.batches import unasked_shares
 from harness.data.presentation import NotApplicable, Presentation
 from harness.data.rng import Purpose, Stream
@@ -15,6 +15,7 @@ from harness.execution import contract
 from harness.models.tensors import obstacle
 from harness.registry.catalog import PACKAGES, Catalog
 from harness.registry.fingerprint import named_entries
+from harness.registry.limits import MOST_PARAMETERS
 from harness.registry.options import Spec, options_of
 from tasks.base import IGNORE, Task
 
@@ -75,6 +76,61 @@ def unasked_warning(spec: Spec, recipe: Recipe) -> str:
     return (
         f"{spec}: about {expected:,.0f} of {recipe.steps:,} training batches ask for nothing, because all targets are "
         f"IGNORE; the loss of such a batch is 0. A batch_size above {recipe.batch_size} makes them rarer"
+    )
+
+
+def check_names(task: Spec, names: Sequence[str]) -> None:
+    """Raise :class:`UserError` for two evaluations of one task with the same name, whose scores would be merged."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"evaluation {name!r}: two evaluations of {task} have this name; rename one of them")
+
+
+def check_size(architecture: Spec, parameters: int) -> None:
+    """Raise :class:`UserError` for a model that fits into the memory of no device."""
+    if parameters > MOST_PARAMETERS:
+        most = f"{MOST_PARAMETERS:,}; choose a smaller width or depth"
+        raise UserError(f"architecture {architecture} has {parameters:,} parameters, and at most {most}")
+
+
+def repeated_architectures(suite: Suite, specs: Mapping[str, Spec]) -> Iterator[str]:
+    """Yield a note on each architecture that the suite names more than once, given the spec of each text."""
+    first: dict[Spec, str] = {}
+    for text in suite.architectures:
+        if specs[text] in first:
+            same = "is given twice" if first[specs[text]] == text else f"is the same as {first[specs[text]]}"
+            yield f"architecture {text} {same}; it is trained once"
+        first.setdefault(specs[text], text)
+
+
+def repeated_tasks(suite: Suite, planned: Sequence[tuple[Spec, Recipe]]) -> Iterator[str]:
+    """Yield a note on each task that the suite names more than once with one recipe.
+
+    Raises :class:`UserError` if such entries have different test lengths, because only those of one would be used.
+    """
+    first: dict[tuple[Spec, Recipe], TaskEntry] = {}
+    for entry, key in zip(suite.tasks, planned, strict=True):
+        other = first.setdefault(key, entry)
+        if other is entry:
+            continue
+        lengths = [suite.test_lengths if e.test_lengths is None else e.test_lengths for e in (other, entry)]
+        if lengths[0] != lengths[1]:
+            raise UserError(
+                f"task {entry.task} is given twice with the same recipe and the test lengths {lengths[0]} and "
+                f"{lengths[1]}; write one entry with all of them"
+            )
+        if other.architectures == entry.architectures:
+            same = "is given twice" if other.task == entry.task else f"is the same as {other.task}"
+            yield f"task {entry.task} {same}; it is trained once"
+
+
+def warm_up_note(task: Spec, recipe: Recipe) -> str:
+    """Return a note if training ends within the warm-up of a built-in schedule; otherwise an empty text."""
+    if recipe.warmup <= recipe.steps or is_import_path(recipe.schedule):
+        return ""
+    return (
+        f"{task}: the warm-up of {recipe.warmup} steps is longer than the training of {recipe.steps}, so the learning "
+        f"rate ends at {recipe.steps / recipe.warmup:.0%} of its peak; set warmup below steps to reach it"
     )
 
 

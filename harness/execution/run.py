@@ -16,7 +16,7 @@ from harness.execution.plan import Plan, Variant
 from harness.execution.pool import launch
 from harness.execution.progress import Display
 from harness.execution.run_options import RunOptions
-from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status
+from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status, stored_cells
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import RunFolder, check_schema
@@ -48,7 +48,7 @@ class EvaluationRequest:
 
     def variant_for(self, cell: Cell) -> Variant | None:
         """Return the variant for a cell's task; ``None`` where task, alphabet or lengths do not allow it."""
-        spec = Spec.parse("task", self.task, cell.task.catalog) if self.task else cell.task
+        spec = Spec.parse("task", self.task, cell.task.catalog) if self.task else cell.task.canonical()
         task = build_task(spec)
         if spec.name != cell.task.name or task.symbols != build_task(cell.task).symbols:
             return None
@@ -63,10 +63,10 @@ def execute(plan: Plan, output: Path, options: RunOptions, console: Console | No
     folder.check(plan.suite.name)
     status = run_status(plan, folder, options.stale, options.retry_failed)
     with options.numerics.applied():
-        folder.open(_run_record(plan, options))
+        folder.open(_run_record(plan, options, stored_cells(plan, folder)))
     _print(f"Suite {plan.suite.name}, records in {output}: {status}.", console)
-    for warning in plan.warnings:
-        _print(warning, console)
+    for note in plan.notes:
+        _print(f"Note: {note}.", console)
     jobs = make_jobs(plan, folder, status, options)
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):
@@ -145,12 +145,15 @@ def _launch(jobs: list[Job], options: RunOptions, console: Console) -> int:
     return display.failed
 
 
-def _run_record(plan: Plan, options: RunOptions) -> RunRecord:
+def _run_record(plan: Plan, options: RunOptions, cells: Sequence[Cell]) -> RunRecord:
     return RunRecord(
         schema_version=SCHEMA,
         suite=plan.suite.model_dump(),
-        cells=[cell.id for cell in plan.cells],
-        not_applicable=[(str(p.architecture), str(p.task.task), p.obstacle) for p in plan.not_applicable],
+        cells=[cell.id for cell in cells],
+        # With the options at their default, because [model] of the suite may set them for the other architectures.
+        not_applicable=[
+            (str(pair.architecture.as_written()), str(pair.task.task), pair.obstacle) for pair in plan.not_applicable
+        ],
         notes=plan.notes,
         command=repaired(shlex.join(["lengthwise", *sys.argv[1:]])),
         provenance=provenance(options.device, options.numerics),

@@ -12,6 +12,7 @@ from harness.execution.run_options import RunOptions, Stale
 from harness.registry.fingerprint import fingerprints_of
 from harness.registry.options import Spec
 from harness.storage.folder import CellRecords, RunFolder
+from harness.training.custom import custom_fingerprints
 
 VariantsByTask = Mapping[tuple[Spec, Recipe], tuple[Variant, ...]]
 
@@ -36,13 +37,33 @@ class RunStatus:
         return f"{total} cell{'s' if total != 1 else ''}, {parts}{stale}"
 
 
+def stored_cells(plan: Plan, folder: RunFolder) -> list[Cell]:
+    """Return the cells of the plan as the folder has them.
+
+    Older records have options at their default in their ids. Such a cell is returned with its options as written, if
+    the folder has a record or a snapshot of it and no record under the id that it has now.
+    """
+    in_snapshots = {cell for group in folder.snapshots.groups() for cell in group}
+
+    def is_stored(cell: Cell) -> bool:
+        records = folder.cell(cell.id)
+        return records.training is not None or records.failure is not None or cell.id in in_snapshots
+
+    def stored(cell: Cell) -> Cell:
+        written = cell.as_written()
+        return written if written.id != cell.id and not is_stored(cell) and is_stored(written) else cell
+
+    return [stored(cell) for cell in plan.cells]
+
+
 def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_failed: bool = False) -> RunStatus:
     """Sort the plan's cells by status. By default stale cells of plug-ins are trained again, others are kept."""
     status = RunStatus()
-    for cell in plan.cells:
+    for cell in stored_cells(plan, folder):
         records = folder.cell(cell.id)
         record = records.training or records.failure
-        is_stale = record is not None and fingerprints_of(cell.specs) != record.fingerprints
+        current = fingerprints_of(cell.specs) | custom_fingerprints(cell.recipe)
+        is_stale = record is not None and current != record.fingerprints
         if is_stale:
             status.stale.append(cell)
         rerun = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))
@@ -91,7 +112,7 @@ def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bo
     assert records.training is not None
     evaluated = records.evaluated
     return any(
-        variant.key(length, step, samples) not in evaluated
+        not variant.is_in(evaluated, length, step, samples)
         for variant in variants
         for length in variant.lengths
         for step in records.training.checkpoints
@@ -99,4 +120,4 @@ def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bo
 
 
 def _is_from_plugin(cell: Cell) -> bool:
-    return any(spec.entry.origin == "plug-in" for spec in cell.specs)
+    return bool(custom_fingerprints(cell.recipe)) or any(spec.entry.origin == "plug-in" for spec in cell.specs)

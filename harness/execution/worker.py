@@ -23,8 +23,9 @@ from harness.storage.provenance import provenance
 from harness.storage.records import Failure, TrainingRecord
 from harness.storage.snapshots import SnapshotError
 from harness.training.cuda_graphs import CaptureError
+from harness.training.custom import custom_fingerprints
 from harness.training.memory import check_fits_in_memory, is_out_of_memory, release_memory, split_in_half
-from harness.training.snapshot import Snapshot
+from harness.training.snapshot import Snapshot, StateError
 from harness.training.trainer import Trained, Trainer, Training
 
 
@@ -107,7 +108,11 @@ class Worker(JobContext):
         torch.manual_seed(init_seed(cells[0].seed, f"dropout {cells[0].architecture}"))
 
         def save(trainer: Trainer) -> None:
-            self._save_snapshot(cells, trainer.state_dict())
+            snapshot = self._state_of(trainer, cells)
+            if snapshot is None:
+                trainer.save = None
+            else:
+                self._save_snapshot(cells, snapshot)
 
         tested = self._test_questions()
         trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save, tested=tested)
@@ -122,8 +127,9 @@ class Worker(JobContext):
                 check_fits_in_memory(trainer)
             return trainer.run()
         except Exception as error:
-            if is_out_of_memory(error) and len(cells) > 1 and trainer.done:
-                self._split_snapshot(cells, trainer.state_dict())
+            can_split = is_out_of_memory(error) and len(cells) > 1 and trainer.done
+            if can_split and (current := self._state_of(trainer, cells)):
+                self._split_snapshot(cells, current)
             raise
 
     def _test_questions(self) -> dict[int, Tensor]:
@@ -136,6 +142,14 @@ class Worker(JobContext):
             return {length: question_hashes(on_device(questions).source) for length, questions in sets.items()}
         except Exception:  # the evaluation of that length records the error
             return {}
+
+    def _state_of(self, trainer: Trainer, cells: tuple[Cell, ...]) -> Snapshot | None:
+        """Return the state of a training, or ``None`` with a note if its optimizer has a state that is not stored."""
+        try:
+            return trainer.state_dict()
+        except StateError as reason:
+            self.note(f"{group_text(cells)}: is trained without snapshots because {reason}")
+            return None
 
     def _split_snapshot(self, cells: tuple[Cell, ...], snapshot: Snapshot) -> None:
         """Replace the snapshot of a group by snapshots of its halves, so that each half resumes from this step."""
@@ -197,7 +211,7 @@ class Worker(JobContext):
         )
 
     def _fingerprints(self, cell: Cell) -> dict[str, str]:
-        return fingerprints_of(cell.specs)
+        return fingerprints_of(cell.specs) | custom_fingerprints(cell.recipe)
 
     def _failure(self, cell: Cell, reason: str, details: str = "", trained: Trained | None = None) -> Failure:
         return Failure(

@@ -6,12 +6,12 @@ under ``torch.func.vmap`` over the rows, followed by one ``backward``. A module 
 here; the harness then trains its models one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from architectures.base import SequenceModel
@@ -31,6 +31,9 @@ from harness.models.tensors import (
 )
 from harness.registry.options import Spec, build_model
 from tasks.base import IGNORE
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Returns the loss of each model ``[R]`` from logits ``[R, B, T, V]`` and targets ``[R, B, T]``."""
 
 
 class Population:
@@ -140,12 +143,26 @@ class Population:
             stored.copy_(torch.where(alive.view(-1, *(1,) * (stored.dim() - 1)), value, stored))
         self.changes = {}
 
-    def losses(self, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross entropy of each model over its own rows, float ``[R]``; a batch has ``R x B`` rows."""
+    def losses(self, batch: Batch, loss: Loss | None = None) -> Tensor:
+        """Return the loss of each model over its own rows, float ``[R]``; a batch has ``R x B`` rows.
+
+        ``loss`` is the mean cross entropy by default.
+        """
         source, prefix, target = (None if x is None else x.unflatten(0, (self.size, -1)) for x in batch)
         assert source is not None
         assert target is not None
-        return cross_entropy(self.logits(source, prefix), target, label_smoothing)
+        return (loss or cross_entropy)(self.logits(source, prefix), target)
+
+    def named_views(self, replica: int) -> dict[str, nn.Parameter]:
+        """Return one model's parameters by name. They share the memory of ``values``, and their gradients of ``grads``.
+
+        An optimizer that changes them in place changes the model.
+        """
+        values, grads = (self.layout.unpack(rows[replica]) for rows in (self.values.detach(), self.grads))
+        views = {name: nn.Parameter(value) for name, value in values.items()}
+        for name, view in views.items():
+            view.grad = grads[name]
+        return views
 
     def backward(self, losses: Tensor) -> None:
         """Write each model's gradient into its row of ``grads``; detach the losses, which frees their graph."""

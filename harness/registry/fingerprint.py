@@ -68,6 +68,11 @@ def fingerprint(entry: Entry, *named: Entry) -> str:
     return hashlib.sha256("".join(bodies).encode()).hexdigest()[:12]
 
 
+def code_hash(path: Path) -> str:
+    """Return twelve hexadecimal digits of the code of one file, without comments and docstrings."""
+    return hashlib.sha256(_code(path).encode()).hexdigest()[:12]
+
+
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes())

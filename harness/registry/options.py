@@ -2,21 +2,28 @@
 
 A *spec* names an entry and its options: ``transformer:position=rope,width=32``. Pydantic checks the options against the
 type annotations. An unknown option or a wrong value raises a :class:`~harness.errors.UserError` of one line.
+
+An option that is written with its default value is the same as one that is left out: ``lstm:width=64`` is ``lstm``.
 """
 
 import inspect
+import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
-from harness.errors import UserError, close_match, suggest
+from harness.errors import UserError, suggest
 from harness.registry.catalog import Catalog, Entry, Kind
+from harness.registry.limits import MOST
+from harness.registry.option_types import describe, option_error, read_pairs
 
 Value = bool | int | float | str | None
+REQUIRED = inspect.Parameter.empty
+"""The default of an option that has none."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +38,6 @@ class Option:
     def type(self) -> str:
         """The type as help texts show it, for example ``int >= 1`` or ``a | b``."""
         return describe(self.annotation)
-
-
-def describe(annotation: Any) -> str:
-    """Return a type annotation as help texts show it."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        base, *limits = typing.get_args(annotation)
-        return " ".join([describe(base), *filter(None, map(_limit, limits))])
-    if typing.get_origin(annotation) is typing.Literal:
-        return " | ".join(str(choice) for choice in typing.get_args(annotation))
-    if typing.get_args(annotation):
-        return " | ".join(describe(part) for part in typing.get_args(annotation))
-    if annotation is type(None):
-        return "none"
-    return str(getattr(annotation, "description", None) or getattr(annotation, "__name__", annotation))
-
-
-def _limit(limit: Any) -> str:
-    """Return the bounds of an ``annotated_types`` limit, for example ``>= 0 < 1``; empty where it has none."""
-    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    bounds = {sign: getattr(limit, name, None) for name, sign in signs.items()}
-    return " ".join(f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None)
 
 
 @cache
@@ -105,41 +91,36 @@ def check(entry: Entry, values: Mapping[str, Value]) -> dict[str, Value]:
     except ValidationError as error:
         types = {name: option.type for name, option in options.items()}
         raise option_error(f"{entry.kind} {entry.name}: option", error, types) from None
-    return {key: getattr(checked, key) for key in values}
+    result = {key: getattr(checked, key) for key in values}
+    for key, value in result.items():
+        if rule := _absurdity(value, options[key]):
+            raise UserError(f"{entry.kind} {entry.name}: option {key}={value}: {rule}")
+    return result
 
 
-def option_error(what: str, error: ValidationError, types: Mapping[str, str]) -> UserError:
-    """Return pydantic's first error as one line.
-
-    Args:
-        what: beginning of the line, before the key.
-        types: the allowed values by key, as help texts show them. Without an entry, pydantic words the rule.
-    """
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-    name = str(first["loc"][0]) if first["loc"] else ""
-    rule = f"must be {types[name]}" if name in types else first["msg"].removeprefix("Value error, ")
-    return UserError(f"{what} {key}={first['input']!r}: {rule}{_hint(first['input'], types.get(name, ''))}")
-
-
-def _hint(value: Any, type_text: str) -> str:
-    """Suggest a choice that is close to ``value``; empty where no choice is close."""
-    choices = type_text.split(" | ")
-    if len(choices) == 1 or not isinstance(value, str) or close_match(value, choices) is None:
-        return ""
-    return suggest(value, choices)
+def _absurdity(value: Value, option: Option) -> str:
+    """Return the rule that a number breaks although it has the right type; empty where it breaks none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    if isinstance(value, int) and abs(value) > MOST and "<" not in option.type:
+        return f"must be at most {MOST}"
+    return ""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """An entry of a catalog with its options in canonical form: typed and sorted by name.
+    """An entry of a catalog with its options in canonical form: typed, sorted by name, without those at their default.
 
     Specs compare and hash by kind, name and options. A pickled spec rebuilds its catalog from the plug-in paths.
+
+    Attributes:
+        written: the options that were given, with those at their default. Older records have them in their ids.
     """
 
     kind: Kind
     name: str
     options: tuple[tuple[str, Value], ...] = ()
+    written: tuple[tuple[str, Value], ...] = field(default=(), kw_only=True, compare=False, repr=False)
     catalog: Catalog = field(kw_only=True, compare=False, repr=False)
 
     @property
@@ -150,30 +131,51 @@ class Spec:
     @classmethod
     def parse(cls, kind: Kind, text: str, catalog: Catalog) -> "Spec":
         """Read ``name:key=value,key=value`` and check it against the catalog."""
-        name, _, tail = text.strip().partition(":")
-        pairs = [part.partition("=") for part in tail.split(",") if part.strip()]
-        for key, sign, _value in pairs:
-            if not sign:
-                raise UserError(f"{kind} {text!r}: option {key!r} has no value; write key=value, separated by commas")
-        return cls.of(kind, name.strip(), {key.strip(): value.strip() for key, _, value in pairs}, catalog)
+        name, colon, tail = text.strip().partition(":")
+        return cls.of(kind, name.strip(), read_pairs(tail, f"{kind} {text!r}") if colon else {}, catalog)
 
     @classmethod
     def of(cls, kind: Kind, name: str, options: Mapping[str, Value], catalog: Catalog) -> "Spec":
         """Build a spec from option values and check it."""
-        return cls(kind, name, tuple(sorted(check(catalog.find(kind, name), options).items())), catalog=catalog)
+        written = tuple(sorted(check(catalog.find(kind, name), options).items()))
+        return cls(kind, name, written, written=written, catalog=catalog).canonical()
+
+    def canonical(self) -> "Spec":
+        """Return the spec without the options that have their default value."""
+        options = options_of(self.entry)
+        return replace(self, options=tuple((k, v) for k, v in self.written if not _is_default(v, options[k])))
+
+    def as_written(self) -> "Spec":
+        """Return the spec with all options that were given. Its text and seed are those of older records."""
+        return replace(self, options=self.written)
+
+    def resolved(self) -> dict[str, Value]:
+        """Return the values of all options that have one, defaults included."""
+        defaults = {name: option.default for name, option in options_of(self.entry).items()}
+        return {name: value for name, value in defaults.items() if value is not REQUIRED} | dict(self.written)
 
     def with_options(self, options: Mapping[str, Value]) -> "Spec":
         """Return the spec with these options set; they replace those of the same name."""
-        return Spec.of(self.kind, self.name, {**dict(self.options), **options}, self.catalog)
+        return Spec.of(self.kind, self.name, {**dict(self.written), **options}, self.catalog)
 
     def with_defaults(self, options: Mapping[str, Value]) -> "Spec":
-        """Return the spec with ``options`` added. Options that the entry lacks or the spec already sets are ignored."""
+        """Return the spec with ``options`` added. Options that the entry lacks or that were given are ignored."""
         applicable = options_of(self.entry)
-        return self.with_options({key: options[key] for key in options if key in applicable} | dict(self.options))
+        return self.with_options({key: options[key] for key in options if key in applicable} | dict(self.written))
 
     def __str__(self) -> str:
-        options = ",".join(f"{key}={_text(value)}" for key, value in self.options)
-        return f"{self.name}:{options}" if options else self.name
+        return text_of(self.name, dict(self.options))
+
+
+def text_of(name: str, options: Mapping[str, Value]) -> str:
+    """Return ``name:key=value,key=value``, or only the name where there are no options."""
+    text = ",".join(f"{key}={_text(value)}" for key, value in options.items())
+    return f"{name}:{text}" if text else name
+
+
+def _is_default(value: Value, option: Option) -> bool:
+    """Whether a value is the default of its option. ``True`` is not 1, because their texts differ."""
+    return isinstance(value, bool) == isinstance(option.default, bool) and value == option.default
 
 
 def _text(value: Value) -> str:

@@ -9,6 +9,10 @@ from harness.report import number_format as fmt
 from harness.report.results import Results, TaskResult
 from harness.report.table_cell import MARKS, TableCell
 
+SHORTCUT = (
+    "Shortcut is the best score of a simple reader, such as the last token or the counts of symbols, that is not the "
+    "task's algorithm; ! marks one that solves the task."
+)
 SELECTION = (
     "All seeds of an architecture on a task share one learning rate, chosen by validation at training lengths, never "
     "by these scores."
@@ -18,7 +22,7 @@ SOLVED_TO = (
     "match. The lower median over seeds is shown; >= says that the grid of lengths ended before the model failed. "
     "'2/3 fit' says that two of three seeds solved their training lengths."
 )
-HEADER_ROWS = ("trained on", "tested on", "chance")
+HEADER_ROWS = ("trained on", "tested on", "chance", "shortcut")
 MEASURES = {
     "exact": "Exact match counts an answer as right only if every token is right.",
     "token": "Token accuracy is the share of right answer tokens, teacher-forced where several tokens are generated.",
@@ -47,9 +51,19 @@ def chance(task_result: TaskResult, measure: str) -> float:
 
 
 def task_header(task_result: TaskResult, measure: str) -> dict[str, str]:
-    """Return what each score of a task is read against: training lengths, test lengths and chance."""
+    """Return what each score of a task is read against: training lengths, test lengths, chance, simple readers."""
     trained, tested = fmt.span(task_result.train), fmt.span(task_result.beyond)
-    return dict(zip(HEADER_ROWS, (trained, tested, fmt.score(chance(task_result, measure))), strict=True))
+    values = trained, tested, fmt.score(chance(task_result, measure)), shortcut(task_result, measure)
+    return dict(zip(HEADER_ROWS, values, strict=True))
+
+
+def shortcut(task_result: TaskResult, measure: str) -> str:
+    """Return the score of the strongest simple reader and its name; ``!`` marks one that solves the task."""
+    best = task_result.shortcut
+    if best is None:
+        return fmt.NOTHING
+    score = fmt.score(best.exact if measure == "exact" else best.token)
+    return f"{score}{'!' if best.solves else ''} {best.reader}"
 
 
 def seeds_and_selection(results: Results) -> str:

@@ -6,15 +6,26 @@ Tables, plots and page all read a :class:`Results`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import pandas as pd
 
 from harness.analysis.estimators import mean_over_lengths
 from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
 from harness.analysis.statistics import compare_learning_rates, grade_cells, summarize
+from harness.evaluation.shortcuts import SOLVED
 from harness.report.style import PlotStyle, plot_styles
 from harness.report.table_cell import TableCell
 from harness.storage.records import NOT_FINITE
+
+
+class Shortcut(NamedTuple):
+    """The strongest simple reader of a task that is not its algorithm: its scores are means beyond training."""
+
+    reader: str
+    exact: float
+    token: float
+    solves: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +35,7 @@ class TaskResult:
     ``beyond`` are the evaluated lengths above the training range. ``chance`` is by measure and length;
     ``chance_exact`` and ``chance_token`` are means beyond training. ``samples`` are the smallest and the largest test
     set of a length beyond training. ``multi_token`` says that answers have several tokens, so that token accuracy
-    differs from exact match.
+    differs from exact match. ``shortcut`` is ``None`` in older records.
     """
 
     task: str
@@ -35,6 +46,7 @@ class TaskResult:
     chance: dict[str, dict[float, float]]
     chance_exact: float
     chance_token: float
+    shortcut: Shortcut | None
     samples: tuple[float, ...]
     multi_token: bool
 
@@ -150,6 +162,7 @@ class Results:
             chance=chance,
             chance_exact=mean_over_lengths(beyond.length, beyond.chance_exact),
             chance_token=mean_over_lengths(beyond.length, beyond.chance_token),
+            shortcut=_shortcut(beyond if len(beyond) else lengths),
             samples=_ends(beyond.n if len(beyond) else lengths.n),
             multi_token=bool((rows.tokens > rows.n).any()),
         )
@@ -164,6 +177,17 @@ class Results:
         if row is None:
             return TableCell("not planned")
         return TableCell.of(row, task_result.chance_exact, task_result.chance_token, key not in self.not_finite)
+
+
+def _shortcut(lengths: pd.DataFrame) -> Shortcut | None:
+    """Return the mean score of the strongest simple reader, or ``None`` where no record has one."""
+    measured = lengths[lengths.shortcut != ""]
+    if measured.empty:
+        return None
+    exact = mean_over_lengths(measured.length, measured.shortcut_exact)
+    token = mean_over_lengths(measured.length, measured.shortcut_token)
+    strongest = str(measured.sort_values("shortcut_exact").shortcut.iloc[-1])
+    return Shortcut(strongest, exact, token, bool((measured.shortcut_exact >= SOLVED).all()))
 
 
 def _ends(values: pd.Series) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from harness.report.captions import (
     HEADER_ROWS,
     MEASURES,
     SELECTION,
+    SHORTCUT,
     SOLVED_TO,
     Table,
     marks,
@@ -50,7 +51,7 @@ def _pivot(results: Results, measure: str, write: Callable[[TableCell], str]) ->
 def solved_table(results: Results) -> Table:
     """Return the table of how far each architecture solves each task."""
     frame, cells = _pivot(results, "exact", lambda cell: cell.headline)
-    caption = f"{SOLVED_TO} {seeds_and_selection(results)}{marks(cells)}"
+    caption = f"{SOLVED_TO} {SHORTCUT} {seeds_and_selection(results)}{marks(cells)}"
     return Table("solved-to", "How far each architecture solves each task", caption, frame, frame)
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.analysis.schema import ReportMeta
 from harness.report import number_format as fmt
-from harness.report.captions import SOLVED_TO, chance, marks, seeds_and_selection
+from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_and_selection
 from harness.report.claims import claims_table
 from harness.report.results import Results, TaskResult
 from harness.report.run_tables import cost_table
@@ -43,7 +43,7 @@ def terminal_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta,
         results.table_cell(name, result) for name in results.architectures for result in results.main_results
     ]
     dim = "Numbers are dim where fewer than half of the seeds fit."
-    caption = f"{SOLVED_TO} {dim} {seeds_and_selection(results)}{marks(table_cells)}"
+    caption = f"{SOLVED_TO} {SHORTCUT} {dim} {seeds_and_selection(results)}{marks(table_cells)}"
     return Group(*parts, Text(caption, style="dim"))
 
 
@@ -89,7 +89,9 @@ def _head(task_result: TaskResult) -> Text:
     ranges = f"{fmt.span(task_result.train)} → {fmt.span(task_result.lengths[-1:])}"
     by_chance = f"chance {fmt.score(chance(task_result, 'exact'))}"
     title = "\n".join(fmt.break_name(task_result.title, COLUMN))
-    return Text.assemble((title, "bold"), (f"\n{ranges}\n{by_chance}", "dim not bold"))
+    best = task_result.shortcut
+    floor = f"\nshortcut {fmt.score(best.exact)}{'!' if best.solves else ''}" if best else ""
+    return Text.assemble((title, "bold"), (f"\n{ranges}\n{by_chance}{floor}", "dim not bold"))
 
 
 def _solved(cell: TableCell) -> Text:

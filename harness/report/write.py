@@ -8,7 +8,7 @@ import pandas as pd
 from harness.analysis.schema import ReportMeta
 from harness.errors import UserError, suggest
 from harness.report.cost_plots import costs
-from harness.report.export import write_table
+from harness.report.export import csv, data_frames, write_table
 from harness.report.figures import PanelGroup, save
 from harness.report.heatmaps import attention_maps, score_maps
 from harness.report.html import render
@@ -22,6 +22,8 @@ from harness.report.training_curves import checkpoints, losses
 def write_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta, folder: Path) -> Path:
     """Write ``report.html``, ``tables/*.csv|md|tex`` and ``plots/*.svg|png``; return the path of the page.
 
+    Next to the tables of the page, ``cells.csv``, ``scores.csv`` and ``curves.csv`` hold all data.
+
     Args:
         cells, scores: the frames of :mod:`harness.analysis.schema`; they may be empty or lack columns.
         meta: what the report shows besides the frames; :func:`harness.analysis.load.frames` returns it.
@@ -33,8 +35,8 @@ def write_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta, fo
     tables_by_name = {table.name: table for table in tables(results)}
     for table in tables_by_name.values():
         write_table(table, folder / "tables")
-    results.cells.drop(columns="curve").to_csv(folder / "tables" / "cells.csv", index=False)
-    results.scores.to_csv(folder / "tables" / "scores.csv", index=False)
+    for name, frame in data_frames(results).items():
+        (folder / "tables" / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
     groups = panel_groups(results)
     for group in groups.values():
         save(group, results.plot_styles, *(folder / "plots" / f"{group.name}.{kind}" for kind in ("svg", "png")))

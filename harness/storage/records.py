@@ -62,6 +62,9 @@ class EvaluationRecord(Record):
     ``rows`` is the number of questions that were asked for; it is part of the key. ``distinct`` is the number of those
     in the test set, which has no question twice. Older records have no ``distinct``; they count all rows.
 
+    ``shortcut`` is the simple reader with the best exact match at this length that is not the task's algorithm, next
+    to its scores. Older records have none.
+
     ``status`` is ``ok``, ``not finite`` (some logits were NaN or infinite; their rows and tokens count as wrong),
     ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or ``raised`` with the
     error. The next run repeats an evaluation that raised an error.
@@ -82,6 +85,9 @@ class EvaluationRecord(Record):
     seconds: float = 0.0
     chance_exact: float = 0.0
     chance_token: float = 0.0
+    shortcut: str = ""
+    shortcut_exact: float | None = None
+    shortcut_token: float | None = None
     decoded: bool = False
     device: str = "cpu"
     precision: str = "float32"

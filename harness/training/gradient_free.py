@@ -4,7 +4,7 @@ Such a model sees the batches that any other model would see, one in each step. 
 the batch is fitted.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class GradientFree:
     """
 
     needs_gradients: ClassVar[bool] = False
+    capturable: ClassVar[bool] = False
 
     def __init__(self, population: Population) -> None:
         self.population, device = population, population.values.device
@@ -39,6 +40,13 @@ class GradientFree:
     def rows(self) -> dict[str, Tensor]:
         """Return the state that is kept for each model next to its parameters, one row for each model."""
         return {"alive": self.alive, "lived": self.lived}
+
+    def model_state(self, index: int) -> dict[str, Any]:
+        """Return nothing: the parameters are all that a model has learned."""
+        return {}
+
+    def load_model_state(self, index: int, state: dict[str, Any]) -> None:
+        """Do nothing."""
 
     def freeze(self, rows: Tensor) -> None:
         """Stop the models where bool ``rows`` ``[R]`` is true."""

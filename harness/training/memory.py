@@ -33,7 +33,7 @@ def _compute_gradient(trainer: Trainer) -> int:
         before = torch.cuda.memory_allocated(device)
     longest_step = max(range(trainer.recipe.steps), key=trainer.batches.lengths.__getitem__)
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
-        losses = population.losses(trainer.batches(longest_step), trainer.recipe.label_smoothing)
+        losses = population.losses(trainer.batches(longest_step), trainer.loss)
         if trainer.optimizer.needs_gradients:
             population.backward(losses)
     return torch.cuda.max_memory_allocated(device) - before if is_cuda else 0

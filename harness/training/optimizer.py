@@ -5,7 +5,7 @@ operations for any number of tensors and models. Loshchilov & Hutter 2019, algor
 ``torch.optim.AdamW`` after ``clip_grad_norm_``.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from torch import Tensor
 from harness.data.presentation import Batch
 
 
-class AdamW:
-    """Updates the rows of ``values`` in place from the rows of ``grads``.
+class RowOptimizer:
+    """Common part of optimizers that update the rows of ``values`` in place from the rows of ``grads``.
 
     A model whose gradient is not finite is frozen: its ``alive`` turns false and its row never changes again.
 
@@ -25,12 +25,55 @@ class AdamW:
         clip: largest gradient norm of a model; 0 does not clip.
 
     Attributes:
-        mean, square: running means of gradients and of squared gradients, float ``[R, P]``.
         alive: bool ``[R, 1]``, false for frozen models.
         lived: long ``[R]``, the steps that each model has taken.
     """
 
     needs_gradients: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
+    """Whether a CUDA graph can replay a step."""
+
+    def __init__(self, values: Tensor, grads: Tensor, learning_rates: Tensor, clip: float) -> None:
+        self.values, self.grads, self.clip = values, grads, clip
+        self.rates = learning_rates.to(values)[:, None]
+        self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
+        self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
+
+    def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
+        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
+        raise NotImplementedError
+
+    def rows(self) -> dict[str, Tensor]:
+        """Return the state that is kept for each model next to its parameters, one row for each model."""
+        return {"alive": self.alive, "lived": self.lived}
+
+    def model_state(self, index: int) -> dict[str, Any]:
+        """Return the further state of one model for a snapshot, which :meth:`load_model_state` takes."""
+        return {}
+
+    def load_model_state(self, index: int, state: dict[str, Any]) -> None:
+        """Set the further state of one model."""
+
+    def freeze(self, rows: Tensor) -> None:
+        """Stop the models where bool ``rows`` ``[R]`` is true."""
+        self.alive &= ~rows[:, None]
+
+    def _clip_and_freeze(self) -> None:
+        """Clip each row's gradient; freeze rows whose gradient is not finite; clear the gradients of frozen rows."""
+        norm = torch.linalg.vector_norm(self.grads, dim=1, keepdim=True)
+        self.alive &= norm.isfinite()
+        self.lived += self.alive[:, 0]
+        if self.clip:
+            self.grads.mul_((self.clip / (norm + 1e-6)).clamp_(max=1.0))
+        self.grads.masked_fill_(~self.alive, 0.0)
+
+
+class AdamW(RowOptimizer):
+    """AdamW of all models at once.
+
+    Attributes:
+        mean, square: running means of gradients and of squared gradients, float ``[R, P]``.
+    """
 
     def __init__(
         self,
@@ -43,13 +86,10 @@ class AdamW:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self.values, self.grads = values, grads
-        self.rates = learning_rates.to(values)[:, None]
-        self.weight_decay, self.clip, self.betas, self.eps = weight_decay, clip, betas, eps
+        super().__init__(values, grads, learning_rates, clip)
+        self.weight_decay, self.betas, self.eps = weight_decay, betas, eps
         self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
         self.scratch = torch.empty_like(values)  # allocated once, so that memory cannot run out within a step
-        self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
-        self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
 
     @torch.no_grad()
     def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
@@ -71,17 +111,4 @@ class AdamW:
 
     def rows(self) -> dict[str, Tensor]:
         """Return the state that is kept for each model next to its parameters, one row for each model."""
-        return {"mean": self.mean, "square": self.square, "alive": self.alive, "lived": self.lived}
-
-    def freeze(self, rows: Tensor) -> None:
-        """Stop the models where bool ``rows`` ``[R]`` is true."""
-        self.alive &= ~rows[:, None]
-
-    def _clip_and_freeze(self) -> None:
-        """Clip each row's gradient; freeze rows whose gradient is not finite; clear the gradients of frozen rows."""
-        norm = torch.linalg.vector_norm(self.grads, dim=1, keepdim=True)
-        self.alive &= norm.isfinite()
-        self.lived += self.alive[:, 0]
-        if self.clip:
-            self.grads.mul_((self.clip / (norm + 1e-6)).clamp_(max=1.0))
-        self.grads.masked_fill_(~self.alive, 0.0)
+        return {"mean": self.mean, "square": self.square, **super().rows()}

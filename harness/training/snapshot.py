@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 
+class StateError(Exception):
+    """The state of a training cannot be stored; the message says why."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The resumable state of a trainer, on the CPU. Snapshot files use the names of the attributes.
@@ -24,7 +28,7 @@ class Snapshot:
         spent: seconds of training so far.
         validating: seconds of validation within them.
         rows: name -> ``[R, ...]``: parameters, buffers, the optimizer's state, losses, hashes of questions.
-        models: for each model its curve and its checkpoints.
+        models: for each model its curve, its checkpoints, and the state of an optimizer of the user.
         random: the states of torch's generators by device type; dropout and random positions draw from them.
     """
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.config.cell import Group
 from harness.config.lengths import even_grid
-from harness.config.recipe import Recipe
+from harness.config.recipe import ADAMW, Recipe
 from harness.data.batches import Batches, train_lengths
 from harness.data.presentation import Batch, Presentation
 from harness.data.questions import question_hashes
@@ -27,8 +27,9 @@ from harness.data.rng import Purpose
 from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
+from harness.training.custom import CustomOptimizer, factors, loss_of
 from harness.training.gradient_free import GradientFree
-from harness.training.optimizer import AdamW
+from harness.training.optimizer import AdamW, RowOptimizer
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
 
 LOG_POINTS = 50
@@ -122,15 +123,16 @@ class Trainer:
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
         gradient_free = population.model.is_gradient_free()
         self.optimizer = GradientFree(population) if gradient_free else make_optimizer(population, self.recipe, rates)
+        self.loss = loss_of(self.recipe)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
-        self.factors = self.losses.new_tensor([self.recipe.factor(step) for step in range(self.recipe.steps)])
+        self.factors = self.losses.new_tensor(factors(self.recipe))
         self.step_index = torch.zeros(1, dtype=torch.long, device=self.device)
         rows = self.recipe.batch_size
         self.hashed_steps = min(self.recipe.steps, DISTINCT_DRAWS // rows)
         self.hashes = torch.zeros(population.size, self.hashed_steps + 1, rows, dtype=torch.long, device=self.device)
         self.graphed: dict[str, GraphedFunction] = {}
-        if self.device.type == "cuda" and population.numerics.capture and not gradient_free:
+        if self.device.type == "cuda" and population.numerics.capture and self.optimizer.capturable:
             self.use_graphs(CUDARecorder(self.device))
         self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
         self.spent, self.validating = 0.0, 0.0
@@ -161,7 +163,11 @@ class Trainer:
         return self._finish(time.perf_counter() - self.began)
 
     def state_dict(self) -> Snapshot:
-        """Return everything that a fresh trainer of the same cells needs to continue from this step."""
+        """Return everything that a fresh trainer of the same cells needs to continue from this step.
+
+        Raises:
+            StateError: the optimizer's state cannot be stored.
+        """
         return Snapshot(
             done=self.done,
             attended=self.attended,
@@ -170,7 +176,10 @@ class Trainer:
             spent=time.perf_counter() - self.began,
             validating=self.validating,
             rows={name: row.detach().to("cpu", copy=True) for name, row in self._rows().items()},
-            models=[{"curve": list(m.curve), "checkpoints": dict(m.checkpoints)} for m in self.models],
+            models=[
+                {"curve": list(m.curve), "checkpoints": dict(m.checkpoints), **self.optimizer.model_state(index)}
+                for index, m in enumerate(self.models)
+            ],
             random=generator_states(self.device),
         )
 
@@ -190,8 +199,9 @@ class Trainer:
         for name, row in self._rows().items():
             if name in state.rows:  # a snapshot of an earlier version has no buffers; see ``fits``
                 row.copy_(state.rows[name])
-        for model, stored in zip(self.models, state.models, strict=True):
+        for index, (model, stored) in enumerate(zip(self.models, state.models, strict=True)):
             model.curve, model.checkpoints = list(stored["curve"]), dict(stored["checkpoints"])
+            self.optimizer.load_model_state(index, stored)
         set_generator_states(state.random, self.device)
 
     def _rows(self) -> dict[str, Tensor]:
@@ -226,7 +236,7 @@ class Trainer:
         """Learn from one batch. ``length`` is not used here: it selects the CUDA graph that is replayed."""
         batch = Batch(source, prefix, target)
         with self.timer("forward"):
-            losses = self.population.losses(batch, self.recipe.label_smoothing)
+            losses = self.population.losses(batch, self.loss)
         self.losses.index_copy_(0, self.step_index, losses.detach()[None])
         self._hash_questions(source)
         # Parameters and buffers change last, so a step that ran out of memory before can be repeated.
@@ -293,8 +303,10 @@ class Trainer:
         return Training(self.population, self.models, phases, self.tokens, programs)
 
 
-def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> AdamW:
+def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> RowOptimizer:
     """Return the optimizer of a population under a recipe; ``rates`` ``[R]`` are the peak learning rates."""
+    if recipe.optimizer != ADAMW:
+        return CustomOptimizer(population, recipe, rates)
     betas = (recipe.beta1, recipe.beta2)
     return AdamW(
         population.values, population.grads, rates, weight_decay=recipe.weight_decay, clip=recipe.clip, betas=betas

@@ -200,6 +200,15 @@ def test_a_run_writes_its_report(suite: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_run_and_its_plan_show_the_notes(suite: Path, dry: list[str]) -> None:
+    arguments = ["-a", "lstm:depth=1", "-t", "parity", "--seeds", "1", "--workers", "1", "--set", "warmup=9", *dry]
+    output = " ".join(call("run", suite, *arguments).stdout.split())
+    assert "parity: the warm-up of 9 steps is longer than the training of 3" in output
+    assert "ends at 33% of its peak" in output
+
+
+@pytest.mark.usefixtures("no_plots")
 def test_a_second_run_trains_nothing(suite: Path) -> None:
     run = ("run", suite, "--seeds", 1, "--learning-rate", "0.003", "--workers", "1")
     first = call(*run)

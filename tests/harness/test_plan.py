@@ -1,16 +1,20 @@
 """The plan: the order of cells, their test lengths, pairs that cannot be trained, and matched widths."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from harness.config.suite import make
+from harness.config.suite import load, make
 from harness.data.presentation import Presentation
 from harness.errors import UserError
 from harness.execution.plan import Plan, make_plan
-from harness.registry.catalog import Catalog
-from harness.registry.options import build_model, build_task
+from harness.models.population import build_seeded
+from harness.registry.catalog import Catalog, Kind
+from harness.registry.fingerprint import fingerprint_of
+from harness.registry.options import Spec, build_model, build_task
 
 ENCODER = '''"""A model that is not causal."""
 from torch import nn
@@ -76,6 +80,59 @@ def test_a_cell_id_depends_only_on_what_is_trained() -> None:
 def test_equal_entries_give_one_cell() -> None:
     planned = plan(architectures=["lstm:width=8,depth=1", "lstm:depth=1, width=8"], tasks=["parity", "parity"])
     assert len(planned.cells) == 2
+
+
+def test_repeated_entries_are_noted() -> None:
+    planned = plan(architectures=["lstm", "lstm:width=64", "gru", "gru"], tasks=["parity", "parity", "majority"])
+    assert [str(spec) for spec in planned.architectures] == ["lstm", "gru"]
+    assert planned.notes == [
+        "architecture lstm:width=64 is the same as lstm; it is trained once",
+        "architecture gru is given twice; it is trained once",
+        "task parity is given twice; it is trained once",
+    ]
+    assert plan(tasks=["parity", {"task": "parity", "steps": 7}]).notes != planned.notes[2:]
+
+
+def test_a_warm_up_that_is_longer_than_training_is_noted() -> None:
+    (note,) = plan(recipe={"steps": 50, "warmup": 200}).notes
+    assert "the warm-up of 200 steps is longer than the training of 50" in note
+    assert "ends at 25% of its peak" in note
+    assert not plan(recipe={"steps": 200, "warmup": 200}).notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "short"),
+    [
+        ("architecture", "lstm:width=64", "lstm"),
+        ("architecture", "lstm:dropout=0,width=8", "lstm:width=8"),
+        ("task", "reverse:alphabet=2", "reverse:alphabet=2"),
+        ("task", "mqar:pairs=4,keys=16", "mqar:keys=16"),
+    ],
+)
+def test_an_option_at_its_default_is_left_out(kind: Kind, written: str, short: str) -> None:
+    catalog = Catalog()
+    spec, same = Spec.parse(kind, written, catalog), Spec.parse(kind, short, catalog)
+    assert (spec, str(spec), hash(spec)) == (same, short, hash(same))
+    assert fingerprint_of(spec) == fingerprint_of(same)
+    assert dict(spec.as_written().options).keys() == {part.split("=")[0] for part in written.split(":")[1].split(",")}
+    if kind == "architecture":
+        models = [build_seeded(each, ("0", "1"), seed=0) for each in (spec, same)]
+        assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
+
+
+def test_an_option_that_is_written_wins_over_the_suite_even_at_its_default() -> None:
+    planned = plan(architectures=["lstm", "lstm:width=64"], model={"width": 32})
+    assert [str(spec) for spec in planned.architectures] == ["lstm:width=32", "lstm"]
+    planned = plan(architectures=["lstm"], model={"width": 64})
+    assert planned.cells[0].id == plan(architectures=["lstm"]).cells[0].id
+
+
+def test_ids_of_specs_without_defaults_and_of_default_recipes_stay() -> None:
+    """The id of the first cell of the reference run of the suite quick."""
+    suite = load("quick")
+    cells = make_plan(suite, Catalog()).cells
+    record = json.loads((Path(__file__).parents[2] / "results/reference/quick/run.json").read_text())
+    assert [cell.id for cell in cells] == record["cells"]
 
 
 def test_model_options_apply_to_architectures_that_have_them() -> None:

@@ -1,5 +1,7 @@
 """Populations: losses, gradients and weights equal those of the single models on their own rows."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -49,7 +51,7 @@ def test_losses_and_gradients_are_those_of_single_models(name: str, count: int, 
     ]
     population = Population(models(name, count))
     population.grads.fill_(7.0)
-    losses = population.losses(rows, smoothing)
+    losses = population.losses(rows, partial(cross_entropy, label_smoothing=smoothing))
     population.backward(losses)
     torch.testing.assert_close(losses.detach(), torch.stack([loss for loss, _ in expected]), rtol=1e-12, atol=0)
     torch.testing.assert_close(population.grads, torch.stack([g for _, g in expected]), rtol=0, atol=1e-12)

@@ -2,6 +2,7 @@
 
 import doctest
 import io
+import json
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from rich.console import Console
 import harness.report.export
 import harness.report.number_format
 from harness.analysis.schema import ReportMeta
+from harness.report.export import csv
 from harness.report.program_length import program_length_table
 from harness.report.results import Results
 from harness.report.summary import warnings
@@ -96,11 +98,57 @@ def test_every_table_and_plot_is_written(folder: Path, results: Results) -> None
     names = {table.name for table in tables(results)}
     assert {path.stem for path in (folder / "tables").glob("*.md")} == names
     assert {path.stem for path in (folder / "tables").glob("*.tex")} == names
-    assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores"}
+    assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores", "curves"}
     for ending in ("svg", "png"):
         assert {path.stem for path in (folder / "plots").glob(f"*.{ending}")} == set(panel_groups(results))
     summary = pd.read_csv(folder / "tables" / "detail.csv")
     assert sorted(summary.exact.dropna()) == pytest.approx(sorted(results.summary.exact.dropna()))
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "tables" / f"{name}.csv")
+
+
+def test_the_data_read_back_with_their_types(folder: Path, results: Results) -> None:
+    """Whole numbers, the empty variant, identities in scores and curves, and sizes as JSON."""
+    cells, scores, curves = read(folder, "cells"), read(folder, "scores"), read(folder, "curves")
+    whole = ["seed", "steps", "steps_used", "train_low", "train_high", "parameters"]
+    assert [str(cells[name].dtype) for name in whole] == ["int64"] * len(whole)
+    assert (cells.stale.dtype, cells.learning_rate.dtype) == (bool, float)
+    assert json.loads(cells.state_bytes[0]) == {"20": 4096, "320": 4096}
+    assert cells[whole].to_numpy().tolist() == results.cells[whole].to_numpy().tolist()
+    assert set(scores.variant) == {"plain", "sparse"}
+    assert [str(scores[name].dtype) for name in ("seed", "step", "length", "in_range")] == [*["int64"] * 3, "bool"]
+    by_cell = cells.set_index("cell")
+    assert scores.architecture.tolist() == by_cell.architecture[scores.cell].tolist()
+    assert scores.exact.dropna().tolist() == pytest.approx(results.scores.exact.dropna().tolist())
+    names = ["architecture", "task", "seed", "learning_rate", "step", "loss", "validation_exact", "validation_loss"]
+    assert list(curves) == names
+    done = results.cells[results.cells.status == "done"]
+    assert len(curves) == done.curve.map(len).sum()
+    assert curves.loss[:41].tolist() == pytest.approx([point["loss"] for point in done.curve.iloc[0]])
+
+
+def test_no_table_loses_a_text_or_gives_a_whole_number_a_decimal_point(folder: Path) -> None:
+    lengths, detail = read(folder, "lengths"), read(folder, "detail")
+    assert set(lengths.variant) == {"plain", "sparse"}
+    assert [str(lengths[name].dtype) for name in ("length", "seeds", "samples")] == ["int64"] * 3
+    assert set(detail.variant) == {"plain", "sparse"}
+    solved = read(folder, "solved-to").set_index("architecture")
+    assert solved["addition@long"]["stack_rnn"] == "not applicable"
+    for path in (folder / "tables").glob("*.csv"):
+        texts = pd.read_csv(path, dtype=str)
+        for name in {"seed", "step", "length", "steps", "seeds", "samples"} & set(texts):
+            assert not texts[name].dropna().str.contains(".", regex=False).any(), (path.name, name)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)"])
+def test_a_text_that_looks_like_a_formula_is_neutralised(text: str) -> None:
+    frame = pd.DataFrame({"reason": [text, "a=b"], "exact": [-1.0, 0.5], "number": ["-0.5", "+1e-3"]})
+    read_back = pd.read_csv(io.StringIO(csv(frame)))
+    assert list(read_back.reason) == [f"'{text}", "a=b"]
+    assert list(read_back.exact) == [-1.0, 0.5]
+    assert list(read_back.number) == [-0.5, 1e-3]
 
 
 def test_headline_is_solved_to_with_seeds_that_fit(results: Results) -> None:

@@ -1,17 +1,21 @@
 """Repeated runs: records are kept, missing ones are computed, and the same cell gives the same scores."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from harness.analysis.load import frames
 from harness.config.suite import make
 from harness.execution.plan import Plan, make_plan
 from harness.execution.run import EvaluationRequest, Outcome, evaluate, execute
 from harness.execution.run_options import RunOptions
 from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord
 
@@ -154,3 +158,68 @@ def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch:
     run(built_in, tmp_path / "built-in")
     again = run(built_in, tmp_path / "built-in").before
     assert (len(again.done), len(again.stale), len(again.to_train)) == (1, 1, 0)
+
+
+WRITTEN: dict[str, Any] = {"architectures": ["lstm:depth=2,width=8"], "tasks": ["reverse:alphabet=4"], "seeds": 2}
+"""A suite with an option at its default, which was part of the id of a cell in older records."""
+
+
+@contextmanager
+def older_ids(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep options at their default in specs, as older versions did."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Spec, "canonical", Spec.as_written)
+        yield
+
+
+def test_an_older_cell_is_found_under_the_id_of_its_options_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with older_ids(monkeypatch):
+        older = plan(**WRITTEN)
+        run(older, tmp_path)
+    ids, planned, before = [cell.id for cell in older.cells], plan(**WRITTEN), written(tmp_path)
+    assert set(ids).isdisjoint(cell.id for cell in planned.cells)
+    assert len(run(planned, tmp_path).before.done) == 2
+    assert written(tmp_path) == before
+    run(plan(**WRITTEN, test_lengths="6,9,12"), tmp_path)
+    evaluate(tmp_path, [EvaluationRequest("", "", (15,))], RunOptions("cpu", 1), Catalog(), console=QUIET)
+    for cell in ids:
+        lengths = [each.length for each in RunFolder(tmp_path).cell(cell).evaluations]
+        assert sorted(lengths) == [1, 2, 3, 4, 6, 9, 12, 15]
+    cells, results, meta = frames([tmp_path], Catalog())
+    assert (list(cells.cell), set(cells.architecture)) == (ids, {"lstm:width=8"})
+    assert set(cells.task) == {"reverse"}
+    assert set(results.cell) == set(ids)
+    assert not meta.notes
+    assert [cell.id for cell in run(planned, tmp_path, stale="rerun").before.to_train] == []
+    monkeypatch.setattr("harness.execution.run_status.fingerprints_of", lambda specs: {"task": "other code"})
+    assert [cell.id for cell in run(planned, tmp_path, stale="rerun").before.to_train] == ids
+    assert sorted(path.name for path in (tmp_path / "cells").iterdir()) == sorted(ids)
+
+
+def test_a_cell_with_two_older_ids_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = WRITTEN | {"architectures": ["lstm:depth=2,width=8", "lstm:width=8"], "tasks": ["reverse"]}
+    with older_ids(monkeypatch):
+        older = plan(**both)
+        assert len(older.cells) == 4
+        run(older, tmp_path)
+    cells, scores, meta = frames([tmp_path], Catalog())
+    assert list(cells.cell) == [cell.id for cell in older.cells if str(cell.architecture) == "lstm:width=8"]
+    assert set(scores.cell) == set(cells.cell)
+    assert list(meta.notes) == [
+        "2 cells are recorded twice, with and without options at their default; one of each is shown"
+    ]
+
+
+def test_labels_show_in_what_an_architecture_differs_from_its_bare_name(tmp_path: Path) -> None:
+    """An option of the suite is left out, and an option at its default is shown where the suite sets another value."""
+    values = {"architectures": ["lstm", "lstm:depth=2", "lstm:width=4"], "model": {"width": 8, "depth": 1}, "seeds": 1}
+    planned = plan(**values)
+    assert [str(spec) for spec in planned.architectures] == [
+        "lstm:depth=1,width=8",
+        "lstm:width=8",
+        "lstm:depth=1,width=4",
+    ]
+    run(planned, tmp_path)
+    assert list(frames([tmp_path], Catalog())[0].architecture) == ["lstm", "lstm:depth=2", "lstm:width=4"]

@@ -14,7 +14,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=str)
 def test_example(name: str, example: Example) -> None:
-    task = build_task(Spec.parse("task", f"{name}:{example.options}", CATALOG))
+    task = build_task(Spec.parse("task", f"{name}:{example.options}".removesuffix(":"), CATALOG))
     answer = task.solve(encode(task.symbols, example.source))
     assert decode(task.symbols, answer[0]) == example.answer
 

@@ -1,0 +1,81 @@
+"""Labels of recorded cells: the names of architectures and tasks in tables, and one row for each cell.
+
+Older records have options at their default in their specs. Their labels are those that the cells have now.
+"""
+
+from typing import Any
+
+from harness.config.cell import cell_of
+from harness.config.recipe import Recipe
+from harness.errors import UserError
+from harness.registry.catalog import Catalog, Kind
+from harness.registry.options import Spec, text_of
+
+
+def label_of(kind: Kind, values: dict[str, Any], shared: dict[str, Any], catalog: Catalog) -> str:
+    """Return ``name:key=value`` with the options in which a spec differs from its bare name in the suite.
+
+    ``shared`` are the options that the suite sets for all architectures that have them. Where the code or an option is
+    gone, the recorded options are compared with ``shared`` only.
+    """
+    name, options = values["name"], values["options"]
+    try:
+        spec = Spec.of(kind, name, options, catalog).resolved()
+        bare = Spec.of(kind, name, {}, catalog).with_defaults(shared).resolved()
+    except UserError:
+        spec, bare = options, shared
+    return text_of(name, {key: value for key, value in sorted(spec.items()) if key not in bare or bare[key] != value})
+
+
+def label_of_text(kind: Kind, text: str, shared: dict[str, Any], catalog: Catalog) -> str:
+    """Return the label of a spec as a suite writes it; raise :class:`UserError` where it cannot be read."""
+    spec = Spec.parse(kind, text, catalog).with_defaults(shared)
+    return label_of(kind, {"name": spec.name, "options": dict(spec.written)}, shared, catalog)
+
+
+def current_id(cell: str, values: dict[str, Any], catalog: Catalog) -> str:
+    """Return the id that a recorded cell has now; its own id where its code or its options are gone."""
+    try:
+        return cell_of(values, catalog).canonical_form().id
+    except UserError:
+        return cell
+
+
+def without_second_ids(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return one row for each cell, and a note if older records have some cells under a second id.
+
+    Older ids contain options at their default, so ``lstm`` and ``lstm:width=64`` were two cells. The one that is
+    finished is kept; of two finished ones, the one with the id that the cell has now.
+    """
+    ids: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        ids.setdefault(row["current"], []).append(row)
+    chosen = {
+        current: min(same, key=lambda row: (row["status"] != "done", row["cell"] != current))["cell"]
+        for current, same in ids.items()
+    }
+    kept = [row for row in rows if row["cell"] == chosen[row["current"]]]
+    count = len({row["cell"] for row in rows}) - len({row["cell"] for row in kept})
+    note = f"{count} cells are recorded twice, with and without options at their default; one of each is shown"
+    return kept, [note] if count else []
+
+
+def add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
+    """Add to the label of a task that was trained with several recipes the values in which they differ."""
+    defaults = Recipe().model_dump()  # records lack the newer keys while they have their default
+    recipes: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        row["recipe"] = defaults | row["recipe"]
+        recipes.setdefault(row["task"], []).append(row["recipe"])
+    for row in rows:
+        recipe, alternatives = row["recipe"], recipes[row["task"]]
+        differing = [
+            f"{key}={_short(recipe[key])}" for key in recipe if any(other[key] != recipe[key] for other in alternatives)
+        ]
+        if differing:
+            row["task"] = f"{row['task']} [{' '.join(differing)}]"
+
+
+def _short(value: Any) -> str:
+    """Return a value of a recipe as a suite or the command line writes it."""
+    return ",".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
