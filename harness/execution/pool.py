@@ -22,7 +22,7 @@ from harness.registry.fingerprint import fingerprints_of
 from harness.storage.folder import RunFolder
 
 FAILED_STARTS = 3
-"""Worker processes that may end before they ask for a job, in a row, until no more are started."""
+"""Worker processes that may end before their first job, in a row, until no more are started."""
 
 
 def launch(jobs: Sequence[Job], workers: int, emit: Emit) -> None:
@@ -44,7 +44,7 @@ class Pool:
     Attributes:
         waiting: the jobs that no worker has taken.
         interrupted: what remains of the jobs whose worker died while others were running.
-        failed_starts: workers that have ended before they asked for a job, since one did ask for a job.
+        failed_starts: workers that have ended before their first job, since a job was finished.
     """
 
     def __init__(self, jobs: Sequence[NumberedJob], size: int, emit: Emit) -> None:
@@ -52,7 +52,8 @@ class Pool:
         self.memory_share = 1 / size if jobs[0][1].device.startswith("cuda") else None
         self.workers: list[WorkerProcess] = []
         self.interrupted: list[NumberedJob] = []
-        self.failed_starts, self.last_exit = 0, 0
+        self.failed_starts = 0
+        self.last_exit: int | None = None
 
     def run(self) -> list[NumberedJob]:
         """Run all jobs; return those to repeat without other workers.
@@ -72,9 +73,9 @@ class Pool:
 
     def _start_workers(self) -> None:
         """Start as many workers as there are jobs for, and none after too many failed starts."""
-        starting = sum(not worker.has_started for worker in self.workers)
-        active = sum(not worker.is_stopping for worker in self.workers)
-        for _ in range(min(self.size - active, len(self.waiting) - starting)):
+        active = [worker for worker in self.workers if not worker.is_stopping]
+        starting = sum(worker.job is None for worker in active)
+        for _ in range(min(self.size - len(active), len(self.waiting) - starting)):
             if self.failed_starts < FAILED_STARTS:
                 self.workers.append(WorkerProcess.start(self.memory_share))
         if not self.workers:
@@ -92,35 +93,40 @@ class Pool:
         """Handle the messages of a worker, and its end."""
         has_ended = not worker.process.is_alive()  # before the messages are read, so that none is missed
         for message in worker.messages():
-            self._handle(worker, message)
+            self._handle(worker, message, has_ended)
         if has_ended:
             self.workers.remove(worker)
             worker.stop()
-            self._replace_dead(worker)
+            self._take_back_job(worker)
 
-    def _handle(self, worker: WorkerProcess, message: Any) -> None:
+    def _handle(self, worker: WorkerProcess, message: Any, has_ended: bool) -> None:
         if isinstance(message, Exception):
             raise message
         if message == READY:
-            self.failed_starts = 0
-            worker.give(self.waiting.popleft() if self.waiting else None)
+            if worker.job is not None:
+                self.failed_starts = 0
+            job = self.waiting.popleft() if self.waiting and not has_ended else None
+            if not worker.give(job) and job is not None:
+                self.waiting.appendleft(job)
             return
         if message.cell:
             worker.finished.add(message.cell)
         self.emit(message)
 
-    def _replace_dead(self, worker: WorkerProcess) -> None:
-        """Decide what happens to the job of a worker that has ended."""
-        if not worker.has_started:
-            self.failed_starts, self.last_exit = self.failed_starts + 1, worker.process.exitcode or 0
-        elif worker.job is not None:
-            number, job = worker.job
-            remaining = _remaining_jobs(job, worker.finished)
-            if any(other.job for other in self.workers):
-                self.interrupted += [(number, part) for part in remaining]
-                return
-            for part in remaining:
-                _fail(part, number, f"the worker process died ({_exit_text(worker.process.exitcode)})", self.emit)
+    def _take_back_job(self, worker: WorkerProcess) -> None:
+        """Decide what happens to the job of a worker that has ended, if it had one."""
+        code = worker.process.exitcode
+        if worker.job is None:
+            if self.waiting:
+                self.failed_starts, self.last_exit = self.failed_starts + 1, code
+            return
+        number, job = worker.job
+        remaining = _remaining_jobs(job, worker.finished)
+        if any(other.job for other in self.workers):
+            self.interrupted += [(number, part) for part in remaining]
+            return
+        for part in remaining:
+            _fail(part, number, f"the worker process died ({_exit_text(code)})", self.emit)
 
 
 def _remaining_jobs(job: Job, finished: set[str]) -> list[Job]:

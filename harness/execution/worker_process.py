@@ -31,9 +31,8 @@ class WorkerProcess:
     """A worker process as the launcher sees it.
 
     Attributes:
-        job: the job that it runs; ``None`` before its first job.
+        job: the job that it runs; ``None`` before the first job and after the last.
         finished: ids of the cells of that job that it has reported as finished or failed.
-        has_started: whether it has asked for a job.
         is_stopping: whether it was told that no jobs remain.
     """
 
@@ -41,7 +40,6 @@ class WorkerProcess:
     connection: Connection
     job: NumberedJob | None = None
     finished: set[str] = field(default_factory=set)
-    has_started: bool = False
     is_stopping: bool = False
 
     @classmethod
@@ -56,13 +54,15 @@ class WorkerProcess:
         other_end.close()
         return cls(process, connection)
 
-    def give(self, job: NumberedJob | None) -> None:
-        """Send the next job, or ``None`` if no jobs remain. A process that has died is noticed later."""
-        self.job, self.finished, self.has_started, self.is_stopping = job, set(), True, job is None
+    def give(self, job: NumberedJob | None) -> bool:
+        """Send the next job, or ``None`` if no jobs remain. Return whether the process could still take it."""
+        self.job, self.finished, self.is_stopping = None, set(), job is None
         try:
             self.connection.send(job)
-        except OSError:
-            self.process.kill()
+        except OSError:  # the process has ended, which the launcher notices next
+            return False
+        self.job = job
+        return True
 
     def messages(self) -> list[Any]:
         """Return the messages that have arrived."""

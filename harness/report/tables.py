@@ -88,11 +88,17 @@ def lengths_table(results: Results) -> Table:
     names = {"in_range": "trained on", "seen": "seen in training"}
     frame = frame.rename(columns=names).rename(columns=lambda name: name.replace("_", " "))
     caption = (
-        "Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. Samples are "
-        "the questions of the test set. None is there twice, so a length may have fewer than were asked for. "
-        f"{_seen_in_training(data)}{SELECTION}"
+        "Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. "
+        f"{_few_questions(data)}{_seen_in_training(data)}{SELECTION}"
     )
     return Table("lengths", "Scores by length", caption, frame, data)
+
+
+def _few_questions(data: pd.DataFrame) -> str:
+    """Explain test sets of different sizes."""
+    if data.samples.nunique() < 2:
+        return ""
+    return "A length that has fewer questions than were asked for is tested on each of them once. "
 
 
 def _seen_in_training(data: pd.DataFrame) -> str:

@@ -61,6 +61,7 @@ def made_scores(cell: dict[str, Any], variant: str, step: int, final: bool) -> l
         exact = round((chance + (1 - chance) * level) * 500) / 500
         grades = {"n": 500, "tokens": 500 * (length if task in MULTI_TOKEN else 1), "loss": 1 - level, "seconds": 0.1}
         grades |= {"exact": exact, "token": max(exact, 0.5 + 0.5 * level) if task in MULTI_TOKEN else exact}
+        grades |= {"seen": 1.0 if length == 5 else 0.25 if length <= 20 else float("nan")}
         grades |= {"chance_exact": 0.5**length if task in MULTI_TOKEN else chance, "chance_token": 0.5}
         identity = {"cell": cell["cell"], "variant": variant, "step": step, "final": final, "length": length}
         rows.append({**identity, "status": status, "in_range": length <= 20, **(grades if status == "ok" else {})})

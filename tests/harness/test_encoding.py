@@ -98,8 +98,8 @@ def test_files_name_their_encoding() -> None:
     """Text is read and written as UTF-8, and never in the encoding of the locale."""
     for package in ("architectures", "harness", "tasks"):
         for file in (ROOT / package).rglob("*.py"):
-            for opening in filter(opens_text, ast.walk(ast.parse(file.read_bytes()))):
-                assert "encoding=" in ast.unparse(opening), f"{file.relative_to(ROOT)}: {ast.unparse(opening)}"
+            for reading in filter(opens_text, ast.walk(ast.parse(file.read_bytes()))):
+                assert "encoding=" in ast.unparse(reading), f"{file.relative_to(ROOT)}: {ast.unparse(reading)}"
 
 
 def opens_text(node: ast.AST) -> bool:

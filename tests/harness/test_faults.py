@@ -161,6 +161,18 @@ def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
     assert any("mine raises" in note for note in json.loads(Path("run/run.json").read_text())["notes"])
 
 
+def test_a_run_records_distinct_questions_and_those_seen_in_training() -> None:
+    options = [*SMALL, "--samples", "100", "--test-lengths", "5,20", "--steps", "200"]
+    assert call("run", *LSTM, *PARITY, *options, "--output", "run").exit_code == 0
+    records = json.loads(next(Path("run").glob("cells/*/evaluations.json")).read_text())["records"]
+    assert {e["length"]: (e["rows"], e["distinct"]) for e in records} == {
+        length: (100, min(2**length, 100)) for length in (1, 2, 3, 4, 5, 20)
+    }
+    assert all(e["tokens"] == e["distinct"] for e in records)
+    training = json.loads(next(Path("run").glob("cells/*/training.json")).read_text())
+    assert training["seen"] == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 1.0}
+
+
 def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always() -> None:
     plugin = write("moody.py", MIXER.format(body="raise RuntimeError('not today')"))
     run = ["run", "--plugin", plugin, "-a", "moody:width=8", *PARITY, *SMALL, "--output", "run"]

@@ -9,10 +9,11 @@ from test_snapshot import TASK, Killed, cells, result, train
 
 from harness.cli.dry_run import _total
 from harness.data.presentation import Batch
+from harness.execution.job import Event, Job
 from harness.execution.plan import Variant
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus
-from harness.execution.worker import Worker
+from harness.execution.worker import Worker, run_job
 from harness.models.population import Population
 from harness.storage.folder import RunFolder
 from harness.training.memory import check_fits_in_memory, split_in_half
@@ -190,6 +191,24 @@ def test_what_cannot_be_batched_is_trained_one_by_one(tmp_path: Path, monkeypatc
     for cell in group:
         (curve, *_), (expected, *_) = (result(tmp_path / name, cell)[0] for name in ("single", "plain"))
         assert curve[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=1e-5)
+
+
+def test_what_cannot_be_batched_is_evaluated_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group, original = cells(LSTM, 3), Population._logits
+    train(tmp_path, group)
+
+    def not_batchable(self: Population, *inputs: torch.Tensor | None) -> torch.Tensor:
+        if self.size > 1:
+            raise RuntimeError("Batching rule not implemented for aten::gru.input. We could not generate a fallback.")
+        return original(self, *inputs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Population, "_logits", not_batchable)
+    events: list[Event] = []
+    run_job(Job(group, (Variant("", TASK, (7,)),), 8, tmp_path, train=False), 0, events.append)
+    assert [event.kind for event in events if event.cell] == ["cell"] * 3
+    for cell in group:
+        records = RunFolder(tmp_path).cell(cell.id).evaluations
+        assert {record.status for record in records if record.length == 7} == {"ok"}
 
 
 def test_halves_cover_the_population() -> None:

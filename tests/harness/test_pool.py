@@ -19,10 +19,9 @@ from harness.errors import UserError
 from harness.execution import pool, worker_process
 from harness.execution.plan import Plan
 from harness.execution.processes import clean_start
-from harness.execution.run import EvaluationRequest, Outcome, evaluate, execute
+from harness.execution.run import Outcome, execute
 from harness.execution.run_options import RunOptions
 from harness.execution.worker_process import WorkerProcess
-from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 
 SCRIPT = """
@@ -112,14 +111,7 @@ def test_a_worker_that_dies_in_an_evaluation_does_not_destroy_its_training(tmp_p
         assert {record.length for record in folder.cell(cell.id).evaluations} == expected
     again = run(planned, folder.path)
     assert (len(again.before.done), again.failed) == (4, 2)
-    request = EvaluationRequest("", "", (60,))
-    quiet = Console(file=io.StringIO())
-    assert evaluate(folder.path, [request], RunOptions("cpu", 2), Catalog(planned_plugins(planned)), console=quiet) == 2
     assert all(folder.cell(cell.id).training for cell in planned.cells)
-
-
-def planned_plugins(planned: Plan) -> tuple[Path, ...]:
-    return planned.cells[0].architecture.catalog.plugins
 
 
 def test_a_job_that_others_may_have_killed_gets_a_second_attempt_alone(tmp_path: Path) -> None:
@@ -167,9 +159,9 @@ def test_workers_that_never_start_are_one_error_and_finished_cells_are_kept(
     monkeypatch.setattr(worker_process, "serve", math.hypot)  # raises a TypeError in the process
     with pytest.raises(UserError) as caught:
         run(plan(), tmp_path)
-    assert len(started) == pool.FAILED_STARTS
+    assert pool.FAILED_STARTS <= len(started) <= pool.FAILED_STARTS + 1  # two are started at a time
     message = str(caught.value)
-    assert message.startswith("3 worker processes ended before their first job (the last one: exit code 1)")
+    assert "worker processes ended before their first job (the last one: exit code 1)" in message
     assert "workers=1" in message
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*")} == before
     assert execute(plan(), tmp_path, RunOptions("cpu", 1), Console(file=io.StringIO())).failed == 0

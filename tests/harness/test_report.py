@@ -23,7 +23,7 @@ from harness.analysis.schema import ReportMeta
 from harness.report.export import csv
 from harness.report.program_length import program_length_table
 from harness.report.results import Results
-from harness.report.summary import warnings
+from harness.report.summary import run_summary, warnings
 from harness.report.tables import tables
 from harness.report.terminal import terminal_report
 from harness.report.write import panel_groups, write_report
@@ -177,6 +177,28 @@ def test_captions_name_seeds_and_selection_and_the_maximum_is_no_headline(result
         if table.name in ("solved-to", "beyond-exact", "beyond-token", "detail"):
             assert re.search("Seeds: 2–3; 500 samples.*chosen by validation", table.caption)
         assert ("selected on test" in table.frame.to_string()) == (table.name == "detail")
+
+
+def test_lengths_show_the_questions_seen_in_training(run: Run) -> None:
+    cells, scores, meta = run
+    few = scores.assign(n=scores.n.where(scores.length > 5, 21))
+    table = next(table for table in tables(Results.of(cells, few, meta)) if table.name == "lengths")
+    rows = table.frame[(table.frame.task == "parity") & (table.frame.architecture == "lstm")].set_index("length")
+    assert list(rows["seen in training"]) == ["1.00", "0.25", "0.25", "–", "–", "–", "–", "–"]
+    assert list(rows["samples"]) == ["21", *["500"] * 7]
+    assert "It is above 0.5 for parity (5), reverse (5), " in table.caption
+    assert "tested on each of them once" in table.caption
+    old = Results.of(cells, scores.drop(columns="seen"), meta)
+    caption = next(table for table in tables(old) if table.name == "lengths").caption
+    assert "Seen in training" not in caption
+    assert "each of them once" not in caption
+
+
+def test_captions_name_the_smallest_test_set(run: Run) -> None:
+    cells, scores, meta = run
+    few = Results.of(cells, scores.assign(n=scores.n.where(scores.length < 320, 21)), meta)
+    assert "; 21–500 samples per length" in next(table for table in tables(few) if table.name == "solved-to").caption
+    assert "with 21–500 samples per length" in run_summary(few)
 
 
 def test_markdown_and_latex_have_whole_rows(folder: Path) -> None:

@@ -6,14 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+import harness.data.questions
 import harness.evaluation.scoring
 from architectures.base import SequenceModel
 from harness.config.cell import Cell, Group
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
+from harness.data.questions import first_occurrences, question_hashes
 from harness.data.rng import Stream
 from harness.evaluation.chance import chance
-from harness.evaluation.scoring import Score, decode, fixed_set, score, set_hash
+from harness.evaluation.scoring import Score, decode, distinct_set, fixed_set, score, set_hash
 from harness.models.population import Population, build_seeded, load
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
@@ -201,6 +203,67 @@ def test_fixed_sets_depend_only_on_task_purpose_and_length() -> None:
     stream = Stream.of([1], "parity", "train", 20, 32, CPU)
     assert not torch.equal(presentation.task.sample(20, stream), first)
     assert set_hash(presentation(first)) == set_hash(presentation(first.clone())) != set_hash(presentation(first[:8]))
+
+
+SPACES = {
+    ("count", 80): 21,
+    ("count", 100): 1,
+    ("anbn:ask=sets", 60): 31,
+    ("parity", 1): 2,
+    ("parity", 9): 512,
+    ("parity", 10): 1024,
+    ("parity", 40): 2000,
+}
+"""The number of distinct questions of a length, at most 2,000."""
+
+
+@pytest.mark.parametrize(("task", "length"), SPACES)
+def test_a_test_set_has_every_question_of_a_small_space_once(task: str, length: int) -> None:
+    """Of 2,000 rows, ``count`` repeated 21 questions at length 80 and one at 100, and Wilson's n was 2,000."""
+    presentation = Presentation(build_task(Spec.parse("task", task, CATALOG)))
+    questions = distinct_set(presentation, task, length, 2000, CPU)
+    assert len(questions) == len(questions.unique(dim=0)) == SPACES[task, length]
+
+
+@pytest.mark.parametrize("task", ["parity", "count", "reverse"])
+def test_fewer_rows_are_the_first_ones_of_more(task: str) -> None:
+    presentation = Presentation(build_task(Spec.parse("task", task, CATALOG)))
+    for length in (3, 7, 20):
+        large = distinct_set(presentation, task, length, 300, CPU)
+        for rows in (1, 2, 8, 50):
+            assert torch.equal(distinct_set(presentation, task, length, rows, CPU), large[:rows])
+
+
+def test_a_test_set_without_repeats_is_the_stream() -> None:
+    """Test sets of earlier versions did not change where no question was repeated."""
+    presentation = Presentation(build_task(Spec.parse("task", "parity", CATALOG)))
+    stream = fixed_set(presentation, "parity", "evaluate", 60, 500, CPU)
+    assert torch.equal(distinct_set(presentation, "parity", 60, 500, CPU), stream)
+    drawn = map(tuple, fixed_set(presentation, "parity", "evaluate", 5, 500, CPU).tolist())
+    assert [tuple(q) for q in distinct_set(presentation, "parity", 5, 500, CPU).tolist()] == list(dict.fromkeys(drawn))
+
+
+def test_rare_questions_end_the_search() -> None:
+    """A space whose questions are ever rarer is not searched without end."""
+
+    class Rare(Reverse):
+        def sample(self, length: int, stream: Stream) -> Tensor:
+            draws.append(stream.rows)
+            return (stream.uniform(1) < 0.5 ** torch.arange(1, 41)).long().sum(1, keepdim=True)
+
+    draws: list[int] = []
+    questions = distinct_set(Presentation(Rare()), "rare", 1, 100, CPU)
+    assert 8 <= len(questions) < 40
+    assert sum(draws) <= 64 * 100 + 100
+
+
+def test_wide_rows_are_hashed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = torch.randint(3, (50, 4), generator=torch.Generator().manual_seed(0))
+    whole = question_hashes(source), first_occurrences(source)
+    monkeypatch.setattr(harness.data.questions, "HASHED_AT_ONCE", 12)
+    assert torch.equal(question_hashes(source), whole[0])
+    assert torch.equal(first_occurrences(source), whole[1])
+    assert [tuple(row) for row in whole[1].tolist()] == list(dict.fromkeys(map(tuple, source.tolist())))
 
 
 ANALYTIC = {

@@ -114,6 +114,15 @@ def test_evaluations_merge_by_key(folder: RunFolder) -> None:
     assert exact == {("", 10, 8): 3, ("", 20, 8): 7, ("", 20, 16): 9, ("", 30, 8): 2, ("v", 20, 8): 4}
 
 
+def test_older_records_count_their_rows() -> None:
+    text = '{"variant": "", "task": "count", "length": 80, "step": 9, "rows": 2000}'
+    old = EvaluationRecord.model_validate_json(text)
+    new = old.model_copy(update={"distinct": 21})
+    assert (old.n, new.n) == (2000, 21)
+    assert old.key == new.key
+    assert TrainingRecord.model_validate(training().model_dump(exclude={"seen"})).seen == {}
+
+
 def test_concurrent_additions_lose_nothing(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
     with ThreadPoolExecutor(4) as pool:

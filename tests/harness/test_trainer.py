@@ -9,6 +9,7 @@ from harness.config.cell import Cell, Group
 from harness.config.recipe import Recipe
 from harness.data.batches import Batches, step_lengths, train_lengths
 from harness.data.presentation import Presentation
+from harness.data.questions import question_hashes
 from harness.models.population import Population, build_seeded
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
@@ -122,6 +123,23 @@ def test_distinct_questions_are_counted(task: str) -> None:
     trainer = make_trainer(task, recipe)
     questions = {tuple(row) for step in range(30) for row in trainer.batches(step).source.tolist()}
     assert trainer.run().models[0].distinct == pytest.approx(len(questions) / (30 * 8))
+
+
+def test_test_questions_seen_in_training_are_counted() -> None:
+    """Of two test questions one was drawn."""
+    trainer = make_trainer("parity", Recipe(steps=40, **SHORT))
+    drawn = [row for step in range(40) for row in trainer.batches(step).source.tolist() if len(row) == 4]
+    first, unknown = torch.tensor(drawn[0])[None], torch.full((1, 4), 7)
+    trainer.tested = {4: question_hashes(torch.cat((first, unknown))), 3: question_hashes(unknown[:, :3])}
+    assert trainer.run().models[0].seen == {4: 0.5, 3: 0.0}
+
+
+def test_a_frozen_model_has_not_seen_what_the_others_draw() -> None:
+    recipe = Recipe(**{**SHORT, **FITS, "stop_when_fitted": True})
+    alone, together = (make_trainer(EASY, recipe, rates) for rates in ((4e-2,), (4e-2, 1e-9)))
+    (model, *_), (same, slow) = alone.run().models, together.run().models
+    assert model.steps_used == same.steps_used < slow.steps_used
+    assert model.distinct == same.distinct > slow.distinct
 
 
 def test_tokens_are_those_of_source_and_prefix() -> None:

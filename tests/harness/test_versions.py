@@ -1,0 +1,92 @@
+"""Reports of several runs: two versions of a plug-in are two rows, and the order of the folders changes no number."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command_line import LSTM, MIXER, PARITY, SMALL, call
+
+from harness.analysis.load import frames
+from harness.cli.report import catalog_for
+from harness.registry import fingerprint
+from harness.registry.catalog import _unpickled
+from harness.registry.plugin_import import forget
+from harness.report.results import Results
+
+pytestmark = pytest.mark.usefixtures("temporary_folder")
+
+TASK = """
+from tasks.base import Task
+
+class Same(Task):
+    '''A plug-in.'''
+
+    symbols = ("a", "b")
+
+    def sample(self, length, stream):
+        return stream.integers(2, length)
+
+    def solve(self, source):
+        return source[:, {place}:][:, :1]
+"""
+
+
+def run(file: Path, text: str, output: str, *more: str) -> None:
+    """Train with a version of a plug-in, as a new process would."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    forget(file.resolve())
+    for function in (fingerprint._code, fingerprint._tree, _unpickled):
+        function.cache_clear()
+    result = call("run", "--plugin", file, *LSTM, *PARITY, *SMALL, "--output", output, *more)
+    assert result.exit_code == 0, result.output
+
+
+def numbers(*folders: str) -> tuple[Results, pd.DataFrame]:
+    paths = [Path(folder) for folder in folders]
+    results = Results.of(*frames(paths, catalog_for(paths, [])))
+    order = ["architecture", "task", "variant"]
+    return results, results.summary.sort_values(order).set_index(order).drop(columns="solved_to")
+
+
+@pytest.mark.parametrize("places", [("mine.py", "mine.py"), ("one/mine.py", "two/mine.py")])
+def test_two_versions_of_an_architecture_are_two_rows(places: tuple[str, str]) -> None:
+    """The version of the second folder was dropped, and the order of the folders changed the numbers."""
+    for place, output, body in zip(places, "AB", ("return self.inner(x)", "return self.inner(x) * 0"), strict=True):
+        run(Path(place), MIXER.format(body=body), output, "-a", "mine:width=8")
+    (results, summary), (_, again) = numbers("A", "B"), numbers("B", "A")
+    pd.testing.assert_frame_equal(summary, again)
+    versions = [label for label in results.architectures if label.startswith("mine")]
+    assert len(versions) == 2
+    assert all(label.startswith("mine:width=8 [code ") for label in versions)
+    assert [label for label in results.architectures if label not in versions] == ["lstm:depth=1,width=8"]
+    notes = [note for note in results.meta.notes if "comes from" in note]
+    assert sorted(note.rpartition(" ")[2] for note in notes) == ["A", "B"]
+    for folder in "AB":
+        (label,) = (note.partition(" comes")[0] for note in notes if note.endswith(folder))
+        single = numbers(folder)[1].drop(columns=["stale"])
+        pair = summary.drop(columns=["stale"]).loc[(label, "parity", "")]
+        pd.testing.assert_series_equal(pair, single.loc[("mine:width=8", "parity", "")], check_names=False)
+    assert call("report", "A", "B", "--output", "both").exit_code == 0
+
+
+def test_two_versions_of_a_task_are_two_columns() -> None:
+    for output, place in zip("AB", (0, -1), strict=True):
+        run(Path("same.py"), TASK.format(place=place), output, "-t", "same")
+    (results, summary), (_, again) = numbers("A", "B"), numbers("B", "A")
+    pd.testing.assert_frame_equal(summary, again)
+    assert [task.startswith("same [code ") for task in results.tasks] == [False, True, True]
+    assert results.architectures == ["lstm:depth=1,width=8"]
+
+
+def test_the_same_cell_in_two_folders_counts_once_and_adds_its_lengths() -> None:
+    text = MIXER.format(body="return self.inner(x)")
+    run(Path("mine.py"), text, "A", "-a", "mine:width=8")
+    run(Path("mine.py"), text, "B", "-a", "mine:width=8")
+    assert call("evaluate", "B", "--test-lengths", "11", "--workers", "1").exit_code == 0
+    (results, summary), (_, again) = numbers("A", "B"), numbers("B", "A")
+    pd.testing.assert_frame_equal(summary, again)
+    assert results.architectures == ["lstm:depth=1,width=8", "mine:width=8"]
+    assert len(results.cells) == 2
+    assert sorted(results.scores.length.unique()) == [1, 2, 3, 4, 5, 8, 11]
+    assert len(results.scores) == 2 * 7
