@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from torch.nn.parameter import UninitializedParameter
+
 from architectures.base import Mixer, SequenceModel
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.recipe import Recipe, is_import_path
@@ -48,8 +50,13 @@ def check_evaluations(suite: Suite, catalog: Catalog) -> None:
 
 
 def check_model(spec: Spec, model: SequenceModel) -> None:
-    """Raise :class:`UserError` if a model cannot be trained and stored as its author made it."""
+    """Raise :class:`UserError` if a model cannot be trained and stored as its author made it.
+
+    A parameter without a shape raises a plain error instead: its cells fail, and other architectures are trained.
+    """
     if reason := obstacle(model):
+        if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
+            raise ValueError(reason)
         raise UserError(f"architecture {spec}: {reason}")
 
 

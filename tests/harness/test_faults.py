@@ -95,7 +95,7 @@ def test_a_model_that_cannot_be_built_is_a_failed_cell() -> None:
 
 
 PLANNING = {
-    "lazy": ("nn.Linear(width, width)", "nn.LazyLinear(width)", "uninitialized parameter"),
+    "lazy": ("nn.Linear(width, width)", "nn.LazyLinear(width)", "has no shape before the first forward"),
     "raises": ("super().__init__()", "super().__init__(); raise RuntimeError('no such file')", "no such file"),
     "divides": ("super().__init__()", "super().__init__(); 1 / 0", "ZeroDivisionError"),
 }

@@ -315,7 +315,6 @@ REFUSED = {
         MIXER,
         "p is torch.complex128, but trained parameters must be torch.float32 or torch.complex64",
     ),
-    "lazy": ("self.lazy = nn.LazyLinear(3)", MIXER, "has no shape before the first forward"),
 }
 
 
