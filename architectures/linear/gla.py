@@ -35,6 +35,7 @@ FORMS: dict[str, decay.Form] = {
     "recurrent": decay.recurrent,
     "parallel": decay.parallel,
     "chunked": decay.chunked,
+    "stepwise": decay.stepwise,
     "fla": fla.gla,
 }
 
@@ -48,10 +49,10 @@ class GLA(Mixer):
         width: channels ``D``, a multiple of twice the heads (queries and keys have half the channels).
         heads: number of heads ``H``.
         rank: channels between the two maps of the forget gate.
-        kernel: ``recurrent`` is equation 3, ``parallel`` scores all pairs, ``chunked`` combines both; ``fla`` is the
-            Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, and
-            ``chunked`` elsewhere (on one core, a training step of two layers at batch 64: 42 ms against 45 for
-            ``recurrent`` at length 20, 0.35 s against 0.51 at 200).
+        kernel: ``recurrent`` is equation 3, ``parallel`` scores all pairs, ``chunked`` combines both;
+            ``stepwise`` is equation 3 in place, with gradients by hand, on a CPU; ``fla`` is the Triton kernel of
+            flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, ``chunked`` on other GPUs, and
+            on a CPU the faster of ``stepwise`` and ``chunked`` by the size of the state (``parts/scans/decay.py``).
     """
 
     native: ClassVar[Block] = Block(norm="rms", feed_forward="swiglu")
@@ -63,11 +64,11 @@ class GLA(Mixer):
         *,
         heads: Positive = 4,
         rank: Positive = 16,
-        kernel: Literal["auto", "recurrent", "parallel", "chunked", "fla"] = "auto",
+        kernel: Literal["auto", "recurrent", "parallel", "chunked", "stepwise", "fla"] = "auto",
     ) -> None:
         super().__init__()
         self.heads, self.values = heads, head_width(width, heads, multiple=2)
-        self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
+        self.choice = choose(kernel, fla.KERNEL, cpu=decay.cpu_form(self.values**2 // 2), cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.query = nn.Linear(width, width // 2, bias=False)
         self.key = nn.Linear(width, width // 2, bias=False)

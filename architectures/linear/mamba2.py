@@ -99,7 +99,7 @@ class Mamba2(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         form = form_for(self, x)
         gate, x, delta = self._project(x)
-        x, B, C = self._split(self.convolution(x))
+        x, B, C = self._split(self.convolution(x, silu=True))
         if form == "mamba_ssm":
             y = mamba_ssm.chunk_scan(x, delta, -torch.exp(self.A_log), B, C)
         else:
@@ -117,7 +117,7 @@ class Mamba2(Mixer):
         window, h = state
         gate, x, delta = self._project(x[:, None])
         x, window = self.convolution.step(x[:, 0], window)
-        x, B, C = self._split(x[:, None])
+        x, B, C = self._split(F.silu(x[:, None]))
         q, k, v, log_decay = (z[..., 0, :] for z in self._attention_inputs(x, delta, B, C))
         if self.signed:
             sign, log_decay = decay.sign_and_log(self._signed_decay(log_decay))
@@ -132,8 +132,8 @@ class Mamba2(Mixer):
         return gate, x, F.softplus(delta + self.step_size)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return x ``[B, L, H, P]``, B and C ``[B, L, G, N]``."""
-        x, B, C = F.silu(x).split(self.parts, dim=-1)
+        """Cut the convolved channels into x ``[B, L, H, P]``, B and C ``[B, L, G, N]``."""
+        x, B, C = x.split(self.parts, dim=-1)
         return x.unflatten(-1, (self.heads, -1)), B.unflatten(-1, (self.groups, -1)), C.unflatten(-1, (self.groups, -1))
 
     def _attend(self, form: decay.Form, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ FORMS: dict[str, decay.Form] = {
     "recurrent": decay.recurrent,
     "parallel": decay.parallel,
     "chunked": decay.chunked,
+    "stepwise": decay.stepwise,
     "fla": fla.gla,
 }
 
@@ -67,10 +68,10 @@ class RWKV6(rwkv.RWKV):
         rank: inner channels of the low-rank maps of the shares; the low-rank map of the decay has twice as many.
         channel_mixing: whether channel mixing follows time mixing; false for ``block=shared``, which has a
             feed-forward.
-        kernel: ``recurrent`` is the equation, ``parallel`` scores all pairs, ``chunked`` combines both; ``fla`` is a
-            Triton kernel of flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, and
-            ``chunked`` elsewhere (on one core, a training step of two layers at batch 64: 57 ms against 64 for
-            ``recurrent`` at length 20, 0.50 s against 0.67 at 200).
+        kernel: ``recurrent`` is the equation, ``parallel`` scores all pairs, ``chunked`` combines both;
+            ``stepwise`` is the equation in place, with gradients by hand, on a CPU; ``fla`` is a Triton kernel of
+            flash-linear-attention. ``auto`` takes ``fla`` on a GPU if it is installed, ``chunked`` on other GPUs, and
+            on a CPU the faster of ``stepwise`` and ``chunked`` by the size of the state (``parts/scans/decay.py``).
     """
 
     reference: ClassVar[str] = "recurrent"
@@ -82,11 +83,11 @@ class RWKV6(rwkv.RWKV):
         heads: Positive = 4,
         rank: Positive = 16,
         channel_mixing: bool = True,
-        kernel: Literal["auto", "recurrent", "parallel", "chunked", "fla"] = "auto",
+        kernel: Literal["auto", "recurrent", "parallel", "chunked", "stepwise", "fla"] = "auto",
     ) -> None:
         super().__init__(width, expand=3.5, channel_mixing=channel_mixing)
         self.heads, head_channels = heads, head_width(width, heads)
-        self.choice = choose(kernel, fla.KERNEL, cpu="chunked", cuda="chunked")
+        self.choice = choose(kernel, fla.KERNEL, cpu=decay.cpu_form(head_channels**2), cuda="chunked")
         self.kernel_in_use = self.choice.record(torch.device("cpu"))
         self.mix_first, self.mix_all = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(len(PARTS), width))
         self.mix_down, self.mix_up = low_rank(width, rank, (len(PARTS),))

@@ -97,7 +97,7 @@ class MLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         x, gate = self.up(x).chunk(2, dim=-1)
-        mixed = F.silu(self.convolution(x))
+        mixed = self.convolution(x, silu=True)
         q, k, v, i, f = (z.transpose(1, 2) for z in self._project(x, mixed))  # [B, H, L, ...]
         m = running_maximum(i, f)
         previous = torch.cat((m[..., :1], m[..., :-1]), dim=-1)
@@ -162,7 +162,7 @@ class SLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         (_, cells), hidden = self.start(x.shape[0], x), []
-        for projected in self._input_projection(x, F.silu(self.convolution(x))).unbind(1):
+        for projected in self._input_projection(x, self.convolution(x, silu=True)).unbind(1):
             cells = self._update(projected, cells)
             hidden.append(cells[0])
         return self._output(torch.stack(hidden, dim=1))

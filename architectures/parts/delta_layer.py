@@ -85,7 +85,7 @@ class DeltaLayer(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        q, *updates = self._project(self.convolution(self.into(x)), x)
+        q, *updates = self._project(self.convolution(self.into(x), silu=True), x)
         q = q.repeat_interleave(self.corrections, dim=-2)
         read_values = FORMS[form_for(self, x)](q, *updates)
         return self._output(read_values[..., self.corrections - 1 :: self.corrections, :], x)
@@ -98,7 +98,7 @@ class DeltaLayer(Mixer):
         """Apply the equation to one position."""
         window, memory = state
         mixed, window = self.convolution.step(self.into(x), window)
-        q, *updates = self._project(mixed[:, None], x[:, None])
+        q, *updates = self._project(F.silu(mixed[:, None]), x[:, None])
         for correction in zip(*(z.unbind(-2) for z in updates), strict=True):
             memory = delta.update(memory, *correction)
         read_values = delta.read(memory, q[..., 0, :])[..., None, :]
@@ -106,7 +106,7 @@ class DeltaLayer(Mixer):
 
     def _project(self, mixed: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return ``q`` ``[B, H, L, E]``, and ``k``, ``v``, ``beta``, ``log_decay`` ``[B, H, n L, ...]``."""
-        q, k, v = F.silu(mixed).split(self.parts, dim=-1)
+        q, k, v = mixed.split(self.parts, dim=-1)
         beta = self.largest_rate * torch.sigmoid(self.rate(x))
         k, v, beta = (split_heads(self._interleave(z), self.heads) for z in (k, v, beta))
         q = unit(split_heads(q, self.heads)) * self.shape[0] ** -0.5

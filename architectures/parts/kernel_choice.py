@@ -66,6 +66,16 @@ def choose(kernel: str, package: Kernel | None = None, *, cpu: str, cuda: str, c
     return Choice(cpu, cuda, {})
 
 
+def suits_hand_gradients(*tensors: Tensor) -> bool:
+    """Whether forms with gradients by hand support these tensors: on a CPU, in one format, without autocast.
+
+    They replace many small operations by fewer ones in place. On a GPU, kernels and CUDA graphs serve this purpose.
+    """
+    formats = {(x.device.type, x.dtype) for x in tensors}
+    supported = formats in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
+    return supported and not torch.is_autocast_enabled("cpu")
+
+
 def cuda_package(name: str, extra: str, module: str, distribution: str) -> Kernel:
     """Describe a package that runs on CUDA devices only; ``extra`` installs it, ``module`` must be importable."""
 

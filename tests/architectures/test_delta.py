@@ -40,8 +40,8 @@ INPUTS = {delta: delta_inputs, dplr: dplr_inputs}
 CASES = [
     pytest.param(rule, form, id=f"{rule.__name__.rpartition('.')[2]} {index}")
     for rule, forms in (
-        (delta, (delta.chunked, partial(delta.chunked, chunk=7))),
-        (dplr, (dplr.chunked, partial(dplr.chunked, chunk=4))),
+        (delta, (delta.chunked, partial(delta.chunked, chunk=7), delta.chunked_by_autograd)),
+        (dplr, (dplr.chunked, partial(dplr.chunked, chunk=4), dplr.stepwise)),
     )
     for index, form in enumerate(forms)
 ]
@@ -161,3 +161,11 @@ def test_products_equal_flash_linear_attention(form: Callable[..., Tensor]) -> N
         heads_last(lambda q, k, v, beta, g: theirs(q, k, v, g[..., 0], beta[..., 0], 1.0, num_householder=3)[0]),
         [q[..., ::3, :], k, v, beta, log_decay[..., ::3, :]],
     )
+
+
+@pytest.mark.parametrize("form", [dplr.stepwise, delta.chunked])
+def test_gradients_by_hand_have_no_second_derivative(form: Callable[..., Tensor]) -> None:
+    inputs = [x.requires_grad_() for x in (dplr_inputs if form is dplr.stepwise else delta_inputs)(65)]
+    (gradient,) = torch.autograd.grad(form(*inputs).square().sum(), inputs[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()

@@ -57,11 +57,11 @@ def inputs(length: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
 def test_forms_agree(dtype: torch.dtype, length: int) -> None:
     torch.manual_seed(length)
     x = torch.randn(ROWS, length, WIDTH, dtype=dtype)
-    for kernel in ("parallel", "chunked"):
+    for kernel in ("parallel", "chunked", "stepwise"):
         assert_forms_agree(make(kernel, dtype), make("recurrent", dtype), x)
 
 
-@pytest.mark.parametrize("kernel", ["recurrent", "chunked"])
+@pytest.mark.parametrize("kernel", ["recurrent", "chunked", "stepwise"])
 def test_equals_the_papers_equations(kernel: str) -> None:
     torch.manual_seed(0)
     mixer, x = make(kernel), torch.randn(ROWS, 33, WIDTH, dtype=torch.float64)
@@ -105,7 +105,7 @@ def test_state_does_not_grow() -> None:
     assert sizes == {4 * ROWS * HEADS * 2 * 4}
 
 
-@pytest.mark.parametrize("kernel", ["recurrent", "chunked"])
+@pytest.mark.parametrize("kernel", ["recurrent", "chunked", "stepwise"])
 def test_population_equals_singles(kernel: str) -> None:
     torch.manual_seed(0)
     mixers = [make(kernel) for _ in range(3)]

@@ -34,7 +34,7 @@ from architectures.parts.kernels.mamba_ssm import KERNEL, selective_scan
 from architectures.parts.short_convolution import ShortConvolution
 
 ROWS, WIDTH, STATE = 2, 6, 3
-KERNELS = ["loop", "chunked"]
+KERNELS = ["loop", "chunked", "stepwise"]
 
 
 def make(kernel: str, dtype: torch.dtype = torch.float64, eigenvalues: str = "positive") -> Mamba:
@@ -112,7 +112,8 @@ def test_scan_equals_the_authors(form: str, length: int) -> None:
 def test_forms_agree(dtype: torch.dtype, length: int) -> None:
     torch.manual_seed(length)
     x = torch.randn(ROWS, length, WIDTH, dtype=dtype)
-    assert_forms_agree(make("chunked", dtype), make("loop", dtype), x)
+    for kernel in KERNELS[1:]:
+        assert_forms_agree(make(kernel, dtype), make("loop", dtype), x)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -138,7 +139,7 @@ def test_signed_eigenvalues(kernel: str, length: int) -> None:
 def test_signed_eigenvalues_have_no_package() -> None:
     with pytest.raises(ValueError, match="kernel=mamba_ssm supports positive eigenvalues only; use auto or chunked"):
         make("mamba_ssm", eigenvalues="signed")
-    assert make("auto", eigenvalues="signed").choice == Choice("loop", "chunked", {})
+    assert make("auto", eigenvalues="signed").choice == Choice("stepwise", "chunked", {})
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -255,7 +256,7 @@ def test_package_serves_a_population(stand_in: None) -> None:
 def test_a_missing_package_is_an_error() -> None:
     with pytest.raises(KernelMissing, match=r"kernel=mamba_ssm cannot be used here: .*lengthwise\[mamba\]"):
         Mamba(WIDTH, kernel="mamba_ssm")
-    assert Mamba(WIDTH).choice.on(torch.device("cpu")) == "loop"
+    assert Mamba(WIDTH).choice.on(torch.device("cpu")) == "stepwise"
 
 
 def test_native_block_has_no_feed_forward() -> None:

@@ -32,7 +32,7 @@ from architectures.parts.scans import decay
 
 ROWS, WIDTH, HEADS = 2, 12, 3
 CLASSES = {"rwkv4": RWKV4, "rwkv6": partial(RWKV6, heads=HEADS, rank=3)}
-FAST = [("rwkv4", "scan"), ("rwkv4", "chunked"), ("rwkv6", "parallel"), ("rwkv6", "chunked")]
+FAST = [("rwkv4", "scan"), ("rwkv4", "chunked"), *(("rwkv6", kernel) for kernel in ("parallel", "chunked", "stepwise"))]
 each_name = pytest.mark.parametrize("name", CLASSES)
 each_fast_form = pytest.mark.parametrize(("name", "kernel"), FAST)
 
@@ -197,7 +197,7 @@ def rwkv6_inputs(length: int, dtype: torch.dtype = torch.float32) -> list[Tensor
     return [q, k, v, log_decay, torch.randn(HEADS, 1, 4, dtype=dtype)]
 
 
-@pytest.mark.parametrize("form", ["recurrent", "parallel", "chunked"])
+@pytest.mark.parametrize("form", ["recurrent", "parallel", "chunked", "stepwise"])
 @pytest.mark.parametrize("length", [1, 2, 65])
 def test_rwkv6_equals_flash_linear_attention(form: str, length: int) -> None:
     r, k, v, log_decay, u = rwkv6_inputs(length)

@@ -70,7 +70,7 @@ def block_by_hand(m: RWKV7, x: Tensor, first: Tensor | None = None) -> Tensor:
     return mixed + m.channel.value(F.relu(m.channel.key(ln2 + shifted(ln2) * (1 - m.channel.mix_key))) ** 2)
 
 
-@pytest.mark.parametrize("kernel", ["recurrent", "chunked"])
+@pytest.mark.parametrize("kernel", ["recurrent", "chunked", "stepwise"])
 def test_equals_the_authors_block(kernel: str) -> None:
     torch.manual_seed(0)
     mixer = make(kernel)
@@ -90,7 +90,8 @@ def test_values_of_the_first_layer_return() -> None:
 def test_forms_agree(length: int, dtype: torch.dtype) -> None:
     torch.manual_seed(length)
     x = torch.randn(ROWS, length, WIDTH, dtype=dtype)
-    assert_forms_agree(make("chunked", dtype), make("recurrent", dtype), x)
+    for kernel in ("chunked", "stepwise"):
+        assert_forms_agree(make(kernel, dtype), make("recurrent", dtype), x)
 
 
 def test_steps_equal_forward() -> None:

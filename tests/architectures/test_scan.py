@@ -14,7 +14,14 @@ from architectures.parts.scans import decay, diagonal
 
 ROWS, HEADS, WIDTH, VALUES = 2, 3, 4, 5
 DIAGONAL = [diagonal.chunked, partial(diagonal.chunked, chunk=1), partial(diagonal.chunked, chunk=16)]
-MATRIX = [decay.recurrent, decay.parallel, decay.chunked, partial(decay.chunked, chunk=16)]
+MATRIX = [
+    decay.recurrent,
+    decay.parallel,
+    decay.chunked,
+    partial(decay.chunked, chunk=16),
+    decay.chunked_by_autograd,
+    decay.stepwise,
+]
 EXTREMES = torch.tensor([-1000.0, -100.0, -7.4, -1e-3, -1e-7, 0.0], dtype=torch.float64)
 
 

@@ -4,5 +4,8 @@
 of outer products whose rows decay (RetNet, GLA, Mamba-2, RWKV-6). ``delta``: such a state is corrected before each
 addition (DeltaNet). ``dplr``: both, with one decay for each row (RWKV-7).
 
+On a CPU some forms have gradients by hand: ``stepwise`` runs a loop in place, with the steps in ``rules``;
+``decay_blocks`` and ``delta_blocks`` run chunks of a few rows at a time, with helpers in ``rows``.
+
 All forms multiply decays and never divide by them, so that decays close to zero are safe.
 """

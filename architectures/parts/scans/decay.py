@@ -1,12 +1,13 @@
 """Linear attention with decay: ``S_t = diag(a_t) S_{t-1} + k_t v_t^T`` and ``o_t = S_t^T q_t``, from ``S_0 = 0``.
 
 The state is a matrix ``[E, V]`` whose rows decay. One decay for all rows gives RetNet (a constant) and Mamba-2 (from
-the input); one decay for each row gives GLA and RWKV-6. Three forms compute the same function (Sun et al. 2023, section
+the input); one decay for each row gives GLA and RWKV-6. Four forms compute the same function (Sun et al. 2023, section
 2.1; Yang et al. 2023, "Gated Linear Attention Transformers", section 4):
 
     recurrent   the equation, step by step
     parallel    ``o = (Q K^T * decay between the two) V``, quadratic in the length
     chunked     parallel inside chunks, recurrent from chunk to chunk
+    stepwise    recurrent, on a CPU in place and with gradients by hand (``stepwise.py``)
 
 Papers add a normaliser, a bonus for the current token, or negative decays. :func:`normalised`, :func:`with_bonus` and
 :func:`signed` add these to any form, and to a kernel with the same arguments.
@@ -23,12 +24,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from architectures.parts.scans import diagonal
+from architectures.parts.kernel_choice import suits_hand_gradients
+from architectures.parts.scans import decay_blocks, diagonal, rules
+from architectures.parts.scans.stepwise import scan
 
 Form = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 CHUNK, ROW_CHUNK = 64, 16
 """Positions in a chunk with one decay for all rows, and with one decay for each row."""
+
+STEPWISE_STATE = 32 * 32
+"""The largest state ``E x V`` for which ``stepwise`` was faster than ``chunked``, with one decay for each row.
+
+On one core (batch 64, 4 heads, forward and backward) it took half the time with states of 16 x 16, 0.85 of it with
+32 x 32, and 1.6 to 1.9 times as long with 64 x 64, at lengths 21 to 81.
+"""
+
+SHORT = 32
+"""Up to this length autograd was as fast as gradients by hand (mLSTM, one core: 2.3 ms against 2.5 at length 21)."""
 
 
 def recurrent(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
@@ -128,7 +141,19 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | Non
     200, and a quarter slower than 16 at 400. With one decay for each row (batch 64, 4 heads of 16 x 16, forward and
     backward) 16 was the best of 4, 8, 16 and 32 at lengths 40 and 200. It was faster than ``recurrent`` from length 20
     on: 11 ms against 17 at 20, 85 against 150 at 200.
+
+    With one decay for all rows of the state and more than :data:`SHORT` positions, gradients are written by hand on a
+    CPU (``decay_blocks.py``), unless all sequences of the batch share the decays. Their products are then cheap, and
+    autograd was as fast (RetNet and linear attention, a training step at length 81).
     """
+    by_hand = log_decay.shape[-1] == 1 and log_decay.dim() == v.dim() and v.shape[-2] > SHORT
+    if by_hand and suits_hand_gradients(q, k, v, log_decay):
+        return decay_blocks.chunked(q, k, v, log_decay, chunk or CHUNK)
+    return chunked_by_autograd(q, k, v, log_decay, chunk)
+
+
+def chunked_by_autograd(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | None = None) -> Tensor:
+    """Return the result of :func:`chunked` for all chunks at once, with the gradients of autograd."""
     length, by_row = v.shape[-2], log_decay.shape[-1] > 1
     chunk = chunk or (ROW_CHUNK if by_row else CHUNK)
     if length <= chunk:
@@ -140,6 +165,18 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, chunk: int | Non
     ends = diagonal.loop(log_decay.exp().transpose(-1, -2), added, dim=-3)
     entering = torch.cat((torch.zeros_like(added[..., :1, :, :]), ends[..., :-1, :, :]), dim=-3)
     return (weights @ v + q @ entering).flatten(-3, -2)[..., :length, :]
+
+
+def stepwise(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """Return the result of :func:`recurrent` in place, with gradients by hand; elsewhere than on a CPU ``chunked``."""
+    if suits_hand_gradients(q, k, v, log_decay):
+        return scan(rules.RowDecay(), q, k, v, log_decay.exp().expand(*log_decay.shape[:-1], k.shape[-1]))
+    return chunked(q, k, v, log_decay)
+
+
+def cpu_form(state: int) -> str:
+    """Return the form that ``auto`` takes on a CPU with one decay for each row, by the size ``E x V`` of the state."""
+    return "stepwise" if state <= STEPWISE_STATE else "chunked"
 
 
 def normalised(form: Form, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, floor: float = 1e-6) -> Tensor:

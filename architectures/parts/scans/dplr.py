@@ -8,8 +8,9 @@ transpose of this one).
     recurrent   the equation, step by step
     chunked     chunk by chunk; the read values ``u_i = S_{i-1}^T a_i`` of a chunk solve one triangular system, as in
                 ``delta.py``
+    stepwise    recurrent, on a CPU in place and with gradients by hand (``stepwise.py``)
 
-Shapes in both forms, where ``...`` is batch and heads: ``q``, ``k``, ``a``, ``b`` and ``log_decay``, the logarithm of
+Shapes in all forms, where ``...`` is batch and heads: ``q``, ``k``, ``a``, ``b`` and ``log_decay``, the logarithm of
 ``w``, ``[..., L, E]``, values ``[..., L, V]``. The result is ``[..., L, V]``.
 """
 
@@ -17,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from architectures.parts.scans import diagonal
+from architectures.parts.kernel_choice import suits_hand_gradients
+from architectures.parts.scans import diagonal, rules
 from architectures.parts.scans.decay import block, read
 from architectures.parts.scans.delta import propagate, solve
+from architectures.parts.scans.stepwise import scan
 
 
 def recurrent(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor) -> Tensor:
@@ -64,6 +67,13 @@ def chunked(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Te
     entering = propagate(torch.diag_embed(chunk_decay[..., 0, 0, 0, :].exp()) + b @ slope, k @ v + b @ offset)
     out = q_k @ v + q_b @ (offset + slope @ entering) + q @ entering
     return out.flatten(-3, -2)[..., :length, :]
+
+
+def stepwise(q: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, log_decay: Tensor) -> Tensor:
+    """Return the result of :func:`recurrent` in place, with gradients by hand; elsewhere than on a CPU ``chunked``."""
+    if suits_hand_gradients(q, k, v, a, b, log_decay):
+        return scan(rules.LowRank(), q, k, v, a, b, log_decay.exp())
+    return chunked(q, k, v, a, b, log_decay)
 
 
 def later(x: Tensor) -> Tensor:
