@@ -54,7 +54,8 @@ def add_versions(cells: Iterable[StoredCell]) -> Labels:
     versioned = {kind: _versioned(cells, kind) for kind in PACKAGES}
     for cell in cells:
         if len(versions_by_id[cell.row["cell"]]) > 1:
-            cell.row["cell"] += f"@{code_version(cell.record)}"
+            for key in ("cell", "current"):
+                cell.row[key] += f"@{code_version(cell.record)}"
         for kind in PACKAGES:
             label = cell.row[kind]
             if label in versioned[kind]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from command_line import LSTM, MIXER, SMALL, call, user_error, write
+from command_line import LSTM, MIXER, SMALL, TINY, call, user_error, write
 from factories import made_run
 from test_scoring import EitherWay, questions, trained
 from torch import Tensor
@@ -219,7 +219,8 @@ def test_a_task_that_asks_for_nothing_is_refused(labels: str, length: int) -> No
 def test_a_task_that_may_draw_empty_batches_is_trained_with_a_warning() -> None:
     """The loss of such a batch was NaN, and the cell failed as diverged."""
     plugin, spec = task_of("not always at the end")
-    options = [*SMALL, "--steps", "60", "--set", "batch_size=1", "--set", "answer=readout", "--output", "run"]
+    recipe = [argument for value in ("batch_size=1", "warmup=0", "answer=readout") for argument in ("--set", value)]
+    options = [*TINY, *recipe, "--steps", "60", "--workers", "1", "--output", "run"]
     ran = call("run", "--plugin", plugin, *LSTM, "-t", "quiet", *options)
     assert ran.exit_code == 0, ran.output
     assert "of 60 training batches ask for nothing" in ran.stdout
