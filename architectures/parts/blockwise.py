@@ -21,11 +21,16 @@ def blocks(queries: int, keys: int, causal: bool = False, window: int = 0) -> It
     is as in :func:`~architectures.parts.attention.attend`.
     """
     past, window = keys - queries, window if causal else 0
-    width = queries if queries * keys <= SIDE**2 else max(1, min(SIDE, SIDE**2 // (window or keys)))
+    width = queries if fits_one_block(queries, keys) else max(1, min(SIDE, SIDE**2 // (window or keys)))
     for start in range(0, queries, width):
         end = min(start + width, queries)
         first = max(0, past + start + 1 - window) if window else 0
         yield slice(start, end), slice(first, past + end if causal else keys)
+
+
+def fits_one_block(queries: int, keys: int) -> bool:
+    """Whether there are so few pairs that one block holds all of them."""
+    return queries * keys <= SIDE**2
 
 
 def full_bias(bias: Bias) -> Tensor | None:

@@ -12,6 +12,7 @@ The cache of a step holds exactly what later steps read. Fewer heads, a window o
 smaller.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from architectures.base import Context, Mixer, State
 from architectures.parts.attention import Memory, MultiHead, append_memory
-from architectures.parts.blockwise import Bias
+from architectures.parts.blockwise import Bias, fits_one_block
 
 Count = Annotated[int, Ge(0)]
 
@@ -106,4 +107,18 @@ class SelfAttention(Mixer):
             block_context = replace(context, positions=context.positions[queries])
             return context.encoding.bias(q[:, :, queries], key_positions[keys], block_context)
 
-        return q, memory, bias if context.encoding.biases else None
+        if not context.encoding.biases:
+            return q, memory, None
+        if context.encoding.bias_reads_queries or not fits_one_block(len(context.positions), len(key_positions)):
+            return q, memory, bias
+        return q, memory, _shared_bias(bias, q.shape[1], key_positions, context)
+
+
+def _shared_bias(bias: Callable[[slice, slice], Tensor], heads: int, key_positions: Tensor, context: Context) -> Tensor:
+    """Return the bias of all pairs; the first layer of a forward pass computes it for all layers."""
+    name = f"attention bias of {heads} heads"
+    queries, keys, whole = context.shared.get(name, (None, None, None))
+    if whole is None or queries is not context.positions or keys is not key_positions:
+        whole = bias(slice(None), slice(None))
+        context.shared[name] = context.positions, key_positions, whole
+    return whole

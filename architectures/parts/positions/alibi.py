@@ -17,6 +17,7 @@ class ALiBi(Encoding):
     """Parameter-free; ``bias = -slope * |query - key|``."""
 
     in_attention = True
+    bias_reads_queries = False
 
     def bias(self, q: Tensor, keys: Tensor, context: Context) -> Tensor:
         """Return the penalties ``[H, Lq, Lk]``."""

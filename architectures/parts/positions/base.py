@@ -26,6 +26,7 @@ class Encoding(nn.Module):
         can_step: the encoding of a token needs no other token.
         interpolates: the encoding supports positions between two integers.
         reads_positions: the encoding depends on position ids.
+        bias_reads_queries: the bias depends on the queries, and not only on position ids, so layers cannot share it.
     """
 
     in_attention: bool = False
@@ -33,6 +34,7 @@ class Encoding(nn.Module):
     can_step: bool = True
     interpolates: bool = True
     reads_positions: bool = True
+    bias_reads_queries: bool = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()

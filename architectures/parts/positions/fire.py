@@ -31,6 +31,7 @@ class FIRE(Encoding):
     """Defined at every position. All layers share the network."""
 
     in_attention = True
+    bias_reads_queries = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

@@ -25,19 +25,44 @@ class RoPE(Encoding):
 
     def query(self, q: Tensor, context: Context) -> Tensor:
         """Rotate the queries by their positions."""
-        return rotate(q, context.positions, context.stretch)
+        return turn(q, _shared_angles(q, context))
 
     def key(self, k: Tensor, context: Context) -> Tensor:
         """Rotate the keys by their positions."""
-        return rotate(k, context.positions, context.stretch)
+        return turn(k, _shared_angles(k, context))
 
 
 def rotate(x: Tensor, positions: Tensor, scale: float = 1.0) -> Tensor:
     """Rotate ``[B, H, L, E]`` by the angles of ``positions`` ``[L]``."""
+    return turn(x, angles(x, positions, scale))
+
+
+def turn(x: Tensor, cos_and_sin: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate ``[B, H, L, E]`` by :func:`angles`; ``roll`` exchanges the two channels of each pair."""
+    cos, sin = cos_and_sin
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
+
+
+def angles(x: Tensor, positions: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return cosines and signed sines for queries or keys ``[B, H, L, E]``, each ``[H, L, E]``.
+
+    The first channel of a pair becomes ``x1 cos - x2 sin``, the second ``x2 cos + x1 sin``. The angles of all heads are
+    equal. They are stored for each head, in the order of the channels of ``x``, so products run over contiguous memory.
+    """
     half = x.shape[-1] // 2
     base = BASE * scale ** (half / max(half - 1, 1))
     frequency = torch.pow(base, -torch.arange(half, device=x.device) / half)
     angle = positions[:, None] * frequency  # [L, E/2]
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    pairs = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+    return tuple(pair.repeat(1, x.shape[1]).unflatten(-1, (x.shape[1], -1)).transpose(0, 1) for pair in pairs)
+
+
+def _shared_angles(x: Tensor, context: Context) -> tuple[Tensor, Tensor]:
+    """Return the angles at ``context.positions``; the first layer of a forward pass computes them for all layers."""
+    name = f"rope angles of {x.shape[1]} heads"
+    positions, cos_and_sin = context.shared.get(name, (None, None))
+    if positions is not context.positions or cos_and_sin[0].dtype != x.dtype:
+        cos_and_sin = angles(x, context.positions, context.stretch)
+        context.shared[name] = context.positions, cos_and_sin
+    return cos_and_sin

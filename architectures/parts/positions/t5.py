@@ -24,6 +24,7 @@ class T5(Encoding):
     """A table ``[2 * BUCKETS, H]``: keys before the query in its first half, keys after it in the second."""
 
     in_attention = True
+    bias_reads_queries = False
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
