@@ -45,22 +45,28 @@ def audit(
     catalog, out = Catalog(tuple(plugin or [])), console()
     specs = [Spec.parse("task", text, catalog) for text in task or catalog.names("task")]
     span = Span.parse(train_lengths, "train lengths")
-    rows: list[list[str]] = []
+    rows: list[tuple[str, AuditRow]] = []
     for spec in track(specs, "measuring", console=out, transient=True, disable=not out.is_terminal):
-        rows += [[str(spec), *cells(row)] for row in audit_task(spec, span, test_length)]
+        rows += [(str(spec), row) for row in audit_task(spec, span, test_length)]
     if output is not None:
-        with output.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("task", *COLUMNS), *rows])
+        write_csv(output, rows)
     shown = table("What simple readers answer", "task", *HEADINGS)
-    for row in rows:
-        shown.add_row(*row)
+    for name, row in rows:
+        shown.add_row(name, *cells(row))
     out.print(shown)
     out.print(NOTE, style="dim")
 
 
-def cells(row: "AuditRow") -> list[str]:
-    """Return a row of the audit as text, in the order of :data:`COLUMNS`."""
-    best = f"{row.best.reader}{'!' if row.is_shortcut else ''}"
+def write_csv(file: Path, rows: "list[tuple[str, AuditRow]]") -> None:
+    """Write a table; ``solves`` says whether the shortcut solves the task, or nearly all of its tokens."""
+    lines = [[name, *cells(row, mark=""), "yes" if row.is_shortcut else "no"] for name, row in rows]
+    with file.open("w", newline="", encoding="utf-8") as text:
+        csv.writer(text).writerows([("task", *COLUMNS, "solves"), *lines])
+
+
+def cells(row: "AuditRow", mark: str = "!") -> list[str]:
+    """Return a row of the audit as text, in the order of :data:`COLUMNS`; ``mark`` follows a reader that solves it."""
+    best = row.best.reader + (mark if row.is_shortcut else "")
     scores = [f"{row.best.exact:.2f}", f"{row.best.token:.2f}"]
     algorithm = ", ".join(f"{score.reader} {score.exact:.2f}" for score in row.algorithm)
     return [str(row.length), "yes" if row.is_trained else "no", f"{row.chance:.2f}", best, *scores, algorithm]
