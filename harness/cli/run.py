@@ -42,7 +42,7 @@ def run(
     from harness.cli.dry_run import preview
     from harness.cli.report import publish
     from harness.cli.suite_options import Overrides, settings, suite_of
-    from harness.execution.plan import make_plan
+    from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
     from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics

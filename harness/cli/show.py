@@ -200,7 +200,7 @@ def _suite(name: str) -> "Iterator[RenderableType]":
     from harness.cli.docstrings import paragraphs
     from harness.cli.dry_run import architectures_table, tasks_table
     from harness.config.suite import load
-    from harness.execution.plan import make_plan
+    from harness.execution.make_plan import make_plan
 
     suite = load(name)
     plan = make_plan(suite, Catalog(tuple(map(Path, suite.plugins))))

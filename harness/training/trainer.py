@@ -18,23 +18,19 @@ import torch
 from torch import Tensor
 
 from harness.config.cell import Group
-from harness.config.lengths import even_grid
 from harness.config.recipe import ADAMW, Recipe
-from harness.data.batches import Batches, train_lengths
+from harness.data.batches import Batches
 from harness.data.presentation import Batch, Presentation
 from harness.data.questions import question_hashes
-from harness.data.rng import Purpose
-from harness.evaluation.scoring import fixed_set, score
 from harness.models.population import Population
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
 from harness.training.custom import CustomOptimizer, factors, loss_of
 from harness.training.gradient_free import GradientFree
 from harness.training.optimizer import AdamW, RowOptimizer
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
+from harness.training.validation import validate
 
 LOG_POINTS = 50
-VALIDATION_ROWS = 128
-VALIDATION_LENGTHS = 5
 DISTINCT_DRAWS = 1 << 20
 
 SNAPSHOT_SECONDS = 300.0
@@ -311,16 +307,3 @@ def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> Row
     return AdamW(
         population.values, population.grads, rates, weight_decay=recipe.weight_decay, clip=recipe.clip, betas=betas
     )
-
-
-def validate(population: Population, presentation: Presentation, key: str, recipe: Recipe) -> list[tuple[float, float]]:
-    """Return (exact match, loss) of each model on the validation set, the mean over a few training lengths."""
-    choices = train_lengths(presentation.task, recipe)
-    picked = [choices[i] for i in even_grid(0, len(choices) - 1, VALIDATION_LENGTHS)]
-    device = population.values.device
-    scores = [
-        score(population, presentation, fixed_set(presentation, key, Purpose.VALIDATE, length, VALIDATION_ROWS, device))
-        for length in picked
-    ]
-    by_model = list(zip(*scores, strict=True))
-    return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in by_model]

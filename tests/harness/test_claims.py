@@ -9,7 +9,7 @@ from command_line import call
 from harness.config.claims import Expectation, verdict
 from harness.config.suite import make
 from harness.errors import UserError
-from harness.execution.plan import make_plan
+from harness.execution.make_plan import make_plan
 from harness.registry.catalog import Catalog
 
 CATALOG = Catalog()

@@ -21,7 +21,7 @@ from harness.check.graph_replay import CPURecorder
 from harness.config.recipe import Recipe
 from harness.config.suite import make
 from harness.data.presentation import Batch
-from harness.execution.plan import make_plan
+from harness.execution.make_plan import make_plan
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.storage.folder import RunFolder

@@ -15,7 +15,8 @@ from harness.config.recipe import Recipe, make_recipe
 from harness.config.suite import make
 from harness.data.presentation import Presentation
 from harness.errors import UserError
-from harness.execution.plan import Plan, make_plan
+from harness.execution.make_plan import make_plan
+from harness.execution.plan import Plan
 from harness.execution.run import execute
 from harness.execution.run_options import RunOptions
 from harness.models.population import Population, build_seeded

@@ -10,7 +10,8 @@ import torch
 from harness.config.suite import load, make
 from harness.data.presentation import Presentation
 from harness.errors import UserError
-from harness.execution.plan import Plan, make_plan
+from harness.execution.make_plan import make_plan
+from harness.execution.plan import Plan
 from harness.models.population import build_seeded
 from harness.registry.catalog import Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of

@@ -27,7 +27,7 @@ from harness.storage.folder import RunFolder
 SCRIPT = """
 from pathlib import Path
 from harness.config.suite import make
-from harness.execution.plan import make_plan
+from harness.execution.make_plan import make_plan
 from harness.execution.run import execute
 from harness.execution.run_options import RunOptions
 from harness.registry.catalog import Catalog

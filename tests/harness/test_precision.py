@@ -19,7 +19,7 @@ from harness.config.cell import Cell, Group
 from harness.config.recipe import Recipe
 from harness.config.suite import make
 from harness.data.presentation import Presentation
-from harness.execution.plan import make_plan
+from harness.execution.make_plan import make_plan
 from harness.execution.run import EvaluationRequest, evaluate, execute
 from harness.execution.run_options import RunOptions
 from harness.models.population import Population, build_seeded

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from harness.analysis.load import frames
 from harness.config.suite import make
-from harness.execution.plan import Plan, make_plan
+from harness.execution.make_plan import make_plan
+from harness.execution.plan import Plan
 from harness.execution.run import EvaluationRequest, Outcome, evaluate, execute
 from harness.execution.run_options import RunOptions
 from harness.registry.catalog import Catalog
