@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness.evaluation.shortcuts import AuditRow
 
-COLUMNS = ("length", "trained", "chance", "shortcut", "exact", "token", "algorithm")
+COLUMNS = ("length", "chance", "shortcut", "exact", "token", "algorithm")
 HEADINGS = [name if name in ("shortcut", "algorithm") else f">{name}" for name in COLUMNS]
 NOTE = (
     "shortcut: the best reader that is not the task's algorithm, with its exact match and token accuracy; ! marks one "
@@ -50,7 +50,8 @@ def audit(
         rows += [(str(spec), row) for row in audit_task(spec, span, test_length)]
     if output is not None:
         write_csv(output, rows)
-    shown = table("What simple readers answer", "task", *HEADINGS)
+    shown = table(f"What simple readers answer, fitted at lengths {span.low} to {span.high}", "task", *HEADINGS)
+    shown.columns[0].no_wrap = True
     for name, row in rows:
         shown.add_row(name, *cells(row))
     out.print(shown)
@@ -58,10 +59,15 @@ def audit(
 
 
 def write_csv(file: Path, rows: "list[tuple[str, AuditRow]]") -> None:
-    """Write a table; ``solves`` says whether the shortcut solves the task, or nearly all of its tokens."""
-    lines = [[name, *cells(row, mark=""), "yes" if row.is_shortcut else "no"] for name, row in rows]
+    """Write a table. ``trained``: readers were fitted at this length. ``solves``: the shortcut solves the task."""
+    lines = [[name, *cells(row, mark=""), yes_or_no(row.is_trained), yes_or_no(row.is_shortcut)] for name, row in rows]
     with file.open("w", newline="", encoding="utf-8") as text:
-        csv.writer(text).writerows([("task", *COLUMNS, "solves"), *lines])
+        csv.writer(text).writerows([("task", *COLUMNS, "trained", "solves"), *lines])
+
+
+def yes_or_no(value: bool) -> str:
+    """Return a truth value as the table writes it."""
+    return "yes" if value else "no"
 
 
 def cells(row: "AuditRow", mark: str = "!") -> list[str]:
@@ -69,7 +75,7 @@ def cells(row: "AuditRow", mark: str = "!") -> list[str]:
     best = row.best.reader + (mark if row.is_shortcut else "")
     scores = [f"{row.best.exact:.2f}", f"{row.best.token:.2f}"]
     algorithm = ", ".join(f"{score.reader} {score.exact:.2f}" for score in row.algorithm)
-    return [str(row.length), "yes" if row.is_trained else "no", f"{row.chance:.2f}", best, *scores, algorithm]
+    return [str(row.length), f"{row.chance:.2f}", best, *scores, algorithm]
 
 
 def audit_table(rows: "list[AuditRow]") -> "Table":
