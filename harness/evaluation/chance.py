@@ -31,7 +31,8 @@ def chance(presentation: Presentation, key: str, length: int, rows: int = ROWS) 
     target = presentation(source).target
     half = rows // 2
     counts = _counts(target[:half], len(presentation.symbols))
-    grades = [_grade(presentation, source[half:], target[half:], guess) for guess in _guesses(counts, key, rows - half)]
+    guesses = _guesses(counts, key, rows - half)
+    grades = [Chance(*fractions_right(presentation, source[half:], target[half:], guess)) for guess in guesses]
     return Chance(max(g.exact for g in grades), max(g.token for g in grades))
 
 
@@ -51,7 +52,8 @@ def _guesses(counts: Tensor, key: str, rows: int) -> tuple[Tensor, Tensor]:
     return constant, by_count.expand(rows, -1, -1).gather(2, drawn[..., None])[..., 0]
 
 
-def _grade(presentation: Presentation, source: Tensor, target: Tensor, guess: Tensor) -> Chance:
-    correct, counted = presentation.grade(source, target, guess)
+def fractions_right(presentation: Presentation, source: Tensor, target: Tensor, answers: Tensor) -> tuple[float, float]:
+    """Return exact match and token accuracy of answers ``[B, T]``, as fractions."""
+    correct, counted = presentation.grade(source, target, answers)
     exact = (correct | ~counted).all(1).double().mean()
-    return Chance(float(exact), float((correct & counted).sum() / counted.sum().clamp(min=1)))
+    return float(exact), float((correct & counted).sum() / counted.sum().clamp(min=1))

@@ -19,7 +19,7 @@ from torch import Tensor
 from harness.config.lengths import Span, even_grid
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose, Stream
-from harness.evaluation.chance import chance
+from harness.evaluation.chance import chance, fractions_right
 from harness.evaluation.readers import LINEAR_READERS, POSITIONS, Reader, constant, readers_of
 from harness.registry.options import Spec, build_task
 from tasks.base import IGNORE
@@ -73,20 +73,20 @@ class Audit:
         batch = self.presentation(source)
         return [self._score(name, source, batch, fitted.predict(batch)) for name, fitted in self.fitted.items()]
 
+    def by_kind(self, length: int) -> tuple[list[ReaderScore], list[ReaderScore]]:
+        """Return the scores of the readers that are the task's algorithm, and those of all others."""
+        scores, algorithm = self.scores(length), self.presentation.task.algorithm_readers
+        return [s for s in scores if s.reader in algorithm], [s for s in scores if s.reader not in algorithm]
+
     def shortcuts(self, length: int) -> list[ReaderScore]:
         """Return the readers that solve the task at a length although they are not its algorithm."""
-        algorithm = self.presentation.task.algorithm_readers
-        return [score for score in self.scores(length) if score.exact >= SOLVED and score.reader not in algorithm]
+        _, others = self.by_kind(length)
+        return [score for score in others if score.exact >= SOLVED]
 
     def floor(self, length: int) -> ReaderScore:
-        """Return the reader with the best exact match at a length, without those that are the task's own algorithm."""
-        shortcuts = [
-            score for score in self.scores(length) if score.reader not in self.presentation.task.algorithm_readers
-        ]
-        return max(
-            shortcuts,
-            key=lambda score: (score.exact, score.token),
-        )
+        """Return the best reader at a length, without those that are the task's own algorithm."""
+        _, others = self.by_kind(length)
+        return best_of(others)
 
     def _source(self, length: int, rows: int, seed: int) -> Tensor:
         return self.presentation.task.sample(length, Stream.of([seed], self.key, Purpose.SHORTCUT, length, rows, "cpu"))
@@ -95,9 +95,12 @@ class Audit:
         return self.presentation(self._source(length, rows, seed))
 
     def _score(self, name: str, source: Tensor, batch: Batch, prediction: Tensor) -> ReaderScore:
-        correct, counted = self.presentation.grade(source, batch.target, prediction)
-        exact = (correct | ~counted).all(1).double().mean()
-        return ReaderScore(name, float(exact), float((correct & counted).sum() / counted.sum().clamp(min=1)))
+        return ReaderScore(name, *fractions_right(self.presentation, source, batch.target, prediction))
+
+
+def best_of(scores: Iterable[ReaderScore]) -> ReaderScore:
+    """Return the reader with the best exact match, of equal ones that with the best token accuracy."""
+    return max(scores, key=lambda score: (score.exact, score.token))
 
 
 class AuditRow(NamedTuple):
@@ -134,10 +137,9 @@ def audit_task(spec: Spec, train_lengths: Span, test_length: int) -> list[AuditR
     beyond = [length for length in range(trained[-1] + 1, test_length + 1) if length in task.lengths][-1:]
     audit, rows = Audit(presentation, str(spec), trained), []
     for length in (trained[-1], *beyond):
-        scores, guess = audit.scores(length), chance(presentation, str(spec), length).exact
-        algorithm = [score for score in scores if score.reader in task.algorithm_readers]
-        best = max((s for s in scores if s not in algorithm), key=lambda score: (score.exact, score.token))
-        rows.append(AuditRow(length, length <= trained[-1], guess, best, algorithm))
+        algorithm, others = audit.by_kind(length)
+        guess = chance(presentation, str(spec), length).exact
+        rows.append(AuditRow(length, length <= trained[-1], guess, best_of(others), algorithm))
     return rows
 
 

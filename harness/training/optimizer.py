@@ -13,16 +13,8 @@ from torch import Tensor
 from harness.data.presentation import Batch
 
 
-class RowOptimizer:
-    """Common part of optimizers that update the rows of ``values`` in place from the rows of ``grads``.
-
-    A model whose gradient is not finite is frozen: its ``alive`` turns false and its row never changes again.
-
-    Args:
-        values: float ``[R, P]``, the parameters.
-        grads: float ``[R, P]``, their gradients; overwritten.
-        learning_rates: float ``[R]``, the peak rate of each model.
-        clip: largest gradient norm of a model; 0 does not clip.
+class PopulationOptimizer:
+    """Common part of all that train the models of a population: which of them still learn, and for how many steps.
 
     Attributes:
         alive: bool ``[R, 1]``, false for frozen models.
@@ -33,15 +25,9 @@ class RowOptimizer:
     capturable: ClassVar[bool] = True
     """Whether a CUDA graph can replay a step."""
 
-    def __init__(self, values: Tensor, grads: Tensor, learning_rates: Tensor, clip: float) -> None:
-        self.values, self.grads, self.clip = values, grads, clip
-        self.rates = learning_rates.to(values)[:, None]
-        self.alive = torch.ones(len(values), 1, dtype=torch.bool, device=values.device)
-        self.lived = torch.zeros(len(values), dtype=torch.long, device=values.device)
-
-    def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
-        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
-        raise NotImplementedError
+    def __init__(self, models: int, device: torch.device) -> None:
+        self.alive = torch.ones(models, 1, dtype=torch.bool, device=device)
+        self.lived = torch.zeros(models, dtype=torch.long, device=device)
 
     def rows(self) -> dict[str, Tensor]:
         """Return the state that is kept for each model next to its parameters, one row for each model."""
@@ -57,6 +43,28 @@ class RowOptimizer:
     def freeze(self, rows: Tensor) -> None:
         """Stop the models where bool ``rows`` ``[R]`` is true."""
         self.alive &= ~rows[:, None]
+
+
+class RowOptimizer(PopulationOptimizer):
+    """Common part of optimizers that update the rows of ``values`` in place from the rows of ``grads``.
+
+    A model whose gradient is not finite is frozen: its ``alive`` turns false and its row never changes again.
+
+    Args:
+        values: float ``[R, P]``, the parameters.
+        grads: float ``[R, P]``, their gradients; overwritten.
+        learning_rates: float ``[R]``, the peak rate of each model.
+        clip: largest gradient norm of a model; 0 does not clip.
+    """
+
+    def __init__(self, values: Tensor, grads: Tensor, learning_rates: Tensor, clip: float) -> None:
+        super().__init__(len(values), values.device)
+        self.values, self.grads, self.clip = values, grads, clip
+        self.rates = learning_rates.to(values)[:, None]
+
+    def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
+        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
+        raise NotImplementedError
 
     def _clip_and_freeze(self) -> None:
         """Clip each row's gradient; freeze rows whose gradient is not finite; clear the gradients of frozen rows."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from plugin_texts import TASK
 
 from harness.check import ARCHITECTURE_CHECKS, TASK_CHECKS, Result, checks_of, run_check, run_checks, subject_of
 from harness.registry.catalog import Catalog
@@ -34,27 +35,6 @@ class Plugin(Mixer):
     def step(self, x, state, context):
         state = state + x
         return self.out(state / 8), state
-'''
-
-TASK = '''"""Copy the source."""
-import torch
-from tasks.base import IGNORE, Task
-
-class Plugin(Task):
-    """Repeat the source.
-
-    Examples:
-        a b -> a b
-    """
-
-    symbols = ("a", "b", "c")
-    answer = "generate"
-
-    def sample(self, length, stream):
-        return stream.integers(3, length)
-
-    def solve(self, source):
-        return source.clone()
 '''
 
 TRANSLATOR = '''

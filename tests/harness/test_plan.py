@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from plugin_texts import MIXER
 
 from harness.config.suite import load, make
 from harness.data.presentation import Presentation
@@ -16,23 +17,6 @@ from harness.models.population import build_seeded
 from harness.registry.catalog import Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of
 from harness.registry.options import Spec, build_model, build_task
-
-ENCODER = '''"""A model that is not causal."""
-from torch import nn
-from architectures.base import Mixer
-
-class Encoder(Mixer):
-    """Adds the mean of all positions."""
-
-    causal = False
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(width, width)
-
-    def forward(self, x, context):
-        return self.out(x + x.mean(1, keepdim=True))
-'''
 
 TAGS = '''"""Labels."""
 from tasks.base import Task
@@ -189,7 +173,7 @@ def test_of_limits_a_variant_to_one_entry() -> None:
 
 @pytest.fixture
 def with_encoder(tmp_path: Path) -> Catalog:
-    files = {"not_causal": ENCODER, "tags": TAGS.format(online=False), "online_tags": TAGS.format(online=True)}
+    files = {"not_causal": MIXER, "tags": TAGS.format(online=False), "online_tags": TAGS.format(online=True)}
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     return Catalog(tuple(tmp_path / f"{name}.py" for name in files))

@@ -4,50 +4,13 @@ from pathlib import Path
 
 import pytest
 from command_line import LSTM, SMALL, call, user_error, write
+from plugin_texts import MIXER, TASK
 
 from harness.execution.contract import declaration_problems
 from harness.registry.plugin_import import forget
 from tasks.strings.reverse import Reverse
 
 pytestmark = pytest.mark.usefixtures("temporary_folder")
-
-TASK = '''"""Copy the source."""
-import torch
-from tasks.base import IGNORE, Task
-
-class Copy(Task):
-    """Repeat the source.
-
-    Examples:
-        a b -> a b
-    """
-
-    symbols = ("a", "b", "c")
-    answer = "generate"
-
-    def sample(self, length, stream):
-        return stream.integers(3, length)
-
-    def solve(self, source):
-        return source.clone()
-'''
-
-MIXER = '''"""A mean over all positions."""
-from torch import nn
-from architectures.base import Mixer
-
-class Mean(Mixer):
-    """Adds the mean of all positions, later ones included."""
-
-    causal = False
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.out = nn.Linear(width, width)
-
-    def forward(self, x, context):
-        return self.out(x + x.mean(1, keepdim=True))
-'''
 
 MODEL = '''"""A bag of tokens."""
 import torch
