@@ -21,7 +21,7 @@ from harness.models.precision import NO_CAPTURE
 
 SIDE = {"cpu": 1024, "cuda": 8192}
 """Rows and columns of the matrices that are multiplied and copied."""
-TIMES = 4
+TIMES = 20
 PASSES = 9
 """How often a step reads or writes as much as the parameters: values and both moments twice, gradients thrice."""
 
@@ -32,6 +32,9 @@ class PeakRates:
 
     operations: float
     bytes: float
+
+    def __str__(self) -> str:
+        return f"{self.operations / 1e9:.0f} billion operations and {self.bytes / 1e9:.0f} GB a second, measured"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Throughput of two workers that train at the same time, compared with two plain loops.
 
-Two processes alternate between blocks of steps of the plain loop and of the harness's trainer. A barrier keeps them in
-step. The trainer reports its progress through a queue, as a worker does.
+Two processes alternate between blocks of steps of the plain loop and of the harness's trainer. A barrier keeps their
+blocks in step. The workers of a run start at different times and do different work at the same moment, so there is a
+second order: while one process trains with the harness, the other one runs the plain loop. The trainer reports its
+progress through a queue, as a worker does.
 """
 
 import multiprocessing
@@ -20,12 +22,21 @@ from harness.execution.processes import clean_start
 from harness.registry.catalog import Catalog
 
 
-def compare_workers(architecture: str, steps: int, processes: int = 2) -> float:
-    """Return the joint throughput of workers, relative to as many plain loops."""
+def compare_workers(architecture: str, steps: int, *, together: bool, processes: int = 2) -> float:
+    """Return the joint throughput of workers, relative to as many plain loops.
+
+    ``together``: all processes train with the harness at the same time; otherwise every other one runs the plain loop.
+    """
     context = multiprocessing.get_context("spawn")
     barrier, results, events = context.Barrier(processes), context.Queue(), context.Queue()
-    arguments = (architecture, steps, barrier, results, events)
-    workers = [context.Process(target=_alternate, args=arguments, daemon=True) for _ in range(processes)]
+    workers = [
+        context.Process(
+            target=_alternate,
+            args=(architecture, steps, not together and bool(index % 2), barrier, results, events),
+            daemon=True,
+        )
+        for index in range(processes)
+    ]
     with clean_start():
         for worker in workers:
             worker.start()
@@ -36,8 +47,8 @@ def compare_workers(architecture: str, steps: int, processes: int = 2) -> float:
     return median(sum(1 / harness for _, harness in pairs) / sum(1 / plain for plain, _ in pairs) for pairs in blocks)
 
 
-def _alternate(architecture: str, steps: int, barrier: Barrier, results: Any, events: Any) -> None:
-    """Put the seconds of each pair of blocks into ``results``; the first pair is a warm-up and left out."""
+def _alternate(architecture: str, steps: int, harness_first: bool, barrier: Barrier, results: Any, events: Any) -> None:
+    """Put the seconds of each (plain, harness) pair of blocks into ``results``; a first pair is the warm-up."""
     torch.set_num_threads(1)
     workload = make_workload(architecture, Catalog(), "cpu")
     plain, trainer = PlainLoop(workload), workload.trainer()
@@ -49,12 +60,13 @@ def _alternate(architecture: str, steps: int, barrier: Barrier, results: Any, ev
         if trainer.done % block_steps == 0:
             trainer.log()
 
-    step_functions: tuple[Callable[[], None], ...] = (plain.step, step_and_report)
+    step_functions: dict[str, Callable[[], None]] = {"plain": plain.step, "harness": step_and_report}
+    order = sorted(step_functions, reverse=not harness_first)
     timings = []
     for _ in range(BLOCKS + 1):
-        pair = []
-        for step in step_functions:
+        seconds = {}
+        for name in order:
             barrier.wait()
-            pair.append(time_calls(step, block_steps, "cpu"))
-        timings.append(tuple(pair))
+            seconds[name] = time_calls(step_functions[name], block_steps, "cpu")
+        timings.append((seconds["plain"], seconds["harness"]))
     results.put(timings[1:])

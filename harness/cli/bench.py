@@ -20,6 +20,10 @@ def bench(
     architecture: arguments.Architectures = None,
     task: arguments.Tasks = None,
     steps: Annotated[int, typer.Option(min=8, metavar="N", help="Training steps of each measurement.")] = 64,
+    length: Annotated[
+        list[int] | None,
+        typer.Option(min=1, metavar="N", help="Source length of a training step; repeatable. Default 20."),
+    ] = None,
     workers: Annotated[bool, typer.Option(help="Also compare two workers with two plain loops.")] = True,
     device: arguments.Device = "auto",
     output: Annotated[
@@ -30,7 +34,8 @@ def bench(
 ) -> None:
     """Measure training steps (the default), populations, decoding, long evaluations, growth or tasks.
 
-    A training step takes 64 rows of length 20 and is compared with a plain PyTorch loop. Populations are compared with
+    A training step takes 64 rows of length 20. It is compared with a plain PyTorch loop, and with the time that its
+    operations and bytes take at this machine's measured rates. Populations are compared with
     as many models trained one by one. Decode measures tokens after sources of up to 4096 tokens. Long scores one row of
     length 1000 and one of 10,000. Growth varies the length, the width and the population size. Tasks make 256 rows of
     length 100. The two sides of each ratio are measured in turn.
@@ -43,7 +48,8 @@ def bench(
 
     plugins, resolved_device = tuple(plugin or []), resolve_device(device)
     with FLOAT32.applied():
-        measurement = MEASUREMENTS[what](Setting(Catalog(plugins), plugins, resolved_device, steps))
+        lengths = {"lengths": tuple(length)} if length else {}
+        measurement = MEASUREMENTS[what](Setting(Catalog(plugins), plugins, resolved_device, steps, **lengths))
         specs = (task if what == "tasks" else architecture) or measurement.default_specs()
         _print_table(measurement, specs, output)
         if what == "architectures" and workers and resolved_device == "cpu":
@@ -88,5 +94,8 @@ def _print_workers(spec: str, steps: int) -> None:
     from harness.bench.workers import compare_workers
     from harness.cli.console import console
 
-    share = compare_workers(spec, steps)
-    console().print(f"\nTwo workers reach {share:.2f} of the throughput of two plain loops ({spec}).")
+    together, in_turn = (compare_workers(spec, steps, together=together) for together in (True, False))
+    console().print(
+        f"\nTwo workers reach {together:.2f} of the throughput of two plain loops, and {in_turn:.2f} if one trains "
+        f"while the other runs its plain loop ({spec})."
+    )

@@ -16,18 +16,20 @@ from harness.bench.roofline import peak_rates
 from harness.bench.scaling import Point, measure_growth
 from harness.bench.step import PHASES
 from harness.bench.tasks import measure_task
+from harness.bench.workload import LENGTH
 from harness.errors import UserError
 from harness.registry.catalog import Catalog
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The setting of a measurement: the catalog with its plug-ins, the device, and the number of training steps."""
+    """The setting of a measurement: the catalog with its plug-ins, the device, training steps and source lengths."""
 
     catalog: Catalog
     plugins: tuple[Path, ...]
     device: str
     steps: int
+    lengths: tuple[int, ...] = (LENGTH,)
 
 
 class Measurement:
@@ -35,7 +37,7 @@ class Measurement:
 
     title: ClassVar[str]
     columns: ClassVar[Sequence[str]]
-    note: ClassVar[str] = ""
+    note: str = ""
     only_trained: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
@@ -62,21 +64,40 @@ class Measurement:
 
 
 class Steps(Measurement):
-    """Phases of a training step, and the speedup of the harness over a plain loop."""
+    """Phases of a training step, its time relative to the floor, and the speedup of the harness over a plain loop."""
 
     title = "Milliseconds of a training step"
-    columns = ("architecture", *PHASES, "step", "overhead", "tokens/s", "x plain", "x reference")
-    note = (
-        "overhead: the share of a step in none of the four phases; x plain: speedup over a hand-written loop; "
-        "x reference: speedup of the default kernel over the reference kernel."
+    columns = (
+        "architecture",
+        "length",
+        *PHASES,
+        "step",
+        "overhead",
+        "tokens/s",
+        "x floor",
+        "x plain",
+        "x reference",
     )
 
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.rates = peak_rates(setting.device)
+        self.note = (
+            "overhead: the share of a step in none of the four phases; x floor: time of a step divided by the least "
+            f"time that its work needs ({self.rates}); x plain: speedup over a hand-written loop; x reference: speedup "
+            "of the default kernel over the reference kernel."
+        )
+
     def rows(self, spec: str) -> Iterator[list[str]]:
-        for result in benchmark_steps([spec], self.catalog, steps=self.setting.steps, device=self.setting.device):
+        at = self.setting
+        for result in benchmark_steps(
+            [spec], self.catalog, self.rates, steps=at.steps, device=at.device, lengths=at.lengths
+        ):
             split, over_reference = result.split, result.speedup_over_reference
             times = [f"{split.milliseconds[phase]:.2f}" for phase in PHASES] + [f"{split.step:.2f}"]
-            ratios = [f"{split.overhead:.1%}", f"{result.tokens_per_second:.0f}", f"{result.speedup_over_plain:.2f}"]
-            yield [result.architecture, *times, *ratios, "" if over_reference is None else f"{over_reference:.2f}"]
+            speeds = [f"{split.overhead:.1%}", f"{result.tokens_per_second:.0f}", f"{result.floor_ratio:.1f}"]
+            speedups = [f"{result.speedup_over_plain:.2f}", "" if over_reference is None else f"{over_reference:.2f}"]
+            yield [result.architecture, str(result.length), *times, *speeds, *speedups]
 
 
 class Populations(Measurement):

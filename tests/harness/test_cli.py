@@ -307,6 +307,7 @@ def test_the_doctor_finds_a_package_that_shadows_ours(tmp_path: Path, monkeypatc
 def test_the_bench_prints_a_row_for_each_architecture() -> None:
     output = call("bench", "-a", "lstm:width=8,depth=1", "--steps", "8", "--no-workers", "--output", "bench.csv").stdout
     row = next(line.split() for line in output.splitlines() if line.startswith("lstm"))
-    assert len(row) == 10
+    assert len(row) == 12
     assert all(float(number.rstrip("%")) >= 0 for number in row[1:])
+    assert float(row[9]) > 1  # no step is faster than its floor
     assert Path("bench.csv").read_text().splitlines()[1].split(",")[-1] == row[-1]
