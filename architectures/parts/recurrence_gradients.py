@@ -9,7 +9,7 @@ With ``a_t`` the input products plus ``U h_{t-1}``, a backward step takes the gr
 one that the next position has passed on) to the gradient of ``a_t``, and passes ``U^T`` times it on to ``h_{t-1}``.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +50,21 @@ def _parameter_gradients(grads: Tensor, hidden: Tensor, tokens: Tensor | None, s
     return both[states.shape[1] :], both[: states.shape[1]].t()
 
 
-class RNNSteps(torch.autograd.Function):
+class _Steps(torch.autograd.Function):
+    """Common part: the first ``results`` outputs are results, the others are what the backward needs."""
+
+    results: ClassVar[int] = 1
+
+    @classmethod
+    def setup_context(cls, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        """Save the tokens, ``U`` and what the backward needs."""
+        projected, tokens, weight, *_ = inputs
+        ctx.symbols = len(projected)
+        ctx.mark_non_differentiable(*output[cls.results :])
+        ctx.save_for_backward(tokens, weight, *output[cls.results :])
+
+
+class RNNSteps(_Steps):
     """``h_t = tanh(a_t)``. Arguments: input products, tokens or None, ``U`` ``[D, D]``, ``h_0`` ``[B, D]``."""
 
     @staticmethod
@@ -63,14 +77,6 @@ class RNNSteps(torch.autograd.Function):
             _add_inputs(hidden[time + 1], projected, tokens, time, (hidden[time], transposed))
             hidden[time + 1].tanh_()
         return hidden[1:], hidden
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Save what the backward needs."""
-        projected, tokens, weight, _ = inputs
-        ctx.symbols = len(projected)
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(tokens, weight, output[1])
 
     @staticmethod
     @once_differentiable
@@ -86,8 +92,10 @@ class RNNSteps(torch.autograd.Function):
         return inputs, None, recurrent, state
 
 
-class LSTMSteps(torch.autograd.Function):
+class LSTMSteps(_Steps):
     """An LSTM. Arguments: input products, tokens or None, ``U`` ``[4 D, D]``, ``h_0`` and ``c_0`` ``[B, D]``."""
+
+    results = 2
 
     @staticmethod
     def forward(
@@ -110,14 +118,6 @@ class LSTMSteps(torch.autograd.Function):
         return hiddens[1:], cells[-1].clone(), gates, cells, tanh_cells, hiddens
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Save what the backward needs."""
-        projected, tokens, weight, *_ = inputs
-        ctx.symbols = len(projected)
-        ctx.mark_non_differentiable(*output[2:])
-        ctx.save_for_backward(tokens, weight, *output[2:])
-
-    @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, grad_cell: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """Run backwards through the positions."""
@@ -138,7 +138,7 @@ class LSTMSteps(torch.autograd.Function):
         return inputs, None, recurrent, hidden, cell
 
 
-class GRUSteps(torch.autograd.Function):
+class GRUSteps(_Steps):
     """A GRU. Arguments: input products, tokens or None, ``U`` ``[3 D, D]``, its bias ``b'`` ``[3 D]``, ``h_0``."""
 
     @staticmethod
@@ -159,14 +159,6 @@ class GRUSteps(torch.autograd.Function):
             torch.addcmul(inputs[:, 2 * width :], reset_update[:, :width], recurrent, out=candidate).tanh_()
             torch.lerp(candidate, hidden[time], reset_update[:, width:], out=hidden[time + 1])
         return hidden[1:], gates, products, hidden
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Save what the backward needs."""
-        projected, tokens, weight, *_ = inputs
-        ctx.symbols = len(projected)
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(tokens, weight, *output[1:])
 
     @staticmethod
     @once_differentiable

@@ -14,7 +14,7 @@ each step, ``o_t = S_t^T q_t``. With ``G_t`` the gradient of the loss by ``S_t``
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,28 +31,37 @@ Positions = list[tuple[Tensor, ...]]
 """For each position, the vectors of all inputs: ``[E, n]`` or ``[V, n]``."""
 
 
-class Rule(Protocol):
-    """One step of a recurrence, on ``inputs`` of one position: a key ``[E, n]``, a value ``[V, n]`` and others.
+class Step(NamedTuple):
+    """What a rule works with at one position.
 
-    ``memo`` ``[V, n]`` is stored from ``read`` to the other two methods, and ``scratch`` ``[E, V, n]`` is free to use.
+    Attributes:
+        inputs: a key ``[E, n]``, a value ``[V, n]`` and others.
+        memo: ``[V, n]``, stored from ``read`` to the other two methods.
+        factor: ``[E, V, n]``, stored from ``write`` to ``back`` for rules with ``keeps_factor``.
+        scratch: ``[E, V, n]``, free to use.
     """
 
-    def read(self, memo: Tensor, state: Tensor, scratch: Tensor, inputs: Sequence[Tensor]) -> None:
-        """Write to ``memo`` what the step reads from the state."""
+    inputs: Sequence[Tensor]
+    memo: Tensor
+    factor: Tensor
+    scratch: Tensor
 
-    def write(self, new: Tensor, state: Tensor, memo: Tensor, inputs: Sequence[Tensor]) -> None:
+
+class Rule:
+    """One step of a recurrence, from ``state`` to the next one, ``[E, V, n]`` each."""
+
+    keeps_factor: ClassVar[bool] = False
+
+    def read(self, step: Step, state: Tensor) -> None:
+        """Write to the memo what the step reads from the state; nothing by default."""
+
+    def write(self, step: Step, state: Tensor, new: Tensor) -> None:
         """Write the next state to ``new``."""
+        raise NotImplementedError
 
-    def back(
-        self,
-        gradient: Tensor,
-        state: Tensor,
-        scratch: Tensor,
-        memo: Tensor,
-        inputs: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-    ) -> None:
+    def back(self, step: Step, state: Tensor, gradient: Tensor, gradients: Sequence[Tensor]) -> None:
         """Write the gradients of the inputs, and turn that of the next state into that of ``state``, in place."""
+        raise NotImplementedError
 
 
 def over_values(x: Tensor, vector: Tensor, scratch: Tensor, out: Tensor) -> None:
@@ -95,8 +104,9 @@ class _Stepwise(torch.autograd.Function):
             for t, (out_t, memo, q_t, *inputs_t) in enumerate(by_position(block, out, memos, *inputs)):
                 if t % segment == 0:
                     starts[t // segment, ..., block] = state
-                rule.read(memo, state, scratch, inputs_t)
-                rule.write(new, state, memo, inputs_t)
+                step = Step(inputs_t, memo, scratch, scratch)
+                rule.read(step, state)
+                rule.write(step, state, new)
                 over_keys(new, q_t, scratch, out_t)
                 state, new = new, state
         return out, memos, starts
@@ -136,16 +146,21 @@ def _back(rule: Rule, segment: int, positions: Positions, gradients: Positions, 
     """Compute the gradients of one block of sequences from the inputs and stored states ``[L / segment, E, V, n]``."""
     states = starts.new_empty(segment + 1, *starts.shape[1:]).unbind(0)
     state_gradient, scratch = torch.zeros_like(states[0]), torch.empty_like(states[0])
+    factors = [torch.empty_like(scratch) for _ in range(segment)] if rule.keeps_factor else [scratch] * segment
     for first in reversed(range(0, len(positions), segment)):
         last = min(first + segment, len(positions))
         states[0].copy_(starts[first // segment])
-        for state, new, (_, memo, _, *inputs) in zip(states, states[1:], positions[first:last], strict=False):
-            rule.write(new, state, memo, inputs)
+        steps = [
+            Step(inputs, memo, factor, scratch)
+            for (_, memo, _, *inputs), factor in zip(positions[first:last], factors, strict=False)
+        ]
+        for step, state, new in zip(steps, states, states[1:], strict=False):
+            rule.write(step, state, new)
         for t in reversed(range(first, last)):
-            (g, memo, q, *inputs), (_, dq, *to_write) = positions[t], gradients[t]
+            (g, _, q, *_), (_, dq, *to_write) = positions[t], gradients[t]
             over_values(states[t - first + 1], g, scratch, dq)
             state_gradient.addcmul_(q[:, None], g[None])
-            rule.back(state_gradient, states[t - first], scratch, memo, inputs, to_write)
+            rule.back(steps[t - first], states[t - first], state_gradient, to_write)
 
 
 def by_position(block: slice, *sequences: Tensor) -> Positions:
