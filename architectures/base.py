@@ -48,6 +48,9 @@ class SequenceModel(nn.Module):
         online: in tagging, the logits at source position ``t`` do not depend on source tokens after ``t``.
         can_step: ``start`` and ``step`` exist and equal ``forward``.
         reach: the maximum length of ``source + prefix``, or ``None`` for any length.
+
+    A module can name own parameters in ``no_weight_decay``, such as decays and step sizes of a recurrence. Weight decay
+    leaves them out, as it does biases, norms and all parameters with one dimension.
     """
 
     causal: bool = True

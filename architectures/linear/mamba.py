@@ -97,6 +97,8 @@ class Mamba(Mixer):
             401).
     """
 
+    no_weight_decay = ("A_log",)
+
     native: ClassVar[Block] = Block(norm="rms", feed_forward=None)
     reference: ClassVar[str] = "loop"
 

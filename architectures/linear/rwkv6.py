@@ -74,6 +74,8 @@ class RWKV6(rwkv.RWKV):
             on a CPU the faster of ``stepwise`` and ``chunked`` by the size of the state (``parts/scans/decay.py``).
     """
 
+    no_weight_decay = ("bonus", "mix_all")
+
     reference: ClassVar[str] = "recurrent"
 
     def __init__(

@@ -103,6 +103,8 @@ class RWKV7(rwkv.RWKV):
             length 41, 32 against 125 and 138 at 81).
     """
 
+    no_weight_decay = ("bonus", "mix_all")
+
     reference: ClassVar[str] = "recurrent"
 
     def __init__(

@@ -13,8 +13,8 @@ from harness.bench.timing import synchronize, time_calls
 from harness.bench.workload import Workload
 from harness.config.cell import Cell
 from harness.config.lengths import Span
-from harness.data.batches import train_lengths
 from harness.data.presentation import Presentation
+from harness.data.step_lengths import train_lengths
 from harness.execution.plan import Pair
 from harness.models.precision import FLOAT32, Numerics
 from harness.training.cuda_graphs import WARM_UP

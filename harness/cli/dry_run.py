@@ -15,6 +15,7 @@ from harness.cli.console import table
 from harness.config.cell import GroupKey, make_groups
 from harness.execution.plan import Pair, Plan, PlannedTask
 from harness.execution.progress import duration
+from harness.execution.rate_search import with_chosen_rates
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, run_status
 from harness.registry.options import Spec, build_task
@@ -28,8 +29,10 @@ def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None
     """Print the plan of a run and the estimated time; write nothing."""
     options, folder = options.resolved(), RunFolder(output)
     folder.check(plan.suite.name)
+    plan = with_chosen_rates(plan, folder)
     status = run_status(plan, folder, options.stale, options.retry_failed)
     missing = Counter(cell.canonical_form().group_key for cell in status.to_train)
+    missing.update({_group_key(pair): plan.suite.seeds for pair in plan.pairs if not plan.reported_cells(pair)})
     paces = _measure(plan, missing, options, out)
     out.print(f"Suite {plan.suite.name}, records in {output}: {status}.", soft_wrap=True)
     for rows in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
@@ -113,7 +116,8 @@ def architectures_table(plan: Plan, missing: Counter[GroupKey] | None = None, pa
     if missing is not None:
         columns += [">to train", ">at once", ">training time"] if has_populations else [">to train", ">training time"]
     rows = table("Architectures", *columns)
-    cells_per_pair = plan.suite.seeds * len(plan.suite.learning_rates)
+    tuning = len(plan.suite.learning_rates) * plan.suite.tuning_seeds if plan.searches else 0
+    cells_per_pair = plan.suite.seeds + tuning
     for spec in plan.architectures:
         pairs = [pair for pair in plan.pairs if pair.architecture == spec]
         row: list[str | Text] = [str(spec), _parameters(spec, plan), str(len(pairs)), str(cells_per_pair * len(pairs))]

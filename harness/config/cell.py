@@ -16,6 +16,9 @@ from harness.registry.options import Spec
 
 SCHEMA = 1
 
+TUNING_SEED = 1_000_000
+"""Seeds from here on choose learning rates and are never reported."""
+
 GroupKey = tuple[Spec, Spec, Recipe]
 """Architecture, task and recipe. Cells with equal keys can be in one group."""
 
@@ -46,6 +49,11 @@ class Cell:
         """The first sixteen hexadecimal digits of the SHA-256 hash of the canonical JSON."""
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether the cell only serves to choose a learning rate."""
+        return self.seed >= TUNING_SEED
 
     @property
     def specs(self) -> tuple[Spec, Spec]:
@@ -89,8 +97,15 @@ class Group:
 
 
 def make_groups(cells: Iterable[Cell], size: int) -> list[Group]:
-    """Return groups of at most ``size`` cells with equal ``group_key``, in the order of the cells."""
+    """Return groups of at most ``size`` cells with equal ``group_key``, in the order of the cells.
+
+    A cell whose training lengths grow by mastery is a group of its own, because its lengths depend on the model.
+    """
     by_key: dict[GroupKey, list[Cell]] = {}
     for cell in cells:
         by_key.setdefault(cell.group_key, []).append(cell)
-    return [Group(tuple(same[i : i + size])) for same in by_key.values() for i in range(0, len(same), size)]
+    groups = []
+    for (_, _, recipe), same in by_key.items():
+        most = 1 if recipe.length_growth == "mastery" else size
+        groups += [Group(tuple(same[i : i + most])) for i in range(0, len(same), most)]
+    return groups

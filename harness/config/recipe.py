@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
@@ -18,6 +18,7 @@ from tasks.base import Answer
 
 Count = Annotated[int, Interval(ge=0, le=MOST)]
 Positive = Annotated[int, Interval(ge=1, le=MOST)]
+Share = Annotated[float, Interval(ge=0.0, le=1.0)]
 Size = Annotated[float, Interval(ge=0.0, le=GREATEST_RATE)]
 
 ADAMW, CROSS_ENTROPY = "adamw", "cross_entropy"
@@ -80,13 +81,22 @@ OptimizerOptions = Annotated[
 ]
 
 
+MISSING = object()
+LATER_KEYS = {
+    **{"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY},
+    **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0},
+}
+"""Keys that older records lack, with their defaults."""
+
+
 class Recipe(BaseModel):
     """Training settings.
 
     Args:
         steps: optimizer steps.
         batch_size: sequences in a batch. All sequences of a batch have the same length.
-        train_lengths: ``LOW:HIGH``; the length of each step is drawn uniformly from the task's lengths in this span.
+        train_lengths: ``LOW:HIGH``; the length of each step is drawn from the task's lengths in this span, uniformly
+            unless lengths grow.
         answer: how the model answers; ``None`` for the default of the task.
         think: computation tokens for each source token.
         schedule: of the learning rate after warm-up: ``constant``, ``cosine`` (to zero) or ``inverse_sqrt`` (Vaswani
@@ -99,7 +109,12 @@ class Recipe(BaseModel):
         clip: largest gradient norm of a model; 0 turns clipping off.
         label_smoothing: share of the target probability that is spread over all symbols.
         validations: number of validations. They are evenly spaced, and the last one is at the end of training.
-        stop_when_fitted: stop at the first validation in which every answer is right.
+        stop_when_fitted: stop a model once its answers are right at every training length, after the grace.
+        grace: further steps of a model that has fitted, as a fraction of ``steps``; its learning rate falls to zero in
+            them (:mod:`harness.training.stopping`).
+        length_growth: how the longest length of a step grows: ``none``, ``steps`` or ``mastery``
+            (:mod:`harness.data.step_lengths`).
+        full_range_share: share of the steps that draw from all training lengths while lengths grow.
         checkpoints: number of checkpoints, evenly spaced. All are stored and evaluated; the last one is reported.
         optimizer: ``adamw``, or a torch optimizer as ``module:Class``; see :mod:`harness.training.custom`.
         optimizer_options: keyword arguments of such an optimizer, except ``lr`` and ``weight_decay``.
@@ -122,6 +137,9 @@ class Recipe(BaseModel):
     label_smoothing: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.0
     validations: Positive = 10
     stop_when_fitted: bool = False
+    grace: Share = 0.2
+    length_growth: Literal["none", "steps", "mastery"] = "none"
+    full_range_share: Share = 0.0
     checkpoints: Positive = 1
     optimizer: Optimizer = ADAMW
     optimizer_options: OptimizerOptions = ()
@@ -129,9 +147,7 @@ class Recipe(BaseModel):
 
     def canonical(self) -> dict[str, Any]:
         """Return the recipe as JSON values. Keys that older records lack are left out while they have their default."""
-        values = self.model_dump()
-        defaults = {"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY}
-        return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
+        return {key: value for key, value in self.model_dump().items() if LATER_KEYS.get(key, MISSING) != value}
 
     def moments(self, count: int) -> list[int]:
         """Return up to ``count`` evenly spaced step numbers. The last one is ``steps``."""

@@ -45,6 +45,7 @@ from typing import Annotated, Any
 from annotated_types import Gt, Interval, Le, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from harness.config.cell import TUNING_SEED
 from harness.config.claims import Claim
 from harness.config.recipe import Recipe
 from harness.config.suite_files import is_suite_file, names, path_of, read_toml
@@ -103,8 +104,10 @@ class Suite(BaseModel):
         description: paragraphs, shown in the report.
         architectures: specs, in the order of the tables.
         tasks: specs, or tables with settings for one task.
-        seeds: number of seeds; they count from 0.
-        learning_rates: each architecture is trained with each rate; validation chooses one.
+        seeds: number of reported seeds.
+        first_seed: the first of them.
+        learning_rates: of several rates, validation chooses one for each architecture on each task.
+        tuning_seeds: number of other seeds, never reported, with which each of several rates is tried.
         samples: sequences in each test set.
         test_lengths: of tasks that do not set their own.
         model: options for each architecture that has them.
@@ -123,7 +126,9 @@ class Suite(BaseModel):
     architectures: Annotated[list[str], MinLen(1)]
     tasks: Annotated[list[TaskEntry], MinLen(1)]
     seeds: Annotated[int, Interval(ge=1, le=MOST_SEEDS)] = 3
+    first_seed: Annotated[int, Interval(ge=0, le=TUNING_SEED - MOST_SEEDS)] = 0
     learning_rates: Annotated[list[Rate], MinLen(1)] = Field(default_factory=lambda: [1e-3])
+    tuning_seeds: Annotated[int, Interval(ge=1, le=MOST_SEEDS)] = 2
     samples: Annotated[int, Interval(ge=1, le=MOST_SAMPLES)] = 256
     test_lengths: str = "21:100"
     model: dict[str, bool | int | float | str] = Field(default_factory=dict)

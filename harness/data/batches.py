@@ -7,7 +7,8 @@ from harness.config.lengths import even_grid
 from harness.config.recipe import Recipe
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose, Stream, seed_keys
-from tasks.base import IGNORE, Task
+from harness.data.step_lengths import StepLengths, train_lengths
+from tasks.base import IGNORE
 
 PROBED_LENGTHS, PROBED_ROWS = 32, (32, 1024)
 """Whether a task asks anything is tested at 32 training lengths, on 32 rows and then on 1,024."""
@@ -21,7 +22,7 @@ class Batches:
     ) -> None:
         self.presentation, self.rows = presentation, recipe.batch_size
         self.keys = seed_keys(seeds, key, Purpose.TRAIN, device)
-        self.lengths = step_lengths(presentation.task, key, recipe)
+        self.lengths = StepLengths(presentation.task, key, recipe)
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step: ``R x B`` rows, the rows of one model after another."""
@@ -31,12 +32,6 @@ class Batches:
         """Return the batch of a step. ``step`` may be a device tensor, so that a CUDA graph can advance it."""
         stream = Stream.from_keys(self.keys, step, self.rows)
         return self.presentation(self.presentation.task.sample(length, stream))
-
-
-def train_lengths(task: Task, recipe: Recipe) -> list[int]:
-    """Return the training lengths of the recipe that the task has."""
-    span = recipe.train_lengths
-    return [length for length in range(span.low, span.high + 1) if length in task.lengths]
 
 
 def unasked_shares(presentation: Presentation, key: str, recipe: Recipe) -> dict[int, float]:
@@ -53,10 +48,3 @@ def unasked_shares(presentation: Presentation, key: str, recipe: Recipe) -> dict
             if shares[length] < 1:
                 break
     return shares
-
-
-def step_lengths(task: Task, key: str, recipe: Recipe) -> list[int]:
-    """Return the length of each step, drawn uniformly from the training lengths."""
-    choices = train_lengths(task, recipe)
-    stream = Stream.of([0], f"{key} {recipe.train_lengths}", Purpose.LENGTH, 0, 1, "cpu")
-    return [choices[i] for i in stream.integers(len(choices), recipe.steps)[0].tolist()]

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.config.cell import Cell
 from harness.config.recipe import Recipe
-from harness.data.batches import train_lengths
 from harness.data.presentation import Presentation
+from harness.data.step_lengths import train_lengths
 from harness.evaluation.chance import Chance, chance
 from harness.evaluation.scoring import Score, distinct_set, score, set_hash
 from harness.evaluation.shortcuts import Audit, ReaderScore

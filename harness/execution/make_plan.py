@@ -11,8 +11,8 @@ from architectures.base import SequenceModel
 from harness.config.lengths import parse_grid
 from harness.config.recipe import Recipe, make_recipe
 from harness.config.suite import Evaluation, Suite, TaskEntry
-from harness.data.batches import train_lengths
 from harness.data.presentation import NotApplicable, Presentation
+from harness.data.step_lengths import train_lengths
 from harness.errors import UserError, suggest
 from harness.execution.parameter_matching import TOLERANCE, build_unallocated, parse_match, solve_width
 from harness.execution.plan import Pair, Plan, PlannedTask, Variant

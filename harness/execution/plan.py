@@ -4,11 +4,11 @@ A plan holds checked specs, one :class:`PlannedTask` for each task of the suite,
 can be trained, and the reason for every pair that cannot. ``make_plan.py`` makes it.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from harness.config.cell import Cell
+from harness.config.cell import TUNING_SEED, Cell
 from harness.config.recipe import Recipe
 from harness.config.suite import Suite
 from harness.registry.options import Spec
@@ -66,6 +66,10 @@ class Pair:
     note: str = ""
 
 
+def _cell(pair: Pair, rate: float, seed: int) -> Cell:
+    return Cell(pair.architecture, pair.task.task, pair.task.recipe, rate, seed)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the launcher and the report need to know about a run.
@@ -75,6 +79,7 @@ class Plan:
         all_pairs: every architecture on every task that is meant for it, including those that cannot be trained.
         matching: one note for each architecture whose width was solved.
         repeated: one note for each architecture or task that the suite names more than once.
+        chosen_rates: the learning rates of pairs, where the suite has several and the choice is made.
     """
 
     suite: Suite
@@ -83,6 +88,7 @@ class Plan:
     all_pairs: tuple[Pair, ...]
     matching: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    chosen_rates: Mapping[Pair, float] = field(default_factory=dict)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -103,16 +109,29 @@ class Plan:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every cell once, task by task, so that whole comparisons finish early."""
-        rates, seeds = self.suite.learning_rates, range(self.suite.seeds)
-        return list(
-            dict.fromkeys(
-                Cell(pair.architecture, pair.task.task, pair.task.recipe, rate, seed)
-                for pair in self.pairs
-                for rate in rates
-                for seed in seeds
-            )
-        )
+        """Every cell once, task by task, so that whole comparisons finish early.
+
+        With several learning rates these are the tuning cells, and the reported cells of pairs with a chosen rate.
+        """
+        cells = (cell for pair in self.pairs for cell in (*self.tuning_cells(pair), *self.reported_cells(pair)))
+        return list(dict.fromkeys(cells))
+
+    @property
+    def searches(self) -> bool:
+        """Whether the suite has several learning rates to choose from."""
+        return len(self.suite.learning_rates) > 1
+
+    def tuning_cells(self, pair: Pair) -> list[Cell]:
+        """Return the cells that choose the learning rate of a pair; none if there is no choice."""
+        first = TUNING_SEED + self.suite.first_seed
+        seeds = range(first, first + self.suite.tuning_seeds)
+        return [_cell(pair, rate, s) for rate in self.suite.learning_rates for s in seeds] if self.searches else []
+
+    def reported_cells(self, pair: Pair) -> list[Cell]:
+        """Return the cells of a pair that are reported; none before its learning rate is chosen."""
+        rate = self.chosen_rates.get(pair) if self.searches else self.suite.learning_rates[0]
+        first = self.suite.first_seed
+        return [] if rate is None else [_cell(pair, rate, first + index) for index in range(self.suite.seeds)]
 
     @cached_property
     def variants(self) -> dict[tuple[Spec, Recipe], tuple[Variant, ...]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from harness.config.lengths import even_grid, parse_grid
 from harness.config.recipe import Recipe
-from harness.data.batches import train_lengths
+from harness.data.step_lengths import train_lengths
 from harness.errors import UserError
 from harness.registry.options import Spec, build_task
 

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
 from harness.execution.pool import launch
 from harness.execution.progress import Display
+from harness.execution.rate_search import with_chosen_rates
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status, stored_cells
 from harness.registry.catalog import Catalog
@@ -26,7 +27,10 @@ from harness.storage.records import RunRecord
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a run: the status of its cells before it, and how many cells failed in it or before it."""
+    """Result of a run: the status of its cells before it, and how many cells failed in it or before it.
+
+    With several learning rates these are the cells whose rate was known.
+    """
 
     before: RunStatus
     failed: int
@@ -57,16 +61,29 @@ class EvaluationRequest:
 
 
 def execute(plan: Plan, output: Path, options: RunOptions, console: Console | None = None) -> Outcome:
-    """Train and evaluate the cells of a plan that have no record yet; finished cells are kept."""
-    options, console = options.resolved(), console or Console()
-    folder = RunFolder(output)
+    """Train and evaluate the cells of a plan that have no record yet; finished cells are kept.
+
+    With several learning rates, the tuning cells come first, then the cells with the rates that they chose.
+    """
+    options, console, folder = options.resolved(), console or Console(), RunFolder(output)
     folder.check(plan.suite.name)
+    for note in plan.notes:
+        _print(f"Note: {note}.", console)
+    before = with_chosen_rates(plan, folder)
+    outcome = _execute_known(before, folder, options, console)
+    after = with_chosen_rates(plan, folder)
+    if after.cells == before.cells:
+        return outcome
+    _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
+    return replace(outcome, failed=_execute_known(after, folder, options, console).failed)
+
+
+def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: Console) -> Outcome:
+    """Train and evaluate the cells of a plan whose learning rates are known."""
     status = run_status(plan, folder, options.stale, options.retry_failed)
     with options.numerics.applied():
         folder.open(_run_record(plan, options, stored_cells(plan, folder)))
-    _print(f"Suite {plan.suite.name}, records in {output}: {status}.", console)
-    for note in plan.notes:
-        _print(f"Note: {note}.", console)
+    _print(f"Suite {plan.suite.name}, records in {folder.path}: {status}.", console)
     jobs = make_jobs(plan, folder, status, options)
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):

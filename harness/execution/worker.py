@@ -194,6 +194,7 @@ class Worker(JobContext):
             fingerprints=self._fingerprints(cell),
             symbols=list(self.presentation.symbols),
             steps_used=trained.steps_used,
+            fitted_at=trained.fitted_at,
             checkpoints=sorted(trained.checkpoints),
             curve=trained.curve,
             validation_exact=last["validation_exact"],

@@ -1,7 +1,8 @@
 """The run folder: reads and writes the records of a run atomically.
 
-A file is written under a temporary name, flushed and renamed, so a file that exists is complete. A process that adds
-evaluations to a cell locks its folder. The records of a packed run are read from one file; newer records replace them.
+A file is written under a temporary name, flushed and renamed, so a file that exists is complete. Evaluations are
+appended line by line to one file of the cell, whose folder is locked meanwhile. The records of a packed run are read
+from one file; newer records replace them.
 """
 
 import os
@@ -19,14 +20,15 @@ from torch import Tensor
 
 from harness.config.cell import SCHEMA
 from harness.errors import UserError
-from harness.storage.atomic import temporary_path, write_atomically
+from harness.storage.atomic import append_lines, complete_lines, temporary_path, write_atomically
 from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
 
 R = TypeVar("R", bound=Record)
 
-RECORD_FILES = ("training.json", "failure.json", "evaluations.json")
+EVALUATIONS, OLD_EVALUATIONS = "evaluations.jsonl", "evaluations.json"
+RECORD_FILES = ("training.json", "failure.json", EVALUATIONS, OLD_EVALUATIONS)
 SUPERSEDED = "superseded"
 """A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
 
@@ -56,8 +58,9 @@ class CellRecords:
     @cached_property
     def evaluations(self) -> list[EvaluationRecord]:
         """All evaluations, ordered by variant, task, length, checkpoint and rows."""
-        stored = _read(self.path / "evaluations.json", Evaluations)
-        records = [*(self.packed.evaluations if self.packed else []), *(stored.records if stored else [])]
+        old = _read(self.path / OLD_EVALUATIONS, Evaluations)
+        packed = self.packed.evaluations if self.packed else []
+        records = [*packed, *(old.records if old else []), *_read_evaluations(self.path / EVALUATIONS)]
         return sorted({record.key: record for record in records}.values(), key=lambda record: record.key)
 
     @property
@@ -156,12 +159,10 @@ class RunFolder:
         write_atomically(self.cells / cell / "failure.json", failure.model_dump_json(indent=1))
 
     def add(self, cell: str, records: Iterable[EvaluationRecord]) -> None:
-        """Add evaluations to a cell; one with the same key is replaced."""
+        """Add evaluations to a cell; of several with the same key the last one counts."""
         (self.cells / cell).mkdir(parents=True, exist_ok=True)
         with FileLock(self.cells / cell / ".lock"):
-            merged = {record.key: record for record in [*self.cell(cell).evaluations, *records]}
-            evaluations = Evaluations(records=sorted(merged.values(), key=lambda record: record.key))
-            write_atomically(self.cells / cell / "evaluations.json", evaluations.model_dump_json())
+            append_lines(self.cells / cell / EVALUATIONS, (record.model_dump_json() for record in records))
 
     def weights_path(self, cell: str, step: int) -> Path:
         """Return the path of a checkpoint."""
@@ -199,8 +200,19 @@ def _read(path: Path, kind: type[R]) -> R | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, UnicodeDecodeError, OSError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"damaged record {path}: {reason}; delete that file and run again") from None
+        raise _damaged(path, error) from None
+
+
+def _read_evaluations(path: Path) -> list[EvaluationRecord]:
+    try:
+        return [EvaluationRecord.model_validate_json(line) for line in complete_lines(path)]
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return UserError(f"damaged record {path}: {reason}; delete that file and run again")
 
 
 def check_schema(run: RunRecord, path: Path) -> None:

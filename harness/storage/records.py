@@ -31,16 +31,19 @@ class Provenance(Record):
 class TrainingRecord(Record):
     """The training of one cell.
 
-    ``seconds`` by phase are those of the whole population divided by its size. ``tokens_per_second`` counts the tokens
-    of all models of the population per second of its training. ``distinct`` is the share of distinct questions among
-    those drawn in training. ``seen`` is the share of the test questions that training has drawn, by training length;
-    older records have none. ``checkpoints`` lists the steps whose weights are stored; reports show the last one.
+    ``fitted_at`` is the step after which validation was first solved at every training length, ``None`` if it never
+    was or if the record is older. ``seconds`` by phase are those of the whole population divided by its size.
+    ``tokens_per_second`` counts the tokens of all models of the population per second of its training. ``distinct`` is
+    the share of distinct questions among those drawn in training. ``seen`` is the share of the test questions that
+    training has drawn, by training length; older records have none. ``checkpoints`` lists the steps whose weights are
+    stored; reports show the last one.
     """
 
     cell: dict[str, Any]
     fingerprints: dict[str, str]
     symbols: list[str]
     steps_used: int
+    fitted_at: int | None = None
     checkpoints: list[int]
     curve: list[dict[str, float | None]]
     validation_exact: float
@@ -114,7 +117,7 @@ class EvaluationRecord(Record):
 
 
 class Evaluations(Record):
-    """All evaluations of one cell."""
+    """All evaluations of one cell, as older folders have them in one file."""
 
     records: list[EvaluationRecord] = Field(default_factory=list)
 

@@ -9,8 +9,7 @@ A path is ``module:name``; the module is installed or a file in the working fold
 
 Each model of a population has its own torch optimizer over views of its row of the parameter matrix, so a model is
 trained as it would be alone. The harness clips gradients, sets the learning rates and freezes models whose gradient is
-not finite. Weight decay applies to all parameters except those of norms, biases, and those that a module names in
-``no_weight_decay``. The built-in AdamW decays all parameters.
+not finite. Weight decay leaves out the same parameters as that of the built-in AdamW (``optimizer.py``).
 """
 
 import importlib
@@ -33,7 +32,7 @@ from harness.data.presentation import Batch
 from harness.errors import UserError
 from harness.models.population import Loss, Population, cross_entropy
 from harness.registry.fingerprint import code_hash
-from harness.training.optimizer import RowOptimizer
+from harness.training.optimizer import RowOptimizer, undecayed
 from harness.training.snapshot import StateError
 from tasks.base import IGNORE
 
@@ -199,14 +198,15 @@ class CustomOptimizer(RowOptimizer):
 
     @torch.no_grad()
     def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
-        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only the gradients."""
+        """Take one step at ``factor`` times the peak rates, a number or ``[R, 1]``; of ``batch`` nothing is used."""
         self._clip_and_freeze()
-        scale, alive = float(factor), self.alive[:, 0].tolist()
+        scales = torch.as_tensor(factor).flatten().expand(len(self.optimizers)).tolist()
+        alive = self.alive[:, 0].tolist()
         self.is_broken = True  # until all models have taken the step
         for index, optimizer in enumerate(self.optimizers):
             if alive[index]:
                 for group in optimizer.param_groups:
-                    group["lr"] = self.peaks[index] * scale
+                    group["lr"] = self.peaks[index] * scales[index]
                 optimizer.step()
                 if [p.data_ptr() for p in self.parameters[index]] != self.addresses[index]:
                     raise RuntimeError(f"optimizer {self.name} replaces parameters; it must change them in place")
@@ -237,24 +237,12 @@ def _takes_weight_decay(cls: Callable[..., Any]) -> bool:
 
 def decay_groups(model: nn.Module, named: dict[str, Any], weight_decay: float) -> list[dict[str, Any]]:
     """Return the parameter groups with and without weight decay; ``named`` are the parameters by the model's names."""
-    exempt = set(_without_decay(model))
+    exempt = undecayed(model)
     groups = [
         {"params": [p for name, p in named.items() if name not in exempt], "weight_decay": weight_decay},
         {"params": [p for name, p in named.items() if name in exempt], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
-
-
-def _without_decay(model: nn.Module) -> Iterator[str]:
-    """Yield the names of the parameters of norms, of biases, and of those in a module's ``no_weight_decay``."""
-    for prefix, module in model.named_modules():
-        named = getattr(module, "no_weight_decay", ())
-        exempt = set(named() if callable(named) else named)
-        is_norm = "norm" in type(module).__name__.lower()
-        for name, _ in module.named_parameters(recurse=False):
-            if is_norm or "bias" in name or name in exempt:
-                yield f"{prefix}.{name}".removeprefix(".")
-        yield from (f"{prefix}.{name}".removeprefix(".") for name in exempt)
 
 
 def _plain_copy(value: Any, name: str) -> Any:

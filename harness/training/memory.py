@@ -31,9 +31,8 @@ def _compute_gradient(trainer: Trainer) -> int:
     if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-    longest_step = max(range(trainer.recipe.steps), key=trainer.batches.lengths.__getitem__)
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
-        losses = population.losses(trainer.batches(longest_step), trainer.loss)
+        losses = population.losses(trainer.batches.draw(0, trainer.batches.lengths.choices[-1]), trainer.loss)
         if trainer.optimizer.needs_gradients:
             population.backward(losses)
     return torch.cuda.max_memory_allocated(device) - before if is_cuda else 0

@@ -3,14 +3,32 @@
 The parameters of all models lie in one matrix ``[R, P]``, one row for each model. A step therefore takes about a dozen
 operations for any number of tensors and models. Loshchilov & Hutter 2019, algorithm 2. Each row is updated as by
 ``torch.optim.AdamW`` after ``clip_grad_norm_``.
+
+Weight decay leaves out biases, the parameters of norms, all others with one dimension, and those that a module names in
+``no_weight_decay``: decays, step sizes and other parameters of a recurrence's state (as in nanoGPT, and as the authors
+of Mamba mark ``A_log`` and ``D``).
 """
 
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.data.presentation import Batch
+
+
+def undecayed(model: nn.Module) -> set[str]:
+    """Return the names of the parameters that weight decay leaves out."""
+    names = set()
+    for prefix, module in model.named_modules():
+        named = getattr(module, "no_weight_decay", ())
+        exempt = set(named() if callable(named) else named)
+        is_norm = "norm" in type(module).__name__.lower()
+        for name, parameter in module.named_parameters(recurse=False):
+            if is_norm or parameter.dim() < 2 or "bias" in name:
+                exempt.add(name)
+        names |= {f"{prefix}.{name}".removeprefix(".") for name in exempt}
+    return names
 
 
 class PopulationOptimizer:
@@ -63,7 +81,7 @@ class RowOptimizer(PopulationOptimizer):
         self.rates = learning_rates.to(values)[:, None]
 
     def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
-        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
+        """Take one step at ``factor`` times the peak rates, a number or ``[R, 1]``; of ``batch`` nothing is used."""
         raise NotImplementedError
 
     def _clip_and_freeze(self) -> None:
@@ -79,6 +97,9 @@ class RowOptimizer(PopulationOptimizer):
 class AdamW(RowOptimizer):
     """AdamW of all models at once.
 
+    Args:
+        weight_decay: of each parameter, float ``[P]``, or one number for all.
+
     Attributes:
         mean, square: running means of gradients and of squared gradients, float ``[R, P]``.
     """
@@ -89,7 +110,7 @@ class AdamW(RowOptimizer):
         grads: Tensor,
         learning_rates: Tensor,
         *,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         clip: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -101,14 +122,14 @@ class AdamW(RowOptimizer):
 
     @torch.no_grad()
     def step(self, factor: float | Tensor, batch: Batch | None = None) -> None:
-        """Take one step at ``factor`` times the peak learning rates; ``batch`` is not used, only ``grads``."""
+        """Take one step at ``factor`` times the peak rates, a number or ``[R, 1]``; of ``batch`` nothing is used."""
         self._clip_and_freeze()
         beta1, beta2 = self.betas
         self.mean.lerp_(self.grads, 1 - beta1)
         self.square.mul_(beta2).addcmul_(self.grads, self.grads, value=1 - beta2)
         root = torch.sqrt(self.square, out=self.scratch).div_(self._bias_correction(beta2).sqrt()).add_(self.eps)
         rates = self.rates * self.alive * factor
-        if self.weight_decay:
+        if isinstance(self.weight_decay, Tensor) or self.weight_decay:
             self.values.mul_(1 - rates * self.weight_decay)
         self.values.sub_(torch.div(self.mean, root, out=self.scratch).mul_(rates / self._bias_correction(beta1)))
 

@@ -28,7 +28,9 @@ class Snapshot:
         spent: seconds of training so far.
         validating: seconds of validation within them.
         rows: name -> ``[R, ...]``: parameters, buffers, the optimizer's state, losses, hashes of questions.
-        models: for each model its curve, its checkpoints, and the state of an optimizer of the user.
+        models: for each model its curve, its checkpoints, the step at which it fitted, and the state of an optimizer of
+            the user.
+        in_use: training lengths in use, where they grow by mastery.
         random: the states of torch's generators by device type; dropout and random positions draw from them.
     """
 
@@ -41,6 +43,7 @@ class Snapshot:
     rows: dict[str, Tensor]
     models: list[dict[str, Any]]
     random: dict[str, Tensor]
+    in_use: int = 1
 
     def part(self, models: slice) -> "Snapshot":
         """Return the snapshot of some of the models."""

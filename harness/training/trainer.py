@@ -3,8 +3,8 @@
 One step: random stream -> sample -> solve -> presentation -> forward -> loss -> backward -> optimizer.
 
 A step never waits for the device, because losses stay there until the next log point. The number of the step is a
-device tensor too, so a GPU can replay the step as a CUDA graph. The length of step ``t`` depends only on the task, the
-recipe's lengths and ``t``, so all models of a population share it.
+device tensor too, so a GPU can replay the step as a CUDA graph. All models of a population share the length of a step
+(``data/step_lengths.py``). Each has its own last step (``stopping.py``).
 """
 
 import time
@@ -21,17 +21,20 @@ from harness.config.cell import Group
 from harness.config.recipe import ADAMW, Recipe
 from harness.data.batches import Batches
 from harness.data.presentation import Batch, Presentation
-from harness.data.questions import question_hashes
 from harness.models.population import Population
+from harness.models.tensors import as_real
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
-from harness.training.custom import CustomOptimizer, factors, loss_of
+from harness.training.custom import CustomOptimizer, loss_of
+from harness.training.drawn_questions import DrawnQuestions
 from harness.training.gradient_free import GradientFree
-from harness.training.optimizer import AdamW, RowOptimizer
+from harness.training.optimizer import AdamW, RowOptimizer, undecayed
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
-from harness.training.validation import validate
+from harness.training.stopping import Stopping
+from harness.training.validation import masters, solve_all_lengths, validate
 
 LOG_POINTS = 50
-DISTINCT_DRAWS = 1 << 20
+GROWTH_CHECKS = 200
+"""Evenly spaced steps after which training lengths grow by one if the model has mastered the longest one."""
 
 SNAPSHOT_SECONDS = 300.0
 """Seconds between two snapshots, which is the most training that a killed process loses."""
@@ -56,12 +59,14 @@ class Trained:
     """The result of training one model.
 
     ``curve`` has one entry per log point: step and loss, and after a validation validation_exact and validation_loss.
+    ``fitted_at`` is the step after which it first solved every training length, ``None`` if it never did.
     ``checkpoints`` maps steps to weights. ``distinct`` is the share of distinct questions among those drawn.
-    ``seen`` is the share of the test questions of a length that are among the first :data:`DISTINCT_DRAWS` draws.
+    ``seen`` is the share of the test questions of a length that are among the draws.
     ``failure`` says why the model did not finish; it is empty if it did.
     """
 
     steps_used: int = 0
+    fitted_at: int | None = None
     failure: str = ""
     curve: list[dict[str, Any]] = field(default_factory=list)
     checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -122,11 +127,9 @@ class Trainer:
         self.loss = loss_of(self.recipe)
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
-        self.factors = self.losses.new_tensor(factors(self.recipe))
+        self.stopping = Stopping(self.recipe, population.size, self.losses)
         self.step_index = torch.zeros(1, dtype=torch.long, device=self.device)
-        rows = self.recipe.batch_size
-        self.hashed_steps = min(self.recipe.steps, DISTINCT_DRAWS // rows)
-        self.hashes = torch.zeros(population.size, self.hashed_steps + 1, rows, dtype=torch.long, device=self.device)
+        self.drawn = DrawnQuestions(population.size, self.recipe.steps, self.recipe.batch_size, self.device)
         self.graphed: dict[str, GraphedFunction] = {}
         if self.device.type == "cuda" and population.numerics.capture and self.optimizer.capturable:
             self.use_graphs(CUDARecorder(self.device))
@@ -138,20 +141,22 @@ class Trainer:
         """Train, validate and keep checkpoints until the steps are used or no model is left to train."""
         self.saved = time.perf_counter()
         self.began = self.saved - self.spent
-        log, validate, keep = (
-            set(self.recipe.moments(n)) for n in (LOG_POINTS, self.recipe.validations, self.recipe.checkpoints)
-        )
+        counts = (LOG_POINTS, self.recipe.validations, self.recipe.checkpoints, GROWTH_CHECKS)
+        log, validate, keep, grow = (set(self.recipe.moments(count)) for count in counts)
         while self.attended < self.recipe.steps:
             if self.done == self.attended:
                 self.step()
-            if self.done in validate:
+            is_validated = self.done in validate or self.done in self.stopping.last_steps
+            if is_validated:
                 self.validate()
             elif self.done in log:
                 self.log()
+            if self.done in grow:
+                self.grow()
             if self.done in keep:
                 self.keep()
             self.attended = self.done
-            if (self.done in validate or self.done in log) and not bool(self.optimizer.alive.any()):
+            if (is_validated or self.done in log) and not bool(self.optimizer.alive.any()):
                 break
             if self.save and time.perf_counter() - self.saved >= SNAPSHOT_SECONDS:
                 self.save(self)
@@ -173,10 +178,16 @@ class Trainer:
             validating=self.validating,
             rows={name: row.detach().to("cpu", copy=True) for name, row in self._rows().items()},
             models=[
-                {"curve": list(m.curve), "checkpoints": dict(m.checkpoints), **self.optimizer.model_state(index)}
+                {
+                    "curve": list(m.curve),
+                    "checkpoints": dict(m.checkpoints),
+                    "fitted_at": self.stopping.fitted_at[index],
+                    **self.optimizer.model_state(index),
+                }
                 for index, m in enumerate(self.models)
             ],
             random=generator_states(self.device),
+            in_use=self.batches.lengths.in_use,
         )
 
     def fits(self, state: Snapshot) -> bool:
@@ -198,12 +209,14 @@ class Trainer:
         for index, (model, stored) in enumerate(zip(self.models, state.models, strict=True)):
             model.curve, model.checkpoints = list(stored["curve"]), dict(stored["checkpoints"])
             self.optimizer.load_model_state(index, stored)
+            if stored["fitted_at"] is not None:
+                self.stopping.mark_fitted(index, stored["fitted_at"])
+        self.batches.lengths.in_use = state.in_use
         set_generator_states(state.random, self.device)
 
     def _rows(self) -> dict[str, Tensor]:
         """Return the tensors that change in training, one row for each model. Snapshot files use their names."""
-        hashes = self.hashes[:, : min(self.done, self.hashed_steps)]
-        history = {"losses": self.losses[: self.done].T, "seen": hashes}
+        history = {"losses": self.losses[: self.done].T, "seen": self.drawn.of_steps(self.done)}
         untrained = {f"untrained.{name}": tensor for name, tensor in self.population.untrained.items()}
         return {"values": self.population.values, **untrained, **self.optimizer.rows(), **history}
 
@@ -234,14 +247,14 @@ class Trainer:
         with self.timer("forward"):
             losses = self.population.losses(batch, self.loss)
         self.losses.index_copy_(0, self.step_index, losses.detach()[None])
-        self._hash_questions(source)
+        self.drawn.add(source, self.step_index)
         # Parameters and buffers change last, so a step that ran out of memory before can be repeated.
         if self.optimizer.needs_gradients:
             with self.timer("backward"):
                 self.population.backward(losses)
         self.population.keep_changes(self.optimizer.alive[:, 0])
         with self.timer("optimizer"):
-            self.optimizer.step(self.factors.index_select(0, self.step_index), batch)
+            self.optimizer.step(self.stopping.factors.index_select(0, self.step_index).T, batch)
         self.step_index += 1
 
     def log(self) -> list[dict[str, Any]]:
@@ -257,38 +270,43 @@ class Trainer:
         return points
 
     def validate(self) -> None:
-        """Score at training lengths; with ``stop_when_fitted``, freeze the models whose exact match is 1."""
+        """Score at training lengths, mark models that fit, and freeze those that have taken their last step."""
         began = time.perf_counter()
-        scores = validate(self.population, self.presentation, self.key, self.recipe)
+        questions = self.population, self.presentation, self.key
+        scores = validate(*questions, self.recipe)
         points = self.log()
         for point, (exact, loss) in zip(points, scores, strict=True):
             point |= {"validation_exact": exact, "validation_loss": loss}
-        if self.recipe.stop_when_fitted:
-            fitted = torch.tensor([exact == 1.0 for exact, _ in scores], device=self.device)
-            self.optimizer.freeze(fitted)
+        candidates = [
+            exact == 1.0 and at is None for (exact, _), at in zip(scores, self.stopping.fitted_at, strict=True)
+        ]
+        if any(candidates):
+            for index, solves in enumerate(solve_all_lengths(*questions, self.recipe)):
+                if solves and candidates[index]:
+                    self.stopping.mark_fitted(index, self.done)
+        stopped = torch.tensor([last <= self.done for last in self.stopping.last_steps], device=self.device)
+        if self.done < self.recipe.steps:
+            self.optimizer.freeze(stopped)
         self.validating += time.perf_counter() - began
+
+    def grow(self) -> None:
+        """Use one more training length if lengths grow by mastery and the longest one is mastered."""
+        lengths = self.batches.lengths
+        if lengths.can_grow and masters(self.population, self.presentation, self.key, lengths.longest_in_use):
+            lengths.in_use += 1
 
     def keep(self) -> None:
         """Keep the current weights of all models as checkpoints."""
         for index, model in enumerate(self.models):
             model.checkpoints[self.done] = self.population.weights(index)
 
-    def _hash_questions(self, source: Tensor) -> None:
-        """Store a hash of each question, to count distinct ones at the end; steps beyond the limit share a row."""
-        hashes = question_hashes(source).view(len(self.hashes), 1, -1)
-        self.hashes.index_copy_(1, self.step_index.clamp(max=self.hashed_steps), hashes)
-
     def _finish(self, seconds: float) -> Training:
-        lived, alive = self.optimizer.lived.tolist(), self.optimizer.alive[:, 0].tolist()
+        lived = self.optimizer.lived.tolist()
         for index, model in enumerate(self.models):
-            model.steps_used = lived[index]
+            model.steps_used, model.fitted_at = lived[index], self.stopping.fitted_at[index]
             # In a population, batches are drawn for a model after it was frozen, but it does not learn from them.
-            drawn = self.hashes[index, : min(lived[index], self.hashed_steps)].flatten()
-            questions = drawn.unique()
-            model.distinct = questions.numel() / max(1, drawn.numel())
-            model.seen = {length: float(torch.isin(t, questions).double().mean()) for length, t in self.tested.items()}
-            fitted = bool(model.curve) and model.curve[-1].get("validation_exact") == 1.0
-            if not alive[index] and not (self.recipe.stop_when_fitted and fitted):
+            model.distinct, model.seen = self.drawn.shares(index, lived[index], self.tested)
+            if lived[index] < min(self.stopping.last_steps[index], self.done):
                 model.failure = (
                     f"diverged: the gradient was not finite at step {lived[index] + 1} of {self.recipe.steps}"
                 )
@@ -303,7 +321,15 @@ def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> Row
     """Return the optimizer of a population under a recipe; ``rates`` ``[R]`` are the peak learning rates."""
     if recipe.optimizer != ADAMW:
         return CustomOptimizer(population, recipe, rates)
+    decay = decay_row(population, recipe.weight_decay) if recipe.weight_decay else 0.0
     betas = (recipe.beta1, recipe.beta2)
-    return AdamW(
-        population.values, population.grads, rates, weight_decay=recipe.weight_decay, clip=recipe.clip, betas=betas
-    )
+    return AdamW(population.values, population.grads, rates, weight_decay=decay, clip=recipe.clip, betas=betas)
+
+
+def decay_row(population: Population, weight_decay: float) -> Tensor:
+    """Return the weight decay of each parameter, float ``[P]``."""
+    exempt, row = undecayed(population.model), torch.zeros_like(population.values[0])
+    for name, view in population.layout.unpack(row).items():
+        if name not in exempt:
+            as_real(view).fill_(weight_decay)
+    return row

@@ -205,20 +205,21 @@ def test_the_default_keys_are_not_part_of_the_id_and_others_are() -> None:
     assert make_recipe(text.canonical()) == text
 
 
-def test_weight_decay_leaves_out_norms_biases_and_what_the_model_names() -> None:
+def test_weight_decay_leaves_out_norms_biases_vectors_and_what_the_model_names() -> None:
     class Rates(torch.nn.Module):
         no_weight_decay = ("slow",)
 
         def __init__(self) -> None:
             super().__init__()
-            self.slow, self.fast = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+            self.slow, self.fast = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+            self.scale = torch.nn.Parameter(torch.ones(2))
 
     model = torch.nn.ModuleDict({"norm": torch.nn.LayerNorm(2), "linear": torch.nn.Linear(2, 2), "rates": Rates()})
     names = {name: name for name, _ in model.named_parameters()}
     decayed, others = decay_groups(model, names, 0.1)
     assert (decayed["params"], decayed["weight_decay"]) == (["linear.weight", "rates.fast"], 0.1)
     assert (sorted(others["params"]), others["weight_decay"]) == (
-        ["linear.bias", "norm.bias", "norm.weight", "rates.slow"],
+        ["linear.bias", "norm.bias", "norm.weight", "rates.scale", "rates.slow"],
         0.0,
     )
 

@@ -1,10 +1,15 @@
 """AdamW of a population: each row is updated as by torch's AdamW after ``clip_grad_norm_``."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from harness.training.optimizer import AdamW
+from harness.bench.workload import make_workload
+from harness.registry.catalog import Catalog
+from harness.training.optimizer import AdamW, undecayed
+from harness.training.trainer import decay_row
 
 STEPS, SIZE = 25, 30
 RATES = torch.tensor([1e-3, 3e-2, 0.3], dtype=torch.float64)
@@ -21,7 +26,7 @@ def gradients(step: int) -> Tensor:
     return gradient * 10.0 ** (step % 5 - 3)
 
 
-def train(spoil: dict[int, tuple[int, float]] | None = None, **options: float) -> tuple[list[Tensor], AdamW]:
+def train(spoil: dict[int, tuple[int, float]] | None = None, **options: Any) -> tuple[list[Tensor], AdamW]:
     """Return the values after each step; ``spoil`` maps steps to a row and a value for its gradient."""
     values, grads, history = start(), torch.zeros(len(RATES), SIZE, dtype=torch.float64), []
     optimizer = AdamW(values, grads, RATES, **options)
@@ -58,6 +63,31 @@ def test_equals_torch(weight_decay: float, clip: float) -> None:
 
 def test_clipping_changes_the_values() -> None:
     assert not torch.equal(train(clip=1.0)[0][-1], train()[0][-1])
+
+
+def test_weight_decay_can_differ_between_parameters() -> None:
+    decays = torch.zeros(SIZE, dtype=torch.float64)
+    decays[:10] = 0.1
+    mixed, with_decay, without = (train(weight_decay=decay)[0][-1] for decay in (decays, 0.1, 0.0))
+    assert torch.equal(mixed[:, :10], with_decay[:, :10])
+    assert torch.equal(mixed[:, 10:], without[:, 10:])
+
+
+@pytest.mark.parametrize("architecture", ["mamba", "lru", "transformer"])
+def test_the_trainer_decays_matrices_only(architecture: str) -> None:
+    trainer = make_workload(architecture, Catalog(), "cpu").trainer()
+    row = decay_row(trainer.population, 0.1)
+    named = trainer.population.layout.unpack(row)
+    exempt = {name for name, decay in named.items() if not decay.any()}
+    assert all(
+        torch.view_as_real(d).eq(0.1).all() if d.is_complex() else d.eq(0.1).all()
+        for n, d in named.items()
+        if n not in exempt
+    )
+    assert exempt == undecayed(trainer.population.model)
+    assert {name for name, decay in named.items() if decay.dim() < 2} <= exempt
+    assert ("layers.0.mixer.A_log" in exempt) == (architecture == "mamba")
+    assert "embedding.weight" not in exempt
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -10,7 +10,7 @@ from harness.config.cell import SCHEMA
 from harness.errors import UserError
 from harness.storage.atomic import write_atomically
 from harness.storage.folder import RunFolder, check_schema
-from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
+from harness.storage.records import EvaluationRecord, Evaluations, Failure, Provenance, RunRecord, TrainingRecord
 
 PROVENANCE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
 WEIGHTS = {10: {"a": torch.arange(6.0).view(2, 3).T, "b": torch.ones(2)}}
@@ -134,6 +134,7 @@ DAMAGE = {
     "cells/one/training.json": lambda folder: folder.cell("one").training,
     "cells/one/failure.json": lambda folder: folder.cell("one").failure,
     "cells/one/evaluations.json": lambda folder: folder.cell("one").evaluations,
+    "cells/one/evaluations.jsonl": lambda folder: folder.cell("one").evaluations,
     "run.json": lambda folder: folder.run(),
     "cells/one/weights-10.safetensors": lambda folder: folder.weights("one", 10),
 }
@@ -144,20 +145,39 @@ DAMAGE = {
 def test_errors_name_the_damaged_file(folder: RunFolder, name: str, text: bytes) -> None:
     folder.finish("one", training(), WEIGHTS)
     path = folder.path / name
-    path.write_bytes(text)
+    path.write_bytes(text + b"\n")  # an unfinished line of an appended file is no damage
     with pytest.raises(UserError, match="damaged record") as caught:
         DAMAGE[name](folder)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_adding_to_a_damaged_record_loses_nothing(folder: RunFolder) -> None:
+def test_a_line_that_a_crash_left_unfinished_is_replaced(folder: RunFolder) -> None:
     folder.finish("one", training(), WEIGHTS)
-    path = folder.cells / "one" / "evaluations.json"
-    path.write_text("{")
-    with pytest.raises(UserError, match="damaged record"):
-        folder.add("one", [evaluation(20)])
-    assert path.read_text() == "{"
+    folder.add("one", [evaluation(10), evaluation(20)])
+    path = folder.cells / "one" / "evaluations.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert [record.length for record in folder.cell("one").evaluations] == [10]
+    folder.add("one", [evaluation(20), evaluation(30)])
+    assert [record.length for record in folder.cell("one").evaluations] == [10, 20, 30]
+
+
+def test_adding_an_evaluation_writes_one_line(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    path = folder.cells / "one" / "evaluations.jsonl"
+    folder.add("one", [evaluation(10)])
+    first = path.read_bytes()
+    folder.add("one", [evaluation(20)])
+    assert path.read_bytes().startswith(first)
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_evaluations_of_older_folders_are_read(folder: RunFolder) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    old = Evaluations(records=[evaluation(10), evaluation(20)])
+    (folder.cells / "one" / "evaluations.json").write_text(old.model_dump_json())
+    folder.add("one", [evaluation(30)])
+    assert [record.length for record in folder.cell("one").evaluations] == [10, 20, 30]
 
 
 def test_a_folder_of_another_suite_is_an_error(folder: RunFolder) -> None:

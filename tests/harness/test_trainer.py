@@ -5,22 +5,43 @@ from collections import Counter
 import pytest
 import torch
 
-from harness.config.cell import Cell, Group
+from harness.config.cell import Cell, Group, make_groups
 from harness.config.recipe import Recipe
-from harness.data.batches import Batches, step_lengths, train_lengths
+from harness.data.batches import Batches
 from harness.data.presentation import Presentation
 from harness.data.questions import question_hashes
+from harness.data.step_lengths import StepLengths, train_lengths
 from harness.models.population import Population, build_seeded
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.training.trainer import LOG_POINTS, Trainer, Training
+from harness.training.validation import solve_all_lengths, validate
 from tasks.base import Task
 
 CATALOG = Catalog()
 SHORT = {"batch_size": 8, "train_lengths": "1:4", "warmup": 2, "schedule": "constant"}
-FITS = {"train_lengths": "1:2", "steps": 200, "validations": 20}
+FITS = {"train_lengths": "1:2", "steps": 200, "validations": 20, "grace": 0.0}
 EASY = "reverse:alphabet=1"
 """Its answers depend only on the length of the question, so a few steps fit it."""
+
+
+class ForgetfulPopulation(Population):
+    """One model that answers ``reverse:alphabet=1`` right at all lengths but one."""
+
+    def __init__(self, wrong: int | None) -> None:
+        trainer = make_trainer(EASY, Recipe(**{**SHORT, "steps": 1}))
+        super().__init__([trainer.population.model])
+        self.wrong = wrong
+
+    def logits(self, source: torch.Tensor, prefix: torch.Tensor | None) -> torch.Tensor:
+        """Return logits of the first symbol and then of the end, or of others at one length."""
+        assert prefix is not None
+        symbols = list(self.model.symbols)
+        answer = torch.zeros_like(prefix)
+        answer[..., -1] = symbols.index("<end>")
+        if source.shape[-1] == self.wrong:
+            answer = (answer + 1) % len(symbols)
+        return torch.nn.functional.one_hot(answer, len(symbols)).float()
 
 
 def make_trainer(task: str, recipe: Recipe, rates: tuple[float, ...] = (1e-2,)) -> Trainer:
@@ -36,6 +57,11 @@ def train(task: str, rates: tuple[float, ...] = (1e-2,), **recipe: object) -> Tr
     return make_trainer(task, Recipe(**{**SHORT, **recipe}), rates).run()
 
 
+def lengths_of(task: str, recipe: Recipe) -> list[int]:
+    lengths = StepLengths(task_of(task), task, recipe)
+    return [lengths[step] for step in range(recipe.steps)]
+
+
 def task_of(text: str) -> Task:
     return build_task(Spec.parse("task", text, CATALOG))
 
@@ -43,16 +69,53 @@ def task_of(text: str) -> Task:
 def test_lengths_are_uniform_over_the_tasks_lengths() -> None:
     recipe = Recipe(steps=6000, train_lengths="3:40")
     assert train_lengths(task_of("count:numbers=8"), recipe) == [3, 4, 5, 6, 7, 8]
-    counts = Counter(step_lengths(task_of("count:numbers=8"), "count:numbers=8", recipe))
+    counts = Counter(lengths_of("count:numbers=8", recipe))
     assert set(counts) == {3, 4, 5, 6, 7, 8}
     assert all(abs(count - 1000) < 150 for count in counts.values())
 
 
 def test_more_steps_keep_the_lengths_of_the_first_ones() -> None:
-    task = task_of("parity")
-    short, long = (step_lengths(task, "parity", Recipe(steps=steps)) for steps in (50, 200))
+    short, long = (lengths_of("parity", Recipe(steps=steps)) for steps in (50, 200))
     assert long[:50] == short
-    assert step_lengths(task, "other", Recipe(steps=50)) != short
+    assert lengths_of("majority", Recipe(steps=50)) != short
+
+
+def test_lengths_grow_over_the_first_half_of_the_steps() -> None:
+    grown = lengths_of("parity", Recipe(steps=4000, train_lengths="1:10", length_growth="steps"))
+    for first, most in ((0, 1), (200, 2), (1000, 6), (1800, 10)):
+        assert set(grown[first : first + 200]) == set(range(1, most + 1)), first
+    assert set(grown[2000:]) == set(range(1, 11))
+
+
+def test_a_share_of_steps_draws_from_all_lengths() -> None:
+    recipe = Recipe(steps=8000, train_lengths="1:10", length_growth="mastery", full_range_share=0.25)
+    counts = Counter(lengths_of("parity", recipe))
+    assert all(counts[length] == pytest.approx(200, abs=60) for length in range(2, 11))
+    assert counts[1] == pytest.approx(6200, abs=120)
+
+
+def test_mastered_lengths_bring_the_next_one_into_use() -> None:
+    growing = {"length_growth": "mastery", "train_lengths": "1:4", "steps": 400, "schedule": "constant"}
+    trainer = make_trainer(EASY, Recipe(**{**SHORT, **growing}), (4e-2,))
+    assert trainer.batches.lengths.longest_in_use == 1
+    trainer.run()
+    assert trainer.batches.lengths.longest_in_use == 4
+    assert not trainer.batches.lengths.can_grow
+    slow = make_trainer(EASY, Recipe(**{**SHORT, **growing}), (1e-9,))
+    slow.run()
+    assert slow.batches.lengths.longest_in_use == 1
+
+
+def test_cells_that_grow_by_mastery_are_trained_one_by_one() -> None:
+    spec, task = Spec.parse("architecture", "lstm", CATALOG), Spec.parse("task", "parity", CATALOG)
+    sizes = {
+        growth: [
+            len(g.cells)
+            for g in make_groups([Cell(spec, task, Recipe(length_growth=growth), 1e-3, s) for s in range(4)], 3)
+        ]
+        for growth in ("none", "steps", "mastery")
+    }
+    assert sizes == {"none": [3, 1], "steps": [3, 1], "mastery": [1, 1, 1, 1]}
 
 
 def test_a_population_gets_the_batches_of_its_models() -> None:
@@ -100,6 +163,31 @@ def test_stops_once_fitted_and_keeps_that_model() -> None:
     assert all(torch.equal(checkpoints[0][name], checkpoints[1][name]) for name in checkpoints[0])
 
 
+def test_a_fitted_model_gets_further_steps_in_which_its_rate_falls_to_zero() -> None:
+    stopping = {**FITS, "stop_when_fitted": True, "grace": 0.25}
+    trainer = make_trainer(EASY, Recipe(**{**SHORT, **stopping}), (4e-2, 1e-9))
+    quick, slow = trainer.run().models
+    assert quick.fitted_at is not None
+    assert quick.steps_used == quick.fitted_at + 50 < 200
+    assert quick.curve[-1]["step"] == quick.steps_used
+    assert "validation_exact" in quick.curve[-1]
+    assert (slow.fitted_at, slow.steps_used) == (None, 200)
+    rates = trainer.stopping.factors[:, 0]
+    assert torch.allclose(rates[quick.fitted_at : quick.steps_used], 1 - torch.arange(50) / 50)
+    assert not rates[quick.steps_used :].any()
+    assert trainer.stopping.factors[2:, 1].eq(1).all()
+
+
+def test_a_model_fits_only_if_it_solves_every_training_length() -> None:
+    """Validation scores five of the nine lengths, so that a model may be right on these only."""
+    trainer = make_trainer(EASY, Recipe(**{**SHORT, "train_lengths": "1:9", "steps": 1}))
+    exact = validate(trainer.population, trainer.presentation, trainer.key, trainer.recipe)
+    assert len(exact) == 1
+    for wrong, solved in ((None, True), (2, False), (9, False)):
+        population = ForgetfulPopulation(wrong)
+        assert solve_all_lengths(population, trainer.presentation, trainer.key, trainer.recipe) == [solved]
+
+
 def test_stops_early_only_with_stop_when_fitted() -> None:
     stopped = train(EASY, (4e-2,), stop_when_fitted=True, **FITS)
     full = train(EASY, (4e-2,), **FITS)
@@ -144,7 +232,7 @@ def test_a_frozen_model_has_not_seen_what_the_others_draw() -> None:
 
 def test_tokens_are_those_of_source_and_prefix() -> None:
     trainer = make_trainer("reverse", Recipe(steps=30, **SHORT))
-    assert trainer.run().tokens == 8 * sum(2 * length + 1 for length in trainer.batches.lengths)
+    assert trainer.run().tokens == 8 * sum(2 * trainer.batches.lengths[step] + 1 for step in range(30))
 
 
 def test_a_divergence_is_a_failure_of_one_model() -> None:

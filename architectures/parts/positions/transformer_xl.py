@@ -25,6 +25,8 @@ from architectures.parts.positions.sinusoidal import sinusoids
 class TransformerXL(Encoding):
     """An encoding that is defined at every distance, in both directions."""
 
+    no_weight_decay = ("content", "place")
+
     in_attention = True
 
     def __init__(self, setting: Setting) -> None:
