@@ -5,7 +5,6 @@ Older records have options at their default in their specs. Their labels are tho
 
 from typing import Any
 
-from harness.config.cell import cell_of
 from harness.config.recipe import Recipe
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, Kind
@@ -33,14 +32,6 @@ def label_of_text(kind: Kind, text: str, shared: dict[str, Any], catalog: Catalo
     return label_of(kind, {"name": spec.name, "options": dict(spec.written)}, shared, catalog)
 
 
-def current_id(cell: str, values: dict[str, Any], catalog: Catalog) -> str:
-    """Return the id that a recorded cell has now; its own id where its code or its options are gone."""
-    try:
-        return cell_of(values, catalog).canonical_form().id
-    except UserError:
-        return cell
-
-
 def without_second_ids(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return one row for each cell, and a note if older records have some cells under a second id.
 
@@ -63,17 +54,16 @@ def without_second_ids(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]]
 def add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
     """Add to the label of a task that was trained with several recipes the values in which they differ."""
     defaults = Recipe().model_dump()  # records lack the newer keys while they have their default
-    recipes: dict[str, list[dict[str, Any]]] = {}
+    rows_by_task: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         row["recipe"] = defaults | row["recipe"]
-        recipes.setdefault(row["task"], []).append(row["recipe"])
-    for row in rows:
-        recipe, alternatives = row["recipe"], recipes[row["task"]]
-        differing = [
-            f"{key}={_short(recipe[key])}" for key in recipe if any(other[key] != recipe[key] for other in alternatives)
-        ]
-        if differing:
-            row["task"] = f"{row['task']} [{' '.join(differing)}]"
+        rows_by_task.setdefault(row["task"], []).append(row)
+    for task, same in rows_by_task.items():
+        first = same[0]["recipe"]
+        differing = [key for key in first if any(row["recipe"][key] != first[key] for row in same)]
+        for row in same if differing else ():
+            values = " ".join(f"{key}={_short(row['recipe'][key])}" for key in differing)
+            row["task"] = f"{task} [{values}]"
 
 
 def _short(value: Any) -> str:

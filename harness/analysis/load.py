@@ -10,19 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.labels import add_recipes_to_labels, current_id, label_of, label_of_text, without_second_ids
+from harness.analysis.current_code import CurrentCode
+from harness.analysis.labels import add_recipes_to_labels, label_of_text, without_second_ids
 from harness.analysis.schema import CELLS, SCORES, ReportMeta
 from harness.analysis.versions import Labels, StoredCell, add_versions, by_identity, merge, version_notes
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.lengths import Span
-from harness.config.recipe import make_recipe
 from harness.errors import UserError
-from harness.registry.catalog import PACKAGES, Catalog
-from harness.registry.fingerprint import fingerprints_of
+from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import CellRecords, RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
-from harness.training.custom import custom_fingerprints
 
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
@@ -43,10 +41,10 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
 
 def _cells_of(path: Path, run: RunRecord, catalog: Catalog) -> Iterator[StoredCell]:
     """Yield the cells of a folder that have a record, in the order of the plan."""
-    folder = RunFolder(path)
+    folder, code = RunFolder(path), CurrentCode(catalog, run.suite.get("model", {}))
     for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
         records = folder.cell(cell)
-        row = _cell_row(records, run, cell, catalog)
+        row = _cell_row(records, run, cell, code)
         if row is not None:
             yield StoredCell(path, row, records)
 
@@ -86,33 +84,31 @@ def _planned_order(run: RunRecord) -> Any:
     return lambda cell: (place.get(cell, len(place)), cell)
 
 
-def _cell_row(records: CellRecords, run: RunRecord, cell: str, catalog: Catalog) -> dict[str, Any] | None:
+def _cell_row(records: CellRecords, run: RunRecord, cell: str, code: CurrentCode) -> dict[str, Any] | None:
     if records.training is not None:
-        return _identity(run, cell, records.training, catalog) | _trained(records.training, records.evaluations)
+        return _identity(run, cell, records.training, code) | _trained(records.training, records.evaluations)
     if records.failure is not None:
-        return _identity(run, cell, records.failure, catalog) | _failed(records.failure)
+        return _identity(run, cell, records.failure, code) | _failed(records.failure)
     return None
 
 
-def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, catalog: Catalog) -> dict[str, Any]:
-    values = record.cell
+def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, code: CurrentCode) -> dict[str, Any]:
+    values, known = record.cell, code.of(record.cell)
     trained = Span.parse(values["recipe"]["train_lengths"], "train lengths")
-    name = values["architecture"]["name"]
-    entry = catalog.entries["architecture"].get(name)
     return {
         "run": run.suite["name"],
         "cell": cell,
-        "current": current_id(cell, values, catalog),
-        "architecture": label_of("architecture", values["architecture"], run.suite.get("model", {}), catalog),
-        "name": name,
-        "family": entry.family if entry else "unknown",
-        "task": label_of("task", values["task"], {}, catalog),
+        "current": known.id_of(cell, values),
+        "architecture": known.architecture,
+        "name": values["architecture"]["name"],
+        "family": known.family,
+        "task": known.task,
         "seed": values["seed"],
         "learning_rate": values["learning_rate"],
         "steps": values["recipe"]["steps"],
         "train_low": trained.low,
         "train_high": trained.high,
-        "stale": _stale(record, catalog),
+        "stale": known.is_stale(record.fingerprints),
         "device": record.provenance.device,
         "dtype": _number_format(record.provenance),
         "git": record.provenance.git,
@@ -183,21 +179,6 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
             "seen": float("nan") if evaluation.variant else record.seen.get(str(evaluation.length), float("nan")),
             "in_range": row["train_low"] <= evaluation.length <= row["train_high"],
         }
-
-
-def _stale(record: TrainingRecord | Failure, catalog: Catalog) -> bool:
-    """Whether the current code differs from the code that made the record; unknown entries count as not stale."""
-    specs = [
-        Spec(kind, record.cell[kind]["name"], tuple(sorted(record.cell[kind]["options"].items())), catalog=catalog)
-        for kind in PACKAGES
-        if record.cell[kind]["name"] in catalog.entries[kind]
-    ]
-    try:
-        of_recipe = custom_fingerprints(make_recipe(record.cell["recipe"]))
-    except UserError:
-        of_recipe = {}
-    current = fingerprints_of(specs) | of_recipe
-    return any(record.fingerprints.get(kind) != value for kind, value in current.items())
 
 
 def _meta(

@@ -98,16 +98,20 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _imports(path: Path, room: str) -> Iterator[Path]:
     """Yield the files of the room that a file imports."""
+    names = (name for name in _imported_names(path) if name.partition(".")[0] == room)
+    yield from filter(None, map(_file_of, names))
+
+
+@cache
+def _imported_names(path: Path) -> frozenset[str]:
+    """Return the modules that a file imports, and the names it imports from them, which may be modules too."""
+    names: set[str] = set()
     for node in ast.walk(_tree(path)):
-        names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            file = _file_of(name) if name.partition(".")[0] == room else None
-            if file is not None:
-                yield file
+            names |= {alias.name for alias in node.names}
+    return frozenset(names)
 
 
 def _local_imports(path: Path, folder: Path) -> Iterator[Path]:

@@ -1,0 +1,96 @@
+"""What the current code says about recorded cells: their labels, their ids, and whether they are stale.
+
+The cells of a run differ mostly in seed and learning rate, which none of this depends on, so the code is asked once for
+each architecture, task and recipe.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from harness.analysis.labels import label_of
+from harness.config.cell import Cell, cell_of
+from harness.config.recipe import make_recipe
+from harness.errors import UserError
+from harness.registry.catalog import PACKAGES, Catalog
+from harness.registry.fingerprint import fingerprint_of
+from harness.registry.options import Spec
+from harness.training.custom import custom_fingerprints
+
+
+@dataclass(frozen=True)
+class CurrentGroup:
+    """What holds for all cells of one architecture, task and recipe.
+
+    ``architecture`` and ``task`` are labels. ``fingerprints`` are those of the current code by kind and recipe key;
+    code that is gone has none. ``cell`` is one of the cells in canonical form, ``None`` where its code is gone.
+    """
+
+    architecture: str
+    task: str
+    family: str
+    fingerprints: Mapping[str, str]
+    cell: Cell | None
+
+    def id_of(self, cell: str, values: Mapping[str, Any]) -> str:
+        """Return the id that a recorded cell has now; its own id ``cell`` where its code or its options are gone."""
+        if self.cell is None:
+            return cell
+        return replace(self.cell, learning_rate=values["learning_rate"], seed=values["seed"]).id
+
+    def is_stale(self, recorded: Mapping[str, str]) -> bool:
+        """Whether the current code differs from the code with the ``recorded`` fingerprints."""
+        return any(recorded.get(kind) != value for kind, value in self.fingerprints.items())
+
+
+class CurrentCode:
+    """Looks up recorded cells of one run in the current code.
+
+    Args:
+        catalog: the entries of today.
+        shared: the options that the suite sets for all architectures that have them.
+    """
+
+    def __init__(self, catalog: Catalog, shared: dict[str, Any]) -> None:
+        self._catalog, self._shared = catalog, shared
+        self._groups: dict[str, CurrentGroup] = {}
+        self._fingerprint = cache(fingerprint_of)
+
+    def of(self, values: dict[str, Any]) -> CurrentGroup:
+        """Return what the code says about the cell with these recorded values."""
+        key = json.dumps([values[name] for name in ("architecture", "task", "recipe")], sort_keys=True)
+        if key not in self._groups:
+            self._groups[key] = self._look_up(values)
+        return self._groups[key]
+
+    def _look_up(self, values: dict[str, Any]) -> CurrentGroup:
+        entry = self._catalog.entries["architecture"].get(values["architecture"]["name"])
+        return CurrentGroup(
+            architecture=label_of("architecture", values["architecture"], self._shared, self._catalog),
+            task=label_of("task", values["task"], {}, self._catalog),
+            family=entry.family if entry else "unknown",
+            fingerprints=self._fingerprints(values),
+            cell=_canonical(values, self._catalog),
+        )
+
+    def _fingerprints(self, values: dict[str, Any]) -> dict[str, str]:
+        """Return the fingerprints of the current code; unknown entries have none."""
+        specs = [
+            Spec(kind, values[kind]["name"], tuple(sorted(values[kind]["options"].items())), catalog=self._catalog)
+            for kind in PACKAGES
+            if values[kind]["name"] in self._catalog.entries[kind]
+        ]
+        try:
+            of_recipe = custom_fingerprints(make_recipe(values["recipe"]))
+        except UserError:
+            of_recipe = {}
+        return {spec.kind: self._fingerprint(spec) for spec in specs} | of_recipe
+
+
+def _canonical(values: dict[str, Any], catalog: Catalog) -> Cell | None:
+    try:
+        return cell_of(values, catalog).canonical_form()
+    except UserError:
+        return None
