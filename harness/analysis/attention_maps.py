@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from architectures.base import Mixer, SequenceModel
 from harness.analysis.statistics import choose_learning_rate
 from harness.analysis.versions import code_version
 from harness.config.cell import cell_of
@@ -28,14 +29,14 @@ LONGEST = 24
 
 def attention_maps(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -> list[dict[str, Any]]:
     """Return the maps of all models that can be inspected: architecture, task, name, weights, rows, columns."""
-    maps = []
+    maps, stored = [], [RunFolder(folder) for folder in folders]
     for _, row in representatives(cells).iterrows():
         cell_id, _, version = str(row["cell"]).partition("@")
         if version and row["stale"]:
             continue  # the weights of one version do not belong to the code of another
-        folder = next(f for f in map(RunFolder, folders) if _is_in(f, cell_id, version))
+        folder = next((folder for folder in stored if _is_in(folder, cell_id, version)), None)
         try:
-            inspected = _inspect(folder, cell_id, catalog)
+            inspected = _inspect(folder, cell_id, catalog) if folder else []
         except Exception:  # the model's code has changed or is gone; its recorded scores are still reported
             continue
         for name, weights, batch, symbols in inspected:
@@ -45,7 +46,9 @@ def attention_maps(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -
 
 
 def _is_in(folder: RunFolder, cell_id: str, version: str) -> bool:
-    """Whether a folder has the training of a cell, with this version of the code if there are several."""
+    """Whether a folder has weights of a cell, with this version of the code if there are several."""
+    if not (folder.cells / cell_id).is_dir():  # a packed run without weights, whose records need not be read again
+        return False
     record = folder.cell(cell_id).training
     return record is not None and (not version or code_version(record) == version)
 
@@ -69,14 +72,24 @@ def _inspect(folder: RunFolder, cell_id: str, catalog: Catalog) -> list[tuple[st
     record = folder.cell(cell_id).training
     assert record is not None
     cell = cell_of(record.cell, catalog)
+    if not _has_weights_to_show(cell.architecture.entry.cls):
+        return []
+    checkpoint = folder.weights(cell_id, record.checkpoints[-1])
     presentation = Presentation.of(cell.task, cell.recipe)
     model = build_seeded(cell.architecture, presentation.symbols, cell.seed)
-    model = load([model], [folder.weights(cell_id, record.checkpoints[-1])], "cpu").model.eval()
+    model = load([model], [checkpoint], "cpu").model.eval()
     length = min(cell.recipe.train_lengths.high, LONGEST)
     batch = presentation(fixed_set(presentation, str(cell.task), Purpose.INSPECT, length, 1, torch.device("cpu")))
     with torch.no_grad():
         weights_by_name = model.inspect(batch.source, batch.prefix)
     return [(*_sharpest(name, weights[0]), batch, presentation.symbols) for name, weights in weights_by_name.items()]
+
+
+def _has_weights_to_show(cls: type) -> bool:
+    """Whether an architecture defines attention or alignment weights; a model without them need not be built."""
+    if issubclass(cls, Mixer):
+        return cls.weights is not Mixer.weights
+    return issubclass(cls, SequenceModel) and cls.inspect is not SequenceModel.inspect
 
 
 def _sharpest(name: str, weights: Tensor) -> tuple[str, Tensor]:
