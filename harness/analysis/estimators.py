@@ -1,19 +1,21 @@
 """Estimators: Wilson and bootstrap intervals, the interquartile mean, and the mean over lengths."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 INTERVAL_SEEDS = 5
 """Fewest seeds for which an interval is given."""
+RESAMPLES = 2000
 
 
 def wilson(successes: Any, n: Any, confidence: float = 0.95) -> tuple[Any, Any]:
     """Return the ends of the Wilson score interval (Wilson 1927) as arrays; arguments broadcast, (0, 1) at n = 0."""
     # The normal quantile of a two-sided interval: 1.96 at 95%.
-    z, sampled = ndtri((1 + confidence) / 2), np.greater(n, 0)
+    z, sampled = NormalDist().inv_cdf((1 + confidence) / 2), np.greater(n, 0)
     # One trial instead of none avoids a division by zero; the result is replaced at the end.
     trials = np.where(sampled, n, 1)
     share = successes / trials
@@ -41,13 +43,15 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = iqm) -> tu
     finite = [value for value in values if not np.isnan(value)]
     if len(finite) < INTERVAL_SEEDS:
         return None
-    from scipy.stats import bootstrap
+    # The ends are the 2.5% and 97.5% quantiles of the statistic over samples with replacement.
+    low, high = np.percentile(statistic(np.asarray(finite)[_resamples(len(finite))], axis=-1), [2.5, 97.5])
+    return float(low), float(high)
 
-    # Resample the seeds with replacement; the ends are the 2.5% and 97.5% quantiles of the statistic.
-    result = bootstrap(
-        (finite,), statistic, n_resamples=2000, vectorized=True, method="percentile", rng=np.random.default_rng(0)
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+@cache
+def _resamples(n: int) -> np.ndarray:
+    """Return the places of ``n`` values in each sample that is drawn from them with replacement ``[RESAMPLES, n]``."""
+    return np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
 
 
 def mean_over_lengths(lengths: Any, values: Any) -> float:

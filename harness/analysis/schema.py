@@ -41,7 +41,7 @@ SCORES: dict[str, type] = {
     **dict.fromkeys(("final", "in_range"), bool),
 }
 CASTS: dict[type, Callable[[Any], Any]] = {
-    str: lambda value: "" if pd.isna(value) else str(value),
+    str: lambda value: value if isinstance(value, str) else "" if pd.isna(value) else str(value),
     float: lambda value: np.nan if pd.isna(value) else float(value),
     bool: lambda value: False if pd.isna(value) else bool(value),
     object: lambda value: value,
@@ -52,8 +52,14 @@ DTYPES: dict[type, Any] = {str: object, float: float, bool: bool, object: object
 def complete(frame: pd.DataFrame, columns: Mapping[str, type]) -> pd.DataFrame:
     """Return the frame with exactly ``columns``, cast to their types; columns that are missing become empty."""
     frame = frame.reindex(columns=list(columns)).reset_index(drop=True)
-    cast = {name: map(CASTS[kind], frame[name]) for name, kind in columns.items()}
-    return pd.DataFrame({name: pd.Series(cast[name], dtype=DTYPES[kind]) for name, kind in columns.items()})
+    return pd.DataFrame({name: _cast(frame[name], kind) for name, kind in columns.items()})
+
+
+def _cast(column: pd.Series, kind: type) -> pd.Series:
+    """Return a column with its type; columns of numbers mostly have it already."""
+    if kind in (float, bool) and column.dtype == kind:
+        return column
+    return pd.Series(map(CASTS[kind], column), dtype=DTYPES[kind])
 
 
 def is_scored(statuses: Any) -> np.ndarray:

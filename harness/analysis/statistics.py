@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
-from harness.analysis.schema import CELLS, SCORES, complete, is_scored
+from harness.analysis.schema import CELLS, complete, is_scored
 
 SOLVED = 0.99
 """Exact match from which a length counts as solved."""
@@ -40,42 +40,19 @@ class SolvedTo(NamedTuple):
         return f">={self.length}" if self.end else str(self.length)
 
 
-Rows = Mapping[str, Any]
-"""The score rows of one cell, one variant and one checkpoint, by length: a frame, or a dict of its columns."""
+Rows = Mapping[str, np.ndarray]
+"""The score rows of one cell, one variant and one checkpoint, by length, as a dict of their columns.
 
-
-def upper(rows: Rows) -> np.ndarray:
-    """Return the Wilson upper bound of exact match at each length; NaN where nothing was evaluated."""
-    n, exact = np.asarray(rows["n"]), np.asarray(rows["exact"])
-    return np.where(is_scored(rows["status"]), wilson(exact * n, n)[1], np.nan)
-
-
-def fit(rows: Rows) -> bool | None:
-    """Whether a cell solved every evaluated training length; ``None`` where none was evaluated."""
-    bounds = upper(rows)[np.asarray(rows["in_range"])]
-    evaluated = bounds[~np.isnan(bounds)]
-    return bool((evaluated >= SOLVED).all()) if len(evaluated) else None
-
-
-def solved_to(rows: Rows) -> SolvedTo | None:
-    """Return the last solved length, counted up from the shortest training length.
-
-    ``None`` says that nothing was evaluated, and length 0 that the shortest training length is not solved.
-    """
-    lengths, in_range = np.asarray(rows["length"]), np.asarray(rows["in_range"])
-    start = int(in_range.argmax())  # 0 where no training length was evaluated
-    last = None
-    for length, bound in zip(lengths[start:], upper(rows)[start:], strict=True):
-        if np.isnan(bound):  # not evaluated: the grid ends here
-            break
-        if bound < SOLVED:
-            return SolvedTo(last or 0, False)
-        last = int(length)
-    return None if last is None else SolvedTo(last, True)
+``evaluated`` says which lengths have scores; ``upper`` is the Wilson upper bound of exact match, NaN without scores.
+"""
 
 
 def grade_cells(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row per (cell, variant, checkpoint): fit, solved to, and mean scores and chance beyond training.
+
+    ``fit`` says whether a cell solved every evaluated training length; ``None`` where none was evaluated.
+    ``solved_to`` counts up from the shortest training length. It is ``None`` where nothing was evaluated, and has
+    length 0 where the shortest training length is not solved.
 
     Args:
         scores: the score frame with all columns of ``SCORES``.
@@ -84,23 +61,31 @@ def grade_cells(scores: pd.DataFrame) -> pd.DataFrame:
     keys = ["cell", "variant", "step", "final"]
     scores = scores.sort_values("length")
     columns = {str(name): scores[name].to_numpy() for name in scores}
+    columns["evaluated"] = is_scored(columns["status"])
+    columns["upper"] = _upper(columns)
     groups: dict[Any, Any] = scores.groupby(keys, sort=False, dropna=False).indices
     graded = [
         dict(zip(keys, key, strict=True)) | _grade({name: column[index] for name, column in columns.items()})
         for key, index in groups.items()
     ]
     names = [*keys, "fit", "solved_to", "solved", "ended", *MEANS, "low", "high", "reached", "n"]
-    return pd.DataFrame(graded, columns=names)
+    return pd.DataFrame(graded, columns=names).astype({"final": bool})
+
+
+def _upper(rows: Rows) -> np.ndarray:
+    """Return the Wilson upper bound of exact match at each length; NaN where nothing was evaluated."""
+    n, exact = rows["n"], rows["exact"]
+    return np.where(rows["evaluated"], wilson(exact * n, n)[1], np.nan)
 
 
 def _grade(rows: Rows) -> dict[str, Any]:
     """Return the grades of one cell, variant and checkpoint."""
-    length, evaluated, in_range = rows["length"], is_scored(rows["status"]), rows["in_range"]
+    length, evaluated, in_range = rows["length"], rows["evaluated"], rows["in_range"]
     # Beyond training: evaluated lengths above the longest training length.
     beyond = evaluated & ~in_range & (length > length[in_range].max(initial=-np.inf))
-    last, gaps = solved_to(rows), np.flatnonzero(~evaluated)
+    last, gaps = _solved_to(rows), np.flatnonzero(~evaluated)
     return {
-        "fit": fit(rows),
+        "fit": _fit(rows),
         "solved_to": last,
         "solved": bool(beyond.any() and last and last.end),
         "ended": f"{rows['status'][gaps[0]]} at {length[gaps[0]]:g}" if len(gaps) else "",
@@ -110,6 +95,23 @@ def _grade(rows: Rows) -> dict[str, Any]:
         "reached": length[evaluated].max() if evaluated.any() else np.nan,
         "n": rows["n"][evaluated].max(initial=0),
     }
+
+
+def _fit(rows: Rows) -> bool | None:
+    bounds = rows["upper"][rows["in_range"] & rows["evaluated"]]
+    return bool((bounds >= SOLVED).all()) if len(bounds) else None
+
+
+def _solved_to(rows: Rows) -> SolvedTo | None:
+    start = int(rows["in_range"].argmax())  # 0 where no training length was evaluated
+    last = None
+    for length, bound in zip(rows["length"][start:], rows["upper"][start:], strict=True):
+        if np.isnan(bound):  # not evaluated: the grid ends here
+            break
+        if bound < SOLVED:
+            return SolvedTo(last or 0, False)
+        last = int(length)
+    return None if last is None else SolvedTo(last, True)
 
 
 def choose_learning_rate(cells: pd.DataFrame) -> pd.DataFrame:
@@ -159,7 +161,7 @@ def compare_learning_rates(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def summarize(cells: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def summarize(cells: pd.DataFrame, grades: pd.DataFrame) -> pd.DataFrame:
     """Return one row per (architecture, task, variant), over all seeds at the chosen learning rate.
 
     ``status`` is ``ok``, ``not evaluated``, ``failed``, ``missing`` or ``not applicable``. ``exact`` and ``token`` are
@@ -167,18 +169,24 @@ def summarize(cells: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     mean), ``_fit`` (median of the fitted seeds) and ``_max``. The last is selected on test, over the ``max_of`` graded
     cells of all learning rates: for comparison with papers that print it, never a headline. Fractions ``fit`` and
     ``solved`` are of ``graded`` seeds, failed ones included.
+
+    Args:
+        cells: the frame of cells; it may lack columns.
+        grades: the rows of :func:`grade_cells` for the last checkpoints.
     """
-    cells, scores = complete(cells, CELLS), complete(scores, SCORES)
-    rates, grades, rows = choose_learning_rate(cells), grade_cells(scores[scores.final]), []
+    cells, rows = complete(cells, CELLS), []
+    rates = choose_learning_rate(cells)
+    names = zip(*(rates[name] for name in (*PAIR, "learning_rate", "edge")), strict=True)
+    chosen: dict[Any, Any] = {(name, task): choice for name, task, *choice in names}
+    places = grades.groupby("cell", sort=False).indices
     for pair, trials in cells.groupby(PAIR, sort=False):
         # The seeds at the chosen learning rate; all cells of the pair where no rate is recorded.
-        chosen = rates[(rates[PAIR] == list(pair)).all(axis=1)]
-        rate = float(chosen.learning_rate.max())
+        rate, edge = chosen.get(pair, (np.nan, False))
         seeds = trials if np.isnan(rate) else trials[trials.learning_rate == rate]
         counts = dict(zip(PAIR, pair, strict=True))
-        counts |= {"learning_rate": rate, "edge": bool(chosen.edge.any())} | _run_counts(seeds)
+        counts |= {"learning_rate": rate, "edge": edge} | _run_counts(seeds)
+        graded = grades.iloc[sorted({place for cell in trials.cell for place in places.get(cell, ())})]
         # Fit is a property of the main variant; the other variants take it over.
-        graded = grades[grades.cell.isin(trials.cell)]
         fits = graded[graded.variant == ""].set_index("cell").fit.to_dict()
         for variant in ["", *sorted(set(graded.variant) - {""})]:
             all_rates = graded[graded.variant == variant]
@@ -194,7 +202,7 @@ def _run_counts(seeds: pd.DataFrame) -> dict[str, Any]:
     sizes = next((sizes for sizes in seeds.state_bytes if isinstance(sizes, dict) and sizes), {np.nan: np.nan})
     by_length = sorted((float(length), size) for length, size in sizes.items())
     (short_length, short_bytes), (long_length, long_bytes) = by_length[0], by_length[-1]
-    medians = {name: seeds[name].median() for name in ("parameters", "tokens_per_second", "train_seconds")}
+    medians = {name: _median(seeds[name]) for name in ("parameters", "tokens_per_second", "train_seconds")}
     return {
         "planned": len(seeds),
         **counts,
@@ -229,14 +237,20 @@ def _over_seeds(selected: pd.DataFrame, all_rates: pd.DataFrame, counts: dict[st
         "max_of": len(all_rates),
         "n": selected.n.max(),
     }
-    summary |= {name: selected[name].median() for name in ("chance_exact", "chance_token", "low", "high", "reached")}
+    summary |= {name: _median(selected[name]) for name in ("chance_exact", "chance_token", "low", "high", "reached")}
     for name in ("exact", "token"):
         scores = selected[name].dropna().tolist()
         if scores:
             scores += [0.0] * failed
         low, high = interval(scores) or (np.nan, np.nan)
-        middle = float(np.median(scores)) if scores else np.nan
-        statistics = {"": middle, "_iqm": float(iqm(scores)), "_low": low, "_high": high}
-        statistics |= {"_fit": fitted[name].median(), "_max": all_rates[name].max()}
+        statistics = {"": _median(scores), "_iqm": float(iqm(scores)), "_low": low, "_high": high}
+        statistics |= {"_fit": _median(fitted[name]), "_max": all_rates[name].max()}
         summary |= {name + suffix: value for suffix, value in statistics.items()}
     return summary
+
+
+def _median(values: Any) -> float:
+    """Return the median of the values that are not NaN; NaN if there are none. It is faster than that of pandas."""
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[~np.isnan(numbers)]
+    return float(np.median(numbers)) if len(numbers) else np.nan

@@ -25,14 +25,15 @@ def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console
     from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
     from harness.execution.run import missing_plugins, moved_text
+    from harness.report.results import Results
     from harness.report.terminal import terminal_report
     from harness.report.write import write_report
     from harness.storage.folder import RunFolder
 
     cells, scores, meta = frames(folders, catalog)
-    out.print(terminal_report(cells, scores, meta, out.width))
-    meta = replace(meta, inspections=attention_maps(folders, cells, catalog))
-    page = write_report(cells, scores, meta, output)
+    results = Results.of(cells, scores, replace(meta, inspections=attention_maps(folders, cells, catalog)))
+    out.print(terminal_report(results, out.width))
+    page = write_report(results, output)
     out.print(f"\nReport: {page}", soft_wrap=True)
     for folder in folders:
         run = RunFolder(folder).run()

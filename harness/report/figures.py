@@ -14,6 +14,8 @@ from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -92,11 +94,13 @@ def save(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle], *files: Pat
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
+    """Return the figure as SVG or PNG. ``Figure.savefig`` would draw it twice, once only to compute the layout."""
     buffer = io.BytesIO()
     if kind == "svg":
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     else:
-        figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        figure.set(dpi=160, facecolor="white")
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

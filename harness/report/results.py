@@ -67,7 +67,8 @@ class Results:
     def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> None:
         self.cells, self.scores, self.meta = cells, scores, meta
         self.rates = compare_learning_rates(cells)
-        self.summary = summarize(cells, scores)
+        self.grades = grade_cells(scores)
+        self.summary = summarize(cells, self.grades[self.grades.final])
         pairs = cells[cells.status == "not applicable"]
         self.not_applicable: dict[tuple[str, str], str] = {
             **{(a, t): reason for a, t, reason in meta.not_applicable},
@@ -83,7 +84,7 @@ class Results:
 
     @classmethod
     def of(cls, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> "Results":
-        """Build results from frames that may be incomplete; a cell that is in two runs counts once."""
+        """Build results from frames that may be empty or lack columns; a cell that is in two runs counts once."""
         cells, scores = complete(cells, CELLS), complete(scores, SCORES)
         identity = ["cell", "architecture", "task", "seed", "learning_rate"]
         # Of duplicates the first is kept; alphabetical order is done, failed, missing, so the best status comes first.
@@ -104,7 +105,7 @@ class Results:
     @cached_property
     def seeds(self) -> pd.DataFrame:
         """Final scores at the chosen learning rates, with architecture, task, seed and the cell's ``fit``."""
-        grades = grade_cells(self.scores[self.scores.final & (self.scores.variant == "")])[["cell", "fit"]]
+        grades = self.grades.loc[self.grades.final & (self.grades.variant == ""), ["cell", "fit"]]
         names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
         return self.scores[self.scores.final].merge(names, on="cell").merge(grades, on="cell", how="left")
 
@@ -125,7 +126,7 @@ class Results:
     def checkpoints(self) -> pd.DataFrame:
         """Grades at every checkpoint at the chosen learning rates; empty unless some cell has several."""
         names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
-        graded = grade_cells(self.scores).merge(names, on="cell")
+        graded = self.grades.merge(names, on="cell")
         several = graded.groupby(["cell", "variant"]).step.transform("nunique") > 1
         return graded[several.astype(bool)]
 

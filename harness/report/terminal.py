@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-import pandas as pd
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.schema import ReportMeta
 from harness.report import number_format as fmt
 from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_and_selection
 from harness.report.claims import claims_table
@@ -25,12 +23,8 @@ LABEL = 27
 VERDICTS = {"appears": "green", "does not appear": "red", "not measured": "dim"}
 
 
-def terminal_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta, width: int = 100) -> Group:
-    """Return solved to, the means beyond training and the cost; every line fits ``width`` columns.
-
-    The arguments are those of :func:`harness.report.write.write_report`.
-    """
-    results = Results.of(cells, scores, meta)
+def terminal_report(results: Results, width: int = 100) -> Group:
+    """Return solved to, the means beyond training and the cost; every line fits ``width`` columns."""
     if not results.architectures:
         return Group(Text("Nothing has been trained yet."))
     parts: list[RenderableType] = [

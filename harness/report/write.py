@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from harness.analysis.schema import ReportMeta
 from harness.errors import UserError, suggest
 from harness.report.cost_plots import costs
 from harness.report.export import csv, data_frames, write_table
@@ -19,17 +16,13 @@ from harness.report.tables import tables
 from harness.report.training_curves import checkpoints, losses
 
 
-def write_report(cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta, folder: Path) -> Path:
+def write_report(results: Results, folder: Path) -> Path:
     """Write ``report.html``, ``tables/*.csv|md|tex`` and ``plots/*.svg|png``; return the path of the page.
 
     Next to the tables of the page, ``cells.csv``, ``scores.csv`` and ``curves.csv`` hold all data.
 
-    Args:
-        cells, scores: the frames of :mod:`harness.analysis.schema`; they may be empty or lack columns.
-        meta: what the report shows besides the frames; :func:`harness.analysis.load.frames` returns it.
-        folder: where to write; it is created if it does not exist.
+    The folder is created if it does not exist.
     """
-    results = Results.of(cells, scores, meta)
     for name in ("tables", "plots"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     tables_by_name = {table.name: table for table in tables(results)}

@@ -9,4 +9,4 @@ import pytest
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the test in a folder of its own, and do not draw plots."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.report.write.write_report", lambda cells, scores, meta, folder: folder / "report.html")
+    monkeypatch.setattr("harness.report.write.write_report", lambda results, folder: folder / "report.html")

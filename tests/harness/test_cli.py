@@ -55,7 +55,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.report.write.write_report", lambda cells, scores, meta, folder: folder / "report.html")
+    monkeypatch.setattr("harness.report.write.write_report", lambda results, folder: folder / "report.html")
 
 
 def call(*arguments: object, code: int = 0) -> Result:
@@ -74,7 +74,7 @@ def files(folder: str) -> dict[Path, int]:
 
 def test_help_and_lists_import_nothing_heavy() -> None:
     lines = [["--help"], ["run", "--help"], ["list", "architectures"], ["list", "tasks", "--json"], ["list", "suites"]]
-    heavy = {"torch", "numpy", "pandas", "seaborn", "matplotlib", "scipy", "jinja2"}
+    heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "jinja2"}
     program = f"""
 import sys
 from typer.testing import CliRunner

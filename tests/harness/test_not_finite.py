@@ -12,7 +12,7 @@ from test_scoring import EitherWay, questions, trained
 from torch import Tensor
 
 from harness.analysis.load import frames
-from harness.analysis.statistics import SolvedTo, grade_cells, solved_to
+from harness.analysis.statistics import SolvedTo, grade_cells
 from harness.check import TASK_CHECKS, run_check, subject_of
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
@@ -125,7 +125,7 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
     assert records[32]["chance_exact"] > 0.3
     cells, scores, meta = frames([Path("run")], Catalog((plugin,)))
     assert scores[scores.length == 32].exact.tolist() == [0.0]
-    page = write_report(cells, scores, meta, Path("report")).read_text(encoding="utf-8")
+    page = write_report(Results.of(cells, scores, meta), Path("report")).read_text(encoding="utf-8")
     assert "logits at 32" in page
     again = call("run", "--plugin", plugin, "-a", "late:width=8,depth=1", "-t", "parity", *options)
     assert "1 cell, 1 done" in again.stdout
@@ -134,9 +134,9 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
 def test_not_finite_is_a_score_and_not_the_end_of_the_grid() -> None:
     rows = pd.DataFrame({"length": [10.0, 20.0, 40.0, 80.0], "in_range": [True, True, False, False], "n": 500})
     rows["status"], rows["exact"] = ["ok", "ok", "ok", "not finite"], [1.0, 1.0, 1.0, 0.2]
-    assert solved_to(rows) == SolvedTo(40, False)
     rows = rows.assign(cell="a", variant="", step=1, final=True, token=rows.exact, chance_exact=0.0, chance_token=0.0)
     graded = grade_cells(rows).iloc[0]
+    assert graded.solved_to == SolvedTo(40, False)
     assert (graded.ended, graded.solved, graded.reached) == ("", False, 80)
     assert graded.exact == pytest.approx(0.6)
 
@@ -153,7 +153,7 @@ def test_tables_mark_lengths_that_are_not_finite() -> None:
     problems = problems_table(results).frame
     (row,) = problems[problems.what == "not finite"].to_dict("records")
     assert (row["architecture"], row["task"], row["why"]) == ("lstm", "parity", "logits at 320")
-    assert len(terminal_report(cells, scores, meta).renderables) > 3
+    assert len(terminal_report(results).renderables) > 3
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -41,7 +41,7 @@ def results(run: Run) -> Results:
 
 @pytest.fixture(scope="module")
 def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(*run, tmp_path_factory.mktemp("report")).parent
+    return write_report(Results.of(*run), tmp_path_factory.mktemp("report")).parent
 
 
 class Page(HTMLParser):
@@ -215,7 +215,7 @@ def test_markdown_and_latex_have_whole_rows(folder: Path) -> None:
 
 def printed(run: Run, width: int = 100) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(terminal_report(*run, width=width))
+    console.print(terminal_report(Results.of(*run), width))
     return console.export_text()
 
 
@@ -252,7 +252,7 @@ def only(run: Run, status: str) -> Run:
 @pytest.mark.parametrize("status", ["failed", "missing", "not applicable", "done"])
 def test_a_report_of_no_scores(run: Run, status: str, tmp_path: Path) -> None:
     few = made_run(("lstm", "mamba"), ("parity",), seeds=1, rates=(0.001,))
-    page = write_report(*only(few, status), tmp_path).read_text(encoding="utf-8")
+    page = write_report(Results.of(*only(few, status)), tmp_path).read_text(encoding="utf-8")
     word = {"failed": "failed", "missing": "not run", "not applicable": "n/a", "done": "no scores"}[status]
     assert f">{word}</td>" in page
     assert word in printed(only(few, status))
@@ -260,7 +260,7 @@ def test_a_report_of_no_scores(run: Run, status: str, tmp_path: Path) -> None:
 
 def test_a_report_of_nothing(tmp_path: Path) -> None:
     nothing = pd.DataFrame(), pd.DataFrame(), ReportMeta()
-    assert "Nothing has been trained yet" in write_report(*nothing, tmp_path).read_text(encoding="utf-8")
+    assert "Nothing has been trained yet" in write_report(Results.of(*nothing), tmp_path).read_text(encoding="utf-8")
     assert "Nothing has been trained yet" in printed(nothing)
 
 
@@ -287,6 +287,14 @@ def test_a_cell_in_two_runs_counts_once(run: Run, results: Results) -> None:
 @pytest.mark.parametrize("module", [harness.report.export, harness.report.number_format])
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
+
+
+def test_a_report_needs_no_scipy() -> None:
+    """Importing ``scipy.stats`` takes longer than to draw all plots of a small run."""
+    program = "import harness.report.write, harness.report.terminal, sys; print('scipy' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
 
 
 def test_importing_the_report_is_light() -> None:

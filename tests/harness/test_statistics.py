@@ -16,9 +16,7 @@ from harness.analysis.statistics import (
     SolvedTo,
     choose_learning_rate,
     compare_learning_rates,
-    fit,
     grade_cells,
-    solved_to,
     summarize,
 )
 
@@ -119,14 +117,14 @@ def test_means_over_lengths_do_not_depend_on_the_grid() -> None:
     ],
 )
 def test_solved_to(exact: dict[int, float | str], expected: SolvedTo, text: str) -> None:
-    result = solved_to(scored(exact))
+    result = grade_cells(scored(exact)).solved_to[0]
     assert result == expected
     assert str(result) == text
 
 
 def test_nothing_evaluated_is_unknown_not_zero() -> None:
-    assert solved_to(scored({10: "out of memory"})) is None
-    assert fit(scored({40: 1.0})) is None
+    assert grade_cells(scored({10: "out of memory"})).solved_to[0] is None
+    assert grade_cells(scored({40: 1.0})).fit[0] is None
     assert math.isnan(grade_cells(scored({10: 1.0, 20: 1.0, 40: "beyond reach"})).exact[0])
 
 
@@ -137,8 +135,14 @@ def test_a_model_does_not_solve_lengths_beyond_its_reach() -> None:
 
 
 def test_fit_needs_every_training_length_within_sampling_error() -> None:
-    assert fit(scored({10: 1.0, 20: 0.986, 40: 0.0})) is True
-    assert fit(scored({10: 1.0, 20: 0.95, 40: 1.0})) is False
+    assert grade_cells(scored({10: 1.0, 20: 0.986, 40: 0.0})).fit[0]
+    assert not grade_cells(scored({10: 1.0, 20: 0.95, 40: 1.0})).fit[0]
+
+
+def graded(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The grades of the last checkpoints."""
+    scores = complete(pd.DataFrame(rows), SCORES)
+    return grade_cells(scores[scores.final])
 
 
 def rates(*cells: dict[str, Any]) -> pd.DataFrame:
@@ -189,7 +193,7 @@ def test_a_failed_seed_counts_as_zero_and_a_missing_one_does_not() -> None:
 def test_the_choice_never_sees_test_scores() -> None:
     cells = pd.DataFrame([cell("a", rate=1e-3), cell("b", rate=1e-2, validation_loss=0.01)])
     scores = lengths("a", {10: 1.0, 20: 1.0, 40: 1.0}) + lengths("b", {10: 1.0, 20: 1.0, 40: 0.2})
-    row = summarize(cells, pd.DataFrame(scores)).iloc[0]
+    row = summarize(cells, graded(scores)).iloc[0]
     assert (row.learning_rate, row.exact, row.exact_max, row.max_of) == (1e-2, 0.2, 1.0, 2)
 
 
@@ -202,7 +206,7 @@ def test_summary_over_seeds() -> None:
         *lengths("a", {10: 0.0, 20: 0.0, 40: 0.0}, final=False, step=50),
         *lengths("a", {40: 1.0, 80: 0.0}, variant="sparse"),
     ]
-    summary = summarize(cells, pd.DataFrame(scores)).set_index("variant")
+    summary = summarize(cells, graded(scores)).set_index("variant")
     main = summary.loc[""]
     assert (main.graded, main.fitted, main.failed, main.fit, main.solved) == (4, 2, 1, 0.5, 0.25)
     assert main.solved_to == "10"  # of 0, 10, 40, >=80
@@ -217,19 +221,19 @@ def test_summary_over_seeds() -> None:
 def test_intervals_from_five_seeds_on() -> None:
     cells = pd.DataFrame([cell(str(seed), seed) for seed in range(6)])
     scores = [row for seed in range(6) for row in lengths(str(seed), {20: 1.0, 40: seed / 5})]
-    row = summarize(cells, pd.DataFrame(scores)).iloc[0]
+    row = summarize(cells, graded(scores)).iloc[0]
     assert row.exact_low <= row.exact_iqm <= row.exact_high
     assert row.exact_low < row.exact_high
 
 
 @pytest.mark.parametrize("status", ["failed", "missing", "not applicable", "done"])
 def test_every_status_without_scores(status: str) -> None:
-    row = summarize(pd.DataFrame([cell("a", status=status)]), pd.DataFrame()).iloc[0]
+    row = summarize(pd.DataFrame([cell("a", status=status)]), graded([])).iloc[0]
     assert row.status == ("not evaluated" if status == "done" else status)
     assert math.isnan(row.exact)
     assert row.solved_to == ""
 
 
 def test_empty_frames() -> None:
-    assert summarize(pd.DataFrame(), pd.DataFrame()).empty
+    assert summarize(pd.DataFrame(), graded([])).empty
     assert choose_learning_rate(complete(pd.DataFrame(), CELLS)).empty
