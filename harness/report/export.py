@@ -7,6 +7,7 @@ text that a spreadsheet would take for a formula.
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +112,24 @@ def latex(table: Table) -> str:
     """Return a booktabs table with caption and label; it needs ``\\usepackage{booktabs}``."""
     if table.frame.empty:
         return f"% {table.title}: nothing yet\n"
-    frame = table.frame.map(escape).rename(columns=escape)
-    body = frame.style.hide(axis="index").to_latex(
-        hrules=True,
-        caption=escape(f"{table.title}. {table.caption}"),
-        label=f"tab:{table.name}",
-        position_float="centering",
-        column_format="l" * frame.shape[1],
-    )
+    head, *rows = map(_tex_row, [list(table.frame.columns), *table.frame.values.tolist()])
     header = f"\n{HEADER_ROWS[0]} &"  # a rule separates the scores from the header rows below them
-    return "% \\usepackage{booktabs}\n" + body.replace(header, f"\n\\midrule{header}")
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
+        rf"\label{{tab:{table.name}}}",
+        rf"\begin{{tabular}}{{{'l' * table.frame.shape[1]}}}",
+        *(r"\toprule", head, r"\midrule"),
+        *rows,
+        *(r"\bottomrule", r"\end{tabular}", r"\end{table}", ""),
+    ]
+    return "\n".join(lines).replace(header, f"\n\\midrule{header}")
+
+
+def _tex_row(values: Iterable[object]) -> str:
+    return " & ".join(map(escape, values)) + r" \\"
 
 
 def escape(text: object) -> str:
