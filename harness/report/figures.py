@@ -5,10 +5,8 @@ the same files, byte for byte.
 """
 
 import io
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from html import escape
 from math import ceil
 from pathlib import Path
 
@@ -20,19 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.report import number_format as fmt
-from harness.report.style import COLORS, GRID, INK, PAPER, RC, PlotStyle
+from harness.report.inline_svg import inline
+from harness.report.style import COLORS, INK, PAPER, RC, PlotStyle
 
 LETTERS = 8
 """Letters of a title per inch."""
 
 MAX_FIGURE_INCHES = 13.0
 """Largest width of a figure for papers."""
-
-SCROLL_PIXELS = 440
-"""Width above which a panel on the page scrolls on small screens instead of shrinking."""
-
-PAGE_COLORS = {INK: "currentColor", GRID: "var(--line)", PAPER: "var(--paper)"}
-"""CSS colour of the page for each colour of a plot, so that plots follow light and dark."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +56,7 @@ def picture(panel: Panel, name: str) -> str:
         figure = Figure(figsize=panel.size, layout="constrained")
         panel.draw(figure.add_subplot())
         svg = _bytes(figure, "svg").decode()
-    return inline(svg, panel, name)
-
-
-def inline(svg: str, panel: Panel, name: str) -> str:
-    """Turn a standalone SVG into a part of a page: unique ids, flexible width, colours that follow light and dark."""
-    # Drop the XML declaration before "<svg", the metadata block and all comments.
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    # Put the name before each id, both where it is defined and where url(#...) or href="#..." refers to it.
-    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    # Replace fixed colours by CSS variables of the page.
-    for color, variable in PAGE_COLORS.items():
-        svg = svg.replace(color, variable)
-    # The page scales the panel up to 115% of its nominal width; a wide panel never shrinks below 85%.
-    width = round(panel.size[0] * 96)
-    min_width = f";min-width:{round(0.85 * width)}px" if width > SCROLL_PIXELS else ""
-    style = f"max-width:{round(1.15 * width)}px{min_width}"
-    head = f'<svg role="img" aria-label="{escape(panel.title)}" style="{style}"'
-    # Replace width and height of the opening tag; the optional xlink namespace in front of them stays.
-    return re.sub(r'<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\g<1>", svg, count=1)
+    return inline(svg, name, panel.title, panel.size[0])
 
 
 def save(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle], *files: Path) -> None:
