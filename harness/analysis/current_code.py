@@ -15,7 +15,7 @@ from harness.config.cell import Cell, cell_of
 from harness.config.recipe import make_recipe
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Catalog
-from harness.registry.fingerprint import fingerprint_of
+from harness.registry.fingerprint import fingerprint_of, training_fingerprint
 from harness.registry.options import Spec
 from harness.training.custom import custom_fingerprints
 
@@ -86,7 +86,7 @@ class CurrentCode:
             of_recipe = custom_fingerprints(make_recipe(values["recipe"]))
         except UserError:
             of_recipe = {}
-        return {spec.kind: self._fingerprint(spec) for spec in specs} | of_recipe
+        return {spec.kind: self._fingerprint(spec) for spec in specs} | {"training": training_fingerprint()} | of_recipe
 
 
 def _canonical(values: dict[str, Any], catalog: Catalog) -> Cell | None:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
 from harness.analysis.schema import CELLS, complete, is_scored
+from harness.config.cell import TUNING_SEED
 
 SOLVED = 0.99
 """Exact match from which a length counts as solved."""
@@ -123,15 +124,17 @@ def choose_learning_rate(cells: pd.DataFrame) -> pd.DataFrame:
 def compare_learning_rates(cells: pd.DataFrame) -> pd.DataFrame:
     """Choose one learning rate for all seeds of an architecture on a task, by validation at training lengths.
 
-    Test scores are never used. The best mean exact match wins, then the lowest mean loss, then the smaller rate. A
-    failed seed counts as 0 and as an infinite loss; a seed that has not been trained does not count.
+    The choice is made on the tuning seeds, as ``execution/rate_search.py`` makes it before a run trains the reported
+    seeds; in older records, which have none, on all seeds. Test scores are never used. The best mean exact match wins,
+    then the lowest mean loss, then the smaller rate. A failed seed counts as 0 and as an infinite loss; a seed that has
+    not been trained does not count.
 
     Returns:
         One row per (architecture, task, learning rate): ``planned``, ``seeds`` (finished or failed), ``failed``, mean
         ``validation_exact`` and ``validation_loss``, ``chosen``, and ``edge``: chosen at an end of a grid of several.
     """
     cells = complete(cells, CELLS)
-    cells = cells[cells.status != "not applicable"]
+    cells = cells[(cells.status != "not applicable") & (is_tuning(cells) | ~_has_tuning(cells))]
     done, failed = cells.status == "done", cells.status == "failed"
     # Failed cells score 0 with infinite loss; cells that were not trained become NaN, which the means leave out.
     table = cells.assign(
@@ -161,6 +164,16 @@ def compare_learning_rates(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def is_tuning(cells: pd.DataFrame) -> pd.Series:
+    """Return which cells only choose a learning rate."""
+    return cells.seed >= TUNING_SEED
+
+
+def _has_tuning(cells: pd.DataFrame) -> pd.Series:
+    """Return which cells belong to a pair with tuning seeds."""
+    return is_tuning(cells).groupby([cells[name] for name in PAIR]).transform("any").astype(bool)
+
+
 def summarize(cells: pd.DataFrame, grades: pd.DataFrame) -> pd.DataFrame:
     """Return one row per (architecture, task, variant), over all seeds at the chosen learning rate.
 
@@ -182,7 +195,8 @@ def summarize(cells: pd.DataFrame, grades: pd.DataFrame) -> pd.DataFrame:
     for pair, trials in cells.groupby(PAIR, sort=False):
         # The seeds at the chosen learning rate; all cells of the pair where no rate is recorded.
         rate, edge = chosen.get(pair, (np.nan, False))
-        seeds = trials if np.isnan(rate) else trials[trials.learning_rate == rate]
+        reported = trials[~is_tuning(trials)]
+        seeds = reported if np.isnan(rate) else reported[reported.learning_rate == rate]
         counts = dict(zip(PAIR, pair, strict=True))
         counts |= {"learning_rate": rate, "edge": edge} | _run_counts(seeds)
         graded = grades.iloc[sorted({place for cell in trials.cell for place in places.get(cell, ())})]

@@ -18,8 +18,8 @@ from harness.errors import UserError
 from harness.execution.job import Emit, Event, Job
 from harness.execution.worker import Worker, run_job
 from harness.execution.worker_process import READY, NumberedJob, WorkerProcess
-from harness.registry.fingerprint import fingerprints_of
 from harness.storage.folder import RunFolder
+from harness.training.code_version import cell_fingerprints
 
 FAILED_STARTS = 3
 """Worker processes that may end before their first job, in a row, until no more are started."""
@@ -141,7 +141,7 @@ def _remaining_jobs(job: Job, finished: set[str]) -> list[Job]:
 def _is_trained(cell: Cell, job: Job) -> bool:
     """Whether the cell has a record of the current code. A job that trains a cell begins without such a record."""
     record = RunFolder(job.folder).cell(cell.id).training
-    return record is not None and record.fingerprints == fingerprints_of(cell.specs)
+    return record is not None and record.fingerprints == cell_fingerprints(cell)
 
 
 def _fail(job: Job, number: int, reason: str, emit: Emit) -> None:

@@ -9,9 +9,9 @@ from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
 from harness.execution.run_options import RunOptions, Stale
-from harness.registry.fingerprint import fingerprints_of
 from harness.registry.options import Spec
 from harness.storage.folder import CellRecords, RunFolder
+from harness.training.code_version import cell_fingerprints
 from harness.training.custom import custom_fingerprints
 
 VariantsByTask = Mapping[tuple[Spec, Recipe], tuple[Variant, ...]]
@@ -62,8 +62,7 @@ def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_
     for cell in stored_cells(plan, folder):
         records = folder.cell(cell.id)
         record = records.training or records.failure
-        current = fingerprints_of(cell.specs) | custom_fingerprints(cell.recipe)
-        is_stale = record is not None and current != record.fingerprints
+        is_stale = record is not None and cell_fingerprints(cell) != record.fingerprints
         if is_stale:
             status.stale.append(cell)
         rerun = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))

@@ -18,12 +18,11 @@ from harness.execution.evaluator import Evaluator
 from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
-from harness.registry.fingerprint import fingerprints_of
 from harness.storage.provenance import provenance
 from harness.storage.records import Failure, TrainingRecord
 from harness.storage.snapshots import SnapshotError
+from harness.training.code_version import cell_fingerprints
 from harness.training.cuda_graphs import CaptureError
-from harness.training.custom import custom_fingerprints
 from harness.training.memory import check_fits_in_memory, is_out_of_memory, release_memory, split_in_half
 from harness.training.snapshot import Snapshot, StateError
 from harness.training.trainer import Trained, Trainer, Training
@@ -173,7 +172,7 @@ class Worker(JobContext):
 
     def _resume_conditions(self, cell: Cell) -> dict[str, str]:
         """Return the settings that must be the same in a snapshot and in the trainer that resumes from it."""
-        code = {f"{kind} code": fingerprint for kind, fingerprint in self._fingerprints(cell).items()}
+        code = {f"{kind} code": fingerprint for kind, fingerprint in cell_fingerprints(cell).items()}
         return code | {"torch": torch.__version__, "device": self.device.type} | self.job.numerics.resume_conditions
 
     def _report_loss(self, done: int, loss: float) -> None:
@@ -191,7 +190,7 @@ class Worker(JobContext):
         last = next(point for point in reversed(trained.curve) if "validation_exact" in point)
         return TrainingRecord(
             cell=cell.canonical(),
-            fingerprints=self._fingerprints(cell),
+            fingerprints=cell_fingerprints(cell),
             symbols=list(self.presentation.symbols),
             steps_used=trained.steps_used,
             fitted_at=trained.fitted_at,
@@ -211,9 +210,6 @@ class Worker(JobContext):
             provenance=provenance(self.job.device, self.job.numerics),
         )
 
-    def _fingerprints(self, cell: Cell) -> dict[str, str]:
-        return fingerprints_of(cell.specs) | custom_fingerprints(cell.recipe)
-
     def _failure(self, cell: Cell, reason: str, details: str = "", trained: Trained | None = None) -> Failure:
         return Failure(
             cell=cell.canonical(),
@@ -221,7 +217,7 @@ class Worker(JobContext):
             details=details,
             steps_used=trained.steps_used if trained else 0,
             curve=trained.curve if trained else [],
-            fingerprints=self._fingerprints(cell),
+            fingerprints=cell_fingerprints(cell),
             provenance=provenance(self.job.device, self.job.numerics),
         )
 

@@ -1,9 +1,10 @@
 """Fingerprints: the version of the code that a record was made with.
 
 The fingerprint of an architecture or a task is a hash of its file and of every file of its own package that it imports.
-For a plug-in, the files of its own folder that it imports are included.
-Comments, docstrings and the strings that document constants are removed first: rewording changes nothing, a changed
-equation does. Entries that an option names, such as the layers of a hybrid, are part of the fingerprint.
+For a plug-in, the files of its own folder that it imports are included. Entries that an option names, such as the
+layers of a hybrid, are part of the fingerprint. That of the training is a hash of the harness's files that determine
+trained weights. Files are hashed in normal form (``normal_code.py``): rewording changes nothing, a changed equation
+does.
 """
 
 import ast
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Entry, Kind
+from harness.registry.normal_code import syntax_of, text_of
 from harness.registry.options import Spec, Value, options_of
 from harness.registry.plugin_import import file_in, local_file
 
@@ -22,6 +24,21 @@ _ALWAYS: dict[Kind, tuple[str, ...]] = {
     "architecture": ("architectures.base", "architectures.language_model"),
     "task": ("tasks.base",),
 }
+
+
+TRAINING = (
+    *("data.rng", "data.questions", "data.presentation", "data.batches", "data.step_lengths"),
+    *("models.population", "models.tensors", "config.recipe"),
+    *("training.trainer", "training.optimizer", "training.stopping", "training.validation", "training.custom"),
+    *("training.gradient_free", "evaluation.scoring"),
+)
+"""Modules of the harness that determine trained weights, and the scores that choose them."""
+
+
+@cache
+def training_fingerprint() -> str:
+    """Return the fingerprint of the harness's training code."""
+    return _hash(filter(None, (_file_of(f"harness.{module}") for module in TRAINING)))
 
 
 def fingerprint_of(spec: Spec) -> str:
@@ -64,37 +81,17 @@ def fingerprint(entry: Entry, *named: Entry) -> str:
             new |= local
         files |= new
         pending += new
-    bodies = sorted(hashlib.sha256(_code(f).encode()).hexdigest() for f in files)
+    return _hash(files)
+
+
+def _hash(files: Iterable[Path]) -> str:
+    bodies = sorted(hashlib.sha256(text_of(file).encode()).hexdigest() for file in files)
     return hashlib.sha256("".join(bodies).encode()).hexdigest()[:12]
 
 
 def code_hash(path: Path) -> str:
     """Return twelve hexadecimal digits of the code of one file, without comments and docstrings."""
-    return hashlib.sha256(_code(path).encode()).hexdigest()[:12]
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    """Return the syntax of a file without docstrings and the strings that document constants."""
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return tree
-
-
-@cache
-def _code(path: Path) -> str:
-    """Return the code of a file without comments, docstrings and the strings that document constants."""
-    return ast.unparse(_tree(path))
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    return hashlib.sha256(text_of(path).encode()).hexdigest()[:12]
 
 
 def _imports(path: Path, room: str) -> Iterator[Path]:
@@ -107,7 +104,7 @@ def _imports(path: Path, room: str) -> Iterator[Path]:
 def _imported_names(path: Path) -> frozenset[str]:
     """Return the modules that a file imports, and the names it imports from them, which may be modules too."""
     names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(syntax_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -117,7 +114,7 @@ def _imported_names(path: Path) -> frozenset[str]:
 
 def _local_imports(path: Path, folder: Path) -> Iterator[Path]:
     """Yield the files of a plug-in's folder that one of its files imports, relatively or by their plain names."""
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(syntax_of(path)):
         names, base, find = [], folder, local_file
         if isinstance(node, ast.ImportFrom):
             names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.analysis.schema import is_scored
+from harness.analysis.statistics import is_tuning
 from harness.config.claims import Claim, Expectation, verdict
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, Table
@@ -75,7 +76,7 @@ def scores_of(results: Results, architecture: str, task: str, expectation: Expec
 
 
 def _planned(results: Results, architecture: str, task: str) -> int:
-    cells = results.cells
+    cells = results.cells[~is_tuning(results.cells)]
     return int(cells.seed[(cells.architecture == architecture) & (cells.task == task)].nunique())
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis.estimators import mean_over_lengths
 from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
-from harness.analysis.statistics import compare_learning_rates, grade_cells, summarize
+from harness.analysis.statistics import compare_learning_rates, grade_cells, is_tuning, summarize
 from harness.evaluation.shortcuts import SOLVED
 from harness.report.style import PlotStyle, plot_styles
 from harness.report.table_cell import TableCell
@@ -98,9 +98,9 @@ class Results:
 
     @cached_property
     def selected(self) -> pd.DataFrame:
-        """The cells at the chosen learning rates."""
+        """The reported cells at the chosen learning rates."""
         chosen = self.rates.loc[self.rates.chosen, ["architecture", "task", "learning_rate"]]
-        return self.cells.merge(chosen, on=["architecture", "task", "learning_rate"])
+        return self.cells[~is_tuning(self.cells)].merge(chosen, on=["architecture", "task", "learning_rate"])
 
     @cached_property
     def seeds(self) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def files(folder: str) -> dict[Path, int]:
 
 def test_help_and_lists_import_nothing_heavy() -> None:
     lines = [["--help"], ["run", "--help"], ["list", "architectures"], ["list", "tasks", "--json"], ["list", "suites"]]
-    heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "jinja2"}
+    heavy = {"torch", "numpy", "pandas", "seaborn", "matplotlib", "scipy", "jinja2"}
     program = f"""
 import sys
 from typer.testing import CliRunner

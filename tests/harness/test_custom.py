@@ -261,10 +261,11 @@ def test_changed_code_of_the_user_is_trained_again(module: str) -> None:
     assert record is not None
     assert record.cell["recipe"]["optimizer"] == f"{module}:Signed"
     assert "2 done" in run(planned)[0]
-    from harness.registry import fingerprint
+    from harness.registry import normal_code
 
     Path(f"{module}.py").write_text(CODE.replace(".sign()", ".sign() * 2"))
-    fingerprint._code.cache_clear()
+    normal_code.syntax_of.cache_clear()
+    normal_code.text_of.cache_clear()
     assert "2 to train" in run(planned)[0]
 
 

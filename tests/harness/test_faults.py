@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, user_error, write
 
-from harness.registry import catalog, fingerprint
+from harness.registry import catalog, fingerprint, normal_code
 from harness.registry.plugin_import import forget
 
 pytestmark = pytest.mark.usefixtures("temporary_folder")
@@ -192,7 +192,7 @@ def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always(
 def forget_code() -> None:
     """Clear what this process has cached of plug-ins, so that it reads them again like a new process."""
     forget(Path("moody.py").resolve())
-    for function in (fingerprint._code, fingerprint._tree, catalog._unpickled):
+    for function in (normal_code.syntax_of, normal_code.text_of, fingerprint._imported_names, catalog._unpickled):
         function.cache_clear()
 
 

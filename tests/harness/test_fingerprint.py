@@ -14,7 +14,8 @@ from architectures.parts.deep import scan
 
 def mine(x):
     """Scan."""
-    return scan(x)  # so
+    y = scan(x)  # so
+    return [y for z in y]
 
 LIMIT = 1
 """The limit."""
@@ -51,12 +52,16 @@ KEEPS = {
     "a docstring of a function": (MINE, '"""Scan."""', '"""Scan twice."""'),
     "the documentation of a constant": (MINE, '"""The limit."""', '"""The lowest limit."""'),
     "no docstring any more": (MINE, '    """Scan."""\n', ""),
-    "layout": (MINE, "return scan(x)", "return scan(\n        x,\n    )"),
+    "layout": (MINE, "y = scan(x)", "y = scan(\n        x,\n    )"),
+    "the name of a local variable": (MINE, "y", "result"),
+    "the name of a loop variable": (MINE, "for z", "for each"),
     "a part that is not used": ("architectures/parts/other.py", "return x", "return -x"),
     "the other room": ("tasks/base.py", "class Task: ...", "class Task: pass"),
 }
 CHANGES = {
-    "the code": (MINE, "return scan(x)", "return scan(-x)"),
+    "the code": (MINE, "y = scan(x)", "y = scan(-x)"),
+    "which variable is read": (MINE, "return [y for", "return [z for"),
+    "the name of a parameter": (MINE, "def mine(x):", "def mine(x, *, y=0):"),
     "a part of a part": (SCAN, "x + 1", "x + 2"),
     "the contract": ("architectures/base.py", "...", "causal = True"),
     "the language model": ("architectures/language_model.py", "Mixer", "Mixer as M"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.registry import fingerprint
+from harness.registry import fingerprint, normal_code
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model
 from harness.registry.plugin_import import import_file
@@ -113,7 +113,7 @@ def test_workers_and_other_directories(tmp_path: Path) -> None:
 
 
 def printed(file: Path) -> str:
-    for function in (fingerprint._code, fingerprint._tree):
+    for function in (normal_code.syntax_of, normal_code.text_of, fingerprint._imported_names):
         function.cache_clear()
     return fingerprint.fingerprint(Catalog((file,)).entries["architecture"]["mine"])
 

@@ -152,7 +152,7 @@ def test_changed_code_of_a_plug_in_is_trained_again(tmp_path: Path, monkeypatch:
     file.write_text(RAISES.format(condition="False"))
     planned, folder = plan((file,), architectures=["mine:width=8"], seeds=1), tmp_path / "run"
     run(planned, folder)
-    monkeypatch.setattr("harness.execution.run_status.fingerprints_of", lambda specs: {"task": "other code"})
+    monkeypatch.setattr("harness.execution.run_status.cell_fingerprints", lambda cell: {"task": "other code"})
     assert len(run(planned, folder, stale="keep").before.done) == 1
     assert len(run(planned, folder).before.to_train) == 1
     built_in = plan(seeds=1)
@@ -194,7 +194,7 @@ def test_an_older_cell_is_found_under_the_id_of_its_options_as_written(
     assert set(results.cell) == set(ids)
     assert not meta.notes
     assert [cell.id for cell in run(planned, tmp_path, stale="rerun").before.to_train] == []
-    monkeypatch.setattr("harness.execution.run_status.fingerprints_of", lambda specs: {"task": "other code"})
+    monkeypatch.setattr("harness.execution.run_status.cell_fingerprints", lambda cell: {"task": "other code"})
     assert [cell.id for cell in run(planned, tmp_path, stale="rerun").before.to_train] == ids
     assert sorted(path.name for path in (tmp_path / "cells").iterdir()) == sorted(ids)
 

@@ -8,7 +8,7 @@ from command_line import LSTM, MIXER, PARITY, SMALL, call
 
 from harness.analysis.load import frames
 from harness.cli.report import catalog_for
-from harness.registry import fingerprint
+from harness.registry import fingerprint, normal_code
 from harness.registry.catalog import _unpickled
 from harness.registry.plugin_import import forget
 from harness.report.results import Results
@@ -36,7 +36,7 @@ def run(file: Path, text: str, output: str, *more: str) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     forget(file.resolve())
-    for function in (fingerprint._code, fingerprint._tree, _unpickled):
+    for function in (normal_code.syntax_of, normal_code.text_of, fingerprint._imported_names, _unpickled):
         function.cache_clear()
     result = call("run", "--plugin", file, *LSTM, *PARITY, *SMALL, "--output", output, *more)
     assert result.exit_code == 0, result.output
