@@ -18,7 +18,7 @@ is its family, and the keyword parameters of ``__init__`` are its options: typed
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -162,11 +162,25 @@ class Context:
     shared: dict[str, Any] = field(default_factory=dict)
     lookup: Lookup | None = None
 
+    def steps(self) -> list["Context"]:
+        """Return the context of each position, as a step has it; all layers that share a context get the same list."""
+        if STEPS not in self.shared:
+            parts = zip(self.tokens.split(1, dim=1), self.positions.split(1), strict=True)
+            self.shared[STEPS] = [
+                replace(self, tokens=tokens, positions=position, shared={}, lookup=None) for tokens, position in parts
+            ]
+        return self.shared[STEPS]
+
+
+STEPS = "contexts of single positions"
+"""The name in ``context.shared`` of the list that :meth:`Context.steps` returns."""
+
 
 class Mixer(nn.Module):
     """One layer that mixes along the sequence: ``[B, L, D] -> [B, L, D]``.
 
     ``__init__`` takes the width, then options by keyword. ``start`` and ``step`` are optional; define both or neither.
+    A mixer that defines them can also define ``prefill``, which is then faster than a step for each position.
 
     Class attributes (all have defaults):
         causal: the output at position ``t`` does not depend on positions after ``t``.
@@ -205,6 +219,18 @@ class Mixer(nn.Module):
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Feed one position ``[B, D]``; return its output ``[B, D]`` and the next state."""
         raise NotImplementedError
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Read a whole prompt ``[B, L, D]``, ``L >= 1``; return its outputs ``[B, L, D]`` and the state after it.
+
+        Outputs and state are those of ``start`` and ``L`` times ``step``, which is how this default computes them. The
+        tensors of the state have the same places, shapes and dtypes.
+        """
+        state, outputs = self.start(x.shape[0], x), []
+        for x_t, step_context in zip(x.unbind(1), context.steps(), strict=True):
+            y, state = self.step(x_t, state, step_context)
+            outputs.append(y)
+        return torch.stack(outputs, dim=1), state
 
     def weights(self, x: Tensor, context: Context) -> Tensor | None:
         """Return attention weights ``[B, H, L, L]`` for ``inspect``; ``None`` for mixers without attention."""

@@ -65,6 +65,11 @@ class Layer(nn.Module):
         x = self.mixing.add_residual(x, self.mixer(self.mixing.prepare(x), context))
         return self.feed(x)
 
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Map a prompt ``[B, L, D]`` to ``[B, L, D]``, and return the mixer's state after it."""
+        inner, state = self.mixer.prefill(self.mixing.prepare(x), context)
+        return self.feed(self.mixing.add_residual(x, inner)), state
+
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Map one position ``[B, D]`` to ``[B, D]``."""
         inner, state = self.mixer.step(self.mixing.prepare(x), state, context)
@@ -154,23 +159,31 @@ class LanguageModel(SequenceModel):
     def begin(self, source: Tensor, prefix: Tensor | None) -> tuple[Tensor, Context]:
         """Embed the stream ``[B, L]`` and build the context that all layers share."""
         tokens = source if prefix is None else torch.cat((source, prefix), dim=1)
-        length, boundary = tokens.shape[1], source.shape[1]
-        position_ids = self.position_ids(length, boundary, self.position_range, self.training, tokens.device)
+        x, context = self._embed(tokens, source.shape[1], self.training)
+        return self.dropout(x), context
+
+    def _embed(self, tokens: Tensor, boundary: int, draw: bool) -> tuple[Tensor, Context]:
+        """Embed tokens ``[B, L]``, without dropout; position ids are random only if ``draw``."""
+        position_ids = self.position_ids(tokens.shape[1], boundary, self.position_range, draw, tokens.device)
         context = self._context(tokens, position_ids, boundary)
-        return self.dropout(self.encoding.embed(self.embedding(tokens), context)), context
+        return self.encoding.embed(self.embedding(tokens), context), context
 
     def _context(self, tokens: Tensor, position_ids: Tensor, boundary: int) -> Context:
         rope_scale = scale(boundary, self.position_range) if self.position_scheme == "ntk" else 1.0
         return Context(tokens, position_ids, boundary, self.encoding, rope_scale, self.training)
 
     def start(self, source: Tensor) -> State:
-        """Step through the source; the state is (tokens read, source length, a state for each layer)."""
-        like = self.embedding.weight
-        layers = [layer.mixer.start(source.shape[0], like) for layer in self.layers]  # type: ignore[union-attr, operator]
-        state = (0, source.shape[1], layers)
-        for token in source.unbind(1):
-            _, state = self.step(token, state)
-        return state
+        """Read the source layer by layer; the state is (tokens read, source length, a state for each layer)."""
+        rows, length = source.shape
+        if not length:
+            like = self.embedding.weight
+            return 0, 0, [layer.mixer.start(rows, like) for layer in self.layers]  # type: ignore[union-attr, operator]
+        x, context = self._embed(source, length, draw=False)
+        states = []
+        for layer in self.layers:
+            x, state = layer.prefill(x, context)  # type: ignore[operator]
+            states.append(state)
+        return length, length, states
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Feed one token ``[B]``."""

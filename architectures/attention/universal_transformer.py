@@ -88,12 +88,17 @@ class UniversalTransformer(SequenceModel):
         return self.head(x if prefix is None else x[:, context.boundary :])
 
     def start(self, source: Tensor) -> State:
-        """Step through the source; the state is (tokens read, source length, a cache for each refinement step)."""
-        caches = [self.layer.mixer.start(source.shape[0], self.embedding.weight) for _ in range(self.depth)]
-        state = (0, source.shape[1], caches)
-        for token in source.unbind(1):
-            _, state = self.step(token, state)
-        return state
+        """Read the source; the state is (tokens read, source length, a cache for each refinement step)."""
+        length = source.shape[1]
+        context, caches = self._context(source, torch.arange(length, device=source.device), length), []
+
+        def update(time: int, x: Tensor) -> Tensor:
+            x, cache = self.layer.prefill(x, context)
+            caches.append(cache)
+            return x
+
+        self._refine(self.embedding(source), context.positions, update)
+        return length, length, caches
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Feed one token ``[B]``; each refinement step attends to the cache of the same step at earlier positions."""

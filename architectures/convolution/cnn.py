@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
+from architectures.parts.short_convolution import last_positions
 
 
 class Dilated(nn.Module):
@@ -94,6 +95,12 @@ class CNN(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         return F.relu(self.second(F.relu(self.first(x))))
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the last inputs of both convolutions."""
+        inner = F.relu(self.first(x))
+        windows = last_positions(x, self.first.past), last_positions(inner, self.second.past)
+        return F.relu(self.second(inner)), windows
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros: the windows of both convolutions."""

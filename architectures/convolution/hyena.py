@@ -124,11 +124,13 @@ class Hyena(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        convolve = FORMS[form_for(self, x)]
-        z, *gates = self.convolution(self.into(x)).chunk(self.order + 1, dim=-1)
-        for gate, filters, bias in zip(gates, self.filters(x.shape[1]).unbind(1), self.bias, strict=True):
-            z = gate * (convolve(z, filters) + bias * z)
-        return self.out(z)
+        return self._mix(self.convolution(self.into(x)))[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        mixed, window = self.convolution.prefill(self.into(x))
+        out, pasts = self._mix(mixed)
+        return out, (window, pasts)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the window of the short convolution, zeros, and an empty past ``[B, 0, D]`` for every filter."""
@@ -146,3 +148,13 @@ class Hyena(Mixer):
             new_pasts.append(torch.cat((past, z[:, None]), dim=1))
             z = gate * ((new_pasts[-1] * filters).sum(1) + bias * z)
         return self.out(z), (window, tuple(new_pasts))
+
+    def _mix(self, mixed: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the outputs and the input ``[B, L, D]`` of every filter, for the convolved projections."""
+        convolve = FORMS[form_for(self, mixed)]
+        z, *gates = mixed.chunk(self.order + 1, dim=-1)
+        pasts = []
+        for gate, filters, bias in zip(gates, self.filters(mixed.shape[1]).unbind(1), self.bias, strict=True):
+            pasts.append(z)
+            z = gate * (convolve(z, filters) + bias * z)
+        return self.out(z), tuple(pasts)

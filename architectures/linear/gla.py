@@ -80,7 +80,12 @@ class GLA(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        return self._output(FORMS[form_for(self, x)](*self._project(x)), x)
+        return self._mix(x)[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        out, updates = self._mix(x)
+        return out, decay.final_state(*updates)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros ``[B, H, E, V]``."""
@@ -92,6 +97,11 @@ class GLA(Mixer):
         q, k, v, log_decay = (z[..., 0, :] for z in self._project(x))
         state = decay.update(state, k, v, log_decay)
         return self._output(decay.read(state, q)[..., None, :], x)[:, 0], state
+
+    def _mix(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the outputs, and (k, v, log_decay) that update the state."""
+        q, *updates = self._project(x)
+        return self._output(FORMS[form_for(self, x)](q, *updates), x), tuple(updates)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value, self.forget)

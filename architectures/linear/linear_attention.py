@@ -71,9 +71,12 @@ class LinearAttention(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        q, k, v = self._project(x)
-        attended = decay.normalised(FORMS[form_for(self, x)], q, k, v, x.new_zeros(x.shape[1], 1))
-        return self.out(merge_heads(attended))
+        return self._mix(x)[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        out, k, v = self._mix(x)
+        return out, k.transpose(-1, -2) @ decay.with_ones(v)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros ``[B, H, E, E + 1]``."""
@@ -90,6 +93,12 @@ class LinearAttention(Mixer):
         q, k, _ = self._project(x)
         scores = decay.scores(q, k, x.new_zeros(x.shape[1], 1))
         return decay.divide(torch.cat((scores, scores.sum(-1, keepdim=True)), dim=-1))
+
+    def _mix(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs, keys and values."""
+        q, k, v = self._project(x)
+        attended = decay.normalised(FORMS[form_for(self, x)], q, k, v, x.new_zeros(x.shape[1], 1))
+        return self.out(merge_heads(attended)), k, v
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value)

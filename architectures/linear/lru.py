@@ -83,9 +83,12 @@ class LRU(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        inputs = self._input_projection(x)
-        decay = self.eigenvalues().expand(1, x.shape[1], -1)
-        return self._output(FORMS[form_for(self, x)](decay, inputs), x)
+        return self._output(self._scan(x), x)
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the last state."""
+        states = self._scan(x)
+        return self._output(states, x), real_parts(states[:, -1])
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros, real and imaginary ``[B, 2, N]``."""
@@ -94,7 +97,13 @@ class LRU(Mixer):
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Apply equation 7 to one position."""
         states = self.eigenvalues() * torch.complex(*state.unbind(1)) + self._input_projection(x)
-        return self._output(states, x), torch.stack((states.real, states.imag), dim=1)
+        return self._output(states, x), real_parts(states)
+
+    def _scan(self, x: Tensor) -> Tensor:
+        """Return all states, complex ``[B, L, N]``."""
+        inputs = self._input_projection(x)
+        decay = self.eigenvalues().expand(1, x.shape[1], -1)
+        return FORMS[form_for(self, x)](decay, inputs)
 
     def _input_projection(self, u: Tensor) -> Tensor:
         B = self.B * self.gamma_log.exp()
@@ -103,6 +112,11 @@ class LRU(Mixer):
     def _output(self, states: Tensor, u: Tensor) -> Tensor:
         y = states.real @ self.C[0] - states.imag @ self.C[1] + self.D * u
         return F.glu(self.glu(F.gelu(y)), dim=-1)
+
+
+def real_parts(states: Tensor) -> Tensor:
+    """Return the real and imaginary parts of complex ``[B, N]``, ``[B, 2, N]``."""
+    return torch.stack((states.real, states.imag), dim=1)
 
 
 def ring(u: Tensor, r_min: float, r_max: float) -> Tensor:

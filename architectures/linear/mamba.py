@@ -22,6 +22,7 @@ State-Tracking in Linear RNNs Through Negative Eigenvalues").
 """
 
 import math
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -32,6 +33,7 @@ from architectures.base import Block, Context, Eigenvalues, Mixer, Positive, Sta
 from architectures.parts.kernel_choice import choose, form_for, suits_hand_gradients
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import diagonal, rules, stepwise
+from architectures.parts.scans.final_state import with_state
 from architectures.parts.short_convolution import ShortConvolution
 from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
@@ -133,11 +135,16 @@ class Mamba(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         x, gate = self.into(x).chunk(2, dim=-1)
         x = self.convolution(x, silu=True)
-        form = form_for(self, x)
         delta, A, B, C = self._select(x)
-        if form == "mamba_ssm":
-            return self._output(mamba_ssm.selective_scan(x, delta, A, B, C), x, gate)
-        return self._output(FORMS[form](x, delta, A, B, C, self.signed), x, gate)
+        return self._output(self._scan(C, x, delta, B, A), x, gate)
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        x, gate = self.into(x).chunk(2, dim=-1)
+        x, window = self.convolution.prefill(x, silu=True)
+        delta, A, B, C = self._select(x)
+        y, h = with_state(partial(self._scan, A=A), C, x, delta, B)
+        return self._output(y, x, gate), (window, h)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros: the window of the convolution and the state."""
@@ -152,6 +159,13 @@ class Mamba(Mixer):
         delta, A, B, C = self._select(x)
         h = update(h, x, delta, A, B, self.signed)
         return self._output(read(h, C), x, gate), (window, h)
+
+    def _scan(self, C: Tensor, x: Tensor, delta: Tensor, B: Tensor, A: Tensor) -> Tensor:
+        """Return ``C_t h_t`` ``[B, L, E]``."""
+        form = form_for(self, x)
+        if form == "mamba_ssm":
+            return mamba_ssm.selective_scan(x, delta, A, B, C)
+        return FORMS[form](x, delta, A, B, C, self.signed)
 
     def _select(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return (delta, A, B, C) for ``x`` ``[..., E]``."""

@@ -24,6 +24,7 @@ State-Tracking in Linear RNNs Through Negative Eigenvalues", section 4).
 Differs from the paper: 8 heads instead of heads of 64 channels.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -35,6 +36,7 @@ from architectures.parts.attention import head_width
 from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import mamba_ssm
 from architectures.parts.scans import decay
+from architectures.parts.scans.final_state import with_state
 from architectures.parts.short_convolution import ShortConvolution
 from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
@@ -106,6 +108,15 @@ class Mamba2(Mixer):
             y = self._attend(FORMS[form], x, delta, B, C)
         return self._output(y, x, gate)
 
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward`, always from a plain form, and the state after them."""
+        form = partial(self._scan, FORMS.get(form_for(self, x), decay.chunked))
+        gate, x, delta = self._project(x)
+        mixed, window = self.convolution.prefill(x, silu=True)
+        x, B, C = self._split(mixed)
+        y, h = with_state(form, *self._attention_inputs(x, delta, B, C))
+        return self._output(heads_last(y), x, gate), (window, h)
+
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros: the window of the convolution and the state."""
         heads = (rows, self.groups, self.heads // self.groups)
@@ -138,9 +149,13 @@ class Mamba2(Mixer):
 
     def _attend(self, form: decay.Form, x: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> Tensor:
         """Return ``y`` ``[B, L, H, P]`` without the skip."""
-        q, k, v, log_decay = self._attention_inputs(x, delta, B, C)
-        y = decay.signed(form, q, k, v, self._signed_decay(log_decay)) if self.signed else form(q, k, v, log_decay)
-        return y.flatten(1, 2).transpose(1, 2)
+        return heads_last(self._scan(form, *self._attention_inputs(x, delta, B, C)))
+
+    def _scan(self, form: decay.Form, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+        """Return ``C_t^T h_t`` ``[B, G, H / G, L, P]``."""
+        if self.signed:
+            return decay.signed(form, q, k, v, self._signed_decay(log_decay))
+        return form(q, k, v, log_decay)
 
     def _attention_inputs(
         self, x: Tensor, delta: Tensor, B: Tensor, C: Tensor
@@ -160,3 +175,8 @@ class Mamba2(Mixer):
         gated = (y + self.D[:, None] * x).flatten(-2) * F.silu(gate)
         gated = gated.unflatten(-1, (self.groups, -1))
         return self.out(self.scale * F.rms_norm(gated, gated.shape[-1:], eps=1e-5).flatten(-2))
+
+
+def heads_last(y: Tensor) -> Tensor:
+    """Join groups and heads and move them behind the positions: ``[B, G, H / G, L, P]`` to ``[B, L, H, P]``."""
+    return y.flatten(1, 2).transpose(1, 2)

@@ -75,10 +75,12 @@ class RetNet(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        q, k, v = self._project(x, context.positions)
-        form = form_for(self, x)
-        retained = fla.retention(q, k, v) if form == "fla" else FORMS[form](q, k, v, self._log_decay(v))
-        return self._output(retained, x)
+        return self._mix(x, context.positions)[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        out, k, v = self._mix(x, context.positions)
+        return out, decay.final_state(k, v, self._log_decay(v))
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros ``[B, H, E, V]``."""
@@ -90,6 +92,13 @@ class RetNet(Mixer):
         state = decay.update(state, k[..., 0, :], v[..., 0, :], self._log_decay(v)[..., 0, :])
         retained = decay.read(state, q[..., 0, :])[..., None, :]
         return self._output(retained, x[:, None])[:, 0], state
+
+    def _mix(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs, keys and values."""
+        q, k, v = self._project(x, positions)
+        form = form_for(self, x)
+        retained = fla.retention(q, k, v) if form == "fla" else FORMS[form](q, k, v, self._log_decay(v))
+        return self._output(retained, x), k, v
 
     def _project(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value)

@@ -67,6 +67,14 @@ def update(state: tuple[Tensor, Tensor, Tensor], k: Tensor, v: Tensor, w: Tensor
     return past * numerator + present * v, past * denominator + present, top
 
 
+def final_state(k: Tensor, v: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the state after the last position of ``[B, L, D]``; the peak is the largest exponent."""
+    exponents = k - torch.arange(k.shape[1] - 1, -1, -1, dtype=k.dtype, device=k.device)[:, None] * w
+    peak = exponents.amax(1)
+    weights = torch.exp(exponents - peak[:, None])
+    return (weights * v).sum(1), weights.sum(1), peak
+
+
 def scan(k: Tensor, v: Tensor, w: Tensor, u: Tensor, form: str = "scan") -> Tensor:
     """Compute all peaks first; numerator and denominator are then recurrences with token-dependent decays.
 
@@ -151,9 +159,12 @@ class RWKV4(rwkv.RWKV):
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
         """Apply time mixing to all positions."""
-        r, k, v = self._project(x, previous)
-        mean = FORMS[form_for(self, x)](k, v, self.rate(), self.bonus)
-        return self.out(r * mean.to(r.dtype))
+        return self._mix(x, previous)[0]
+
+    def mix_prefill(self, x: Tensor, previous: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Apply time mixing to all positions, and sum them up with the largest exponent as the peak."""
+        out, k, v = self._mix(x, previous)
+        return out, final_state(k, v, self.rate())
 
     def mix_start(self, rows: int, like: Tensor) -> State:
         """Return the empty (numerator, denominator, peak)."""
@@ -164,6 +175,12 @@ class RWKV4(rwkv.RWKV):
         r, k, v = self._project(x, previous)
         mean = read(state, k, v, self.bonus)
         return self.out(r * mean.to(r.dtype)), update(state, k, v, self.rate())
+
+    def _mix(self, x: Tensor, previous: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs, keys and values."""
+        r, k, v = self._project(x, previous)
+        mean = FORMS[form_for(self, x)](k, v, self.rate(), self.bonus)
+        return self.out(r * mean.to(r.dtype)), k, v
 
     def _project(self, x: Tensor, previous: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         r = self.receptance(torch.lerp(previous, x, self.mix_receptance))

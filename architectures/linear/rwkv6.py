@@ -116,8 +116,12 @@ class RWKV6(rwkv.RWKV):
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
         """Apply time mixing to all positions."""
-        r, k, v, log_decay, gate = self._project(x, previous)
-        return self._output(decay.with_bonus(FORMS[form_for(self, x)], r, k, v, log_decay, self.bonus), gate)
+        return self._mix(x, previous)[0]
+
+    def mix_prefill(self, x: Tensor, previous: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Apply time mixing to all positions, and return the state after them."""
+        out, updates = self._mix(x, previous)
+        return out, decay.final_state(*updates)
 
     def mix_start(self, rows: int, like: Tensor) -> State:
         """Return zeros ``[B, H, E, E]``."""
@@ -130,6 +134,12 @@ class RWKV6(rwkv.RWKV):
         r, k, v, log_decay = (z[..., 0, :] for z in heads)
         read_values = decay.read(state, r) + decay.present(r, k, v, self.bonus[:, 0])
         return self._output(read_values[..., None, :], gate)[:, 0], decay.update(state, k, v, log_decay)
+
+    def _mix(self, x: Tensor, previous: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Return the outputs, and (k, v, log_decay) that update the state."""
+        r, k, v, log_decay, gate = self._project(x, previous)
+        read_values = decay.with_bonus(FORMS[form_for(self, x)], r, k, v, log_decay, self.bonus)
+        return self._output(read_values, gate), (k, v, log_decay)
 
     def _project(self, x: Tensor, previous: Tensor) -> tuple[Tensor, ...]:
         """Return (r, k, v, log_decay) ``[B, H, L, E]`` and the gate ``[B, L, D]``."""

@@ -41,6 +41,7 @@ from architectures.parts.attention import head_width, merge_heads, split_heads
 from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import dplr
+from architectures.parts.scans.final_state import with_state
 
 FORMS: dict[str, Callable[..., Tensor]] = {
     "recurrent": dplr.recurrent,
@@ -155,6 +156,12 @@ class RWKV7(rwkv.RWKV):
         """Apply time mixing to all positions."""
         *heads, gate = self._project(x, previous, context)
         return self._output(FORMS[self._form(heads[0])](*heads), *heads, gate)
+
+    def mix_prefill(self, x: Tensor, previous: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Apply time mixing to all positions, and return the state after them."""
+        *heads, gate = self._project(x, previous, context)
+        read_values, state = with_state(FORMS[self._form(heads[0])], *heads)
+        return self._output(read_values, *heads, gate), state
 
     def mix_start(self, rows: int, like: Tensor) -> State:
         """Return zeros ``[B, H, E, E]``."""

@@ -89,6 +89,10 @@ class S4D(Mixer):
         y = long_convolution.fft(x, self.filters(x.shape[1])) if form == "convolution" else self._run_recurrence(x)
         return self._output(y, x)
 
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        return self(x, context), parts_of(self._final_state(x))
+
     def transition(self) -> Tensor:
         """Return ``A`` ``[D, M]``."""
         real = -self.decay_log.exp()
@@ -115,8 +119,17 @@ class S4D(Mixer):
         """Apply the recurrence to one position."""
         a, b = self.system()
         h = a * join_parts(state.unbind(1)) + b * x[..., None]
-        new_state = torch.stack((h.real, h.imag) if h.is_complex() else (h,), dim=1)
-        return self._output(self._read(h), x), new_state
+        return self._output(self._read(h), x), parts_of(h)
+
+    def _final_state(self, x: Tensor) -> Tensor:
+        """Return ``sum_j A_^(L-1-j) B_ u_j`` ``[B, D, M]``, computed for one block of positions at a time."""
+        a, b = self.system()
+        newest_last = powers(a, min(x.shape[1], BLOCK)).flip(0)
+        h = torch.zeros_like(a)
+        for block in x.split(BLOCK, dim=1):
+            weights = newest_last[-block.shape[1] :]
+            h = weights[0] * a * h + torch.einsum("ldm,bld->bdm", weights, block.to(a.dtype))
+        return b * h
 
     def _run_recurrence(self, x: Tensor) -> Tensor:
         a, b = self.system()
@@ -174,6 +187,11 @@ def powers(a: Tensor, length: int) -> Tensor:
     while len(out) < length:
         out, a = torch.cat((out, a * out)), a * a
     return out[:length]
+
+
+def parts_of(h: Tensor) -> Tensor:
+    """Return the real and imaginary parts of ``[B, D, M]``, ``[B, 2, D, M]``, or real states as ``[B, 1, D, N]``."""
+    return torch.stack((h.real, h.imag) if h.is_complex() else (h,), dim=1)
 
 
 def join_parts(parts: tuple[Tensor, ...]) -> Tensor:

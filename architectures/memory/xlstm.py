@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts.attention import head_width
 from architectures.parts.scans import decay
-from architectures.parts.short_convolution import ShortConvolution
+from architectures.parts.short_convolution import ShortConvolution, last_positions
 
 FORMS = {"recurrent": decay.recurrent, "parallel": decay.parallel, "chunked": decay.chunked}
 
@@ -96,13 +96,24 @@ class MLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
+        return self._mix(x)[0]
+
+    def prefill(self, x: Tensor) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        out, inputs, updates, m = self._mix(x)
+        window = last_positions(inputs, CONVOLUTION - 1)
+        return out, (window, decay.final_state(*updates), m[..., -1])
+
+    def _mix(self, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Return the outputs, the convolution's inputs, (k, v, log_decay) of the memory, and all stabilisers."""
         x, gate = self.up(x).chunk(2, dim=-1)
         mixed = self.convolution(x, silu=True)
         q, k, v, i, f = (z.transpose(1, 2) for z in self._project(x, mixed))  # [B, H, L, ...]
         m = running_maximum(i, f)
         previous = torch.cat((m[..., :1], m[..., :-1]), dim=-1)
-        read_values = FORMS[self.form](q, k * (i - m).exp()[..., None], v, (f + previous - m)[..., None])
-        return self._output(normalised(read_values, m).transpose(1, 2), mixed, gate)
+        updates = k * (i - m).exp()[..., None], v, (f + previous - m)[..., None]
+        read_values = FORMS[self.form](q, *updates)
+        return self._output(normalised(read_values, m).transpose(1, 2), mixed, gate), x, updates, m
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the convolution's window, zeros ``[B, H, E, E + 1]``, and the stabiliser of an empty memory."""
@@ -161,11 +172,16 @@ class SLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
+        return self.prefill(x)[0]
+
+    def prefill(self, x: Tensor) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
         (_, cells), hidden = self.start(x.shape[0], x), []
-        for projected in self._input_projection(x, self.convolution(x, silu=True)).unbind(1):
+        mixed, window = self.convolution.prefill(x, silu=True)
+        for projected in self._input_projection(x, mixed).unbind(1):
             cells = self._update(projected, cells)
             hidden.append(cells[0])
-        return self._output(torch.stack(hidden, dim=1))
+        return self._output(torch.stack(hidden, dim=1)), (window, cells)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the convolution's window, and h, c, n and m ``[B, H, E]`` before the first position."""
@@ -242,6 +258,10 @@ class XLSTM(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         return self.block(x)
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Read a prompt with the block."""
+        return self.block.prefill(x)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the state of the block."""

@@ -80,6 +80,10 @@ class Hybrid(Mixer):
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
         return self.inner(x, context)
 
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Read a prompt with this layer's mixer."""
+        return self.inner.prefill(x, context)
+
     def start(self, rows: int, like: Tensor) -> State:
         """Return the initial state of this layer's mixer."""
         return self.inner.start(rows, like)

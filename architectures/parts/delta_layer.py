@@ -22,6 +22,7 @@ from architectures.parts.attention import head_width, merge_heads, split_heads
 from architectures.parts.kernel_choice import choose, form_for
 from architectures.parts.kernels import fla
 from architectures.parts.scans import delta
+from architectures.parts.scans.final_state import with_state
 from architectures.parts.short_convolution import ShortConvolution
 from architectures.parts.ssm_init import inverse_softplus, log_uniform
 
@@ -85,10 +86,14 @@ class DeltaLayer(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        q, *updates = self._project(self.convolution(self.into(x), silu=True), x)
-        q = q.repeat_interleave(self.corrections, dim=-2)
-        read_values = FORMS[form_for(self, x)](q, *updates)
-        return self._output(read_values[..., self.corrections - 1 :: self.corrections, :], x)
+        mixed = self.convolution(self.into(x), silu=True)
+        return self._output(self._last_reads(FORMS[form_for(self, x)](*self._scan_inputs(mixed, x))), x)
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        mixed, window = self.convolution.prefill(self.into(x), silu=True)
+        read_values, memory = with_state(FORMS[form_for(self, x)], *self._scan_inputs(mixed, x))
+        return self._output(self._last_reads(read_values), x), (window, memory)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros: the window of the convolutions and the state ``[B, H, E, V]``."""
@@ -111,6 +116,15 @@ class DeltaLayer(Mixer):
         k, v, beta = (split_heads(self._interleave(z), self.heads) for z in (k, v, beta))
         q = unit(split_heads(q, self.heads)) * self.shape[0] ** -0.5
         return q, unit(k), v, beta, self._log_decay(x)
+
+    def _scan_inputs(self, mixed: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the result of :meth:`_project` with the query repeated for each correction."""
+        q, *updates = self._project(mixed, x)
+        return q.repeat_interleave(self.corrections, dim=-2), *updates
+
+    def _last_reads(self, read_values: Tensor) -> Tensor:
+        """Return what is read after the last correction of each token: ``[B, H, n L, V]`` to ``[B, H, L, V]``."""
+        return read_values[..., self.corrections - 1 :: self.corrections, :]
 
     def _interleave(self, x: Tensor) -> Tensor:
         """Turn the corrections of a token into consecutive positions: ``[B, L, n C]`` to ``[B, n L, C]``."""

@@ -81,12 +81,13 @@ class GatedAverage(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        logit, candidate = self._project(self.convolution(x))
-        inputs = logit.sigmoid() * candidate
-        form = form_for(self, x)
-        if form == "fla":
-            return self.out(fla.diagonal(F.logsigmoid(-logit), inputs))
-        return self.out(FORMS[form](self._decay(logit), inputs))
+        return self.out(self._scan(self.convolution(x)))
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        x, window = self.convolution.prefill(x)
+        h = self._scan(x)
+        return self.out(h), (window, h[:, -1])
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros: the window of the convolution and the state ``[B, E]``."""
@@ -99,6 +100,15 @@ class GatedAverage(Mixer):
         logit, candidate = self._project(x)
         h = self._decay(logit) * h + logit.sigmoid() * candidate
         return self.out(h), (window, h)
+
+    def _scan(self, x: Tensor) -> Tensor:
+        """Return all states ``[B, L, E]`` for the convolved input."""
+        logit, candidate = self._project(x)
+        inputs = logit.sigmoid() * candidate
+        form = form_for(self, x)
+        if form == "fla":
+            return fla.diagonal(F.logsigmoid(-logit), inputs)
+        return FORMS[form](self._decay(logit), inputs)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
         *gates, candidate = self.into(x).chunk(self.gates + 1, dim=-1)

@@ -273,7 +273,11 @@ class RecurrentMixer(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to the hidden states ``[B, L, D]``."""
-        return self.layer(context.lookup or x)[0]
+        return self.prefill(x, context)[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the hidden states of :meth:`forward` and the last state."""
+        return self.layer(context.lookup or x)
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros."""

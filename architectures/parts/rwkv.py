@@ -79,7 +79,7 @@ class ChannelMixing(nn.Module):
 
 
 class RWKV(Mixer):
-    """Base class of the RWKV generations; a subclass defines time mixing: ``mix``, ``mix_start`` and ``mix_step``.
+    """Base class of the RWKV generations; a subclass defines time mixing: the methods whose names start with ``mix``.
 
     Args:
         width: channels ``D``.
@@ -109,6 +109,10 @@ class RWKV(Mixer):
         """Apply time mixing to ``[B, L, D]`` and the previous token of each position."""
         raise NotImplementedError
 
+    def mix_prefill(self, x: Tensor, previous: Tensor, context: Context) -> tuple[Tensor, Any]:
+        """Return the result of :meth:`mix` and the state after the last position."""
+        raise NotImplementedError
+
     def mix_start(self, rows: int, like: Tensor) -> Any:
         """Return the state of time mixing before the first token."""
         raise NotImplementedError
@@ -120,11 +124,21 @@ class RWKV(Mixer):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map the residual stream ``[B, L, D]`` to the values that are added to it."""
         normed = self.time_norm(x)
-        mixed = self.mix(normed, previous_tokens(normed), context)
+        return self._add_channel_mixing(x, self.mix(normed, previous_tokens(normed), context))[0]
+
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Return the outputs of :meth:`forward` and the state after them."""
+        normed = self.time_norm(x)
+        mixed, inner = self.mix_prefill(normed, previous_tokens(normed), context)
+        out, *channel_input = self._add_channel_mixing(x, mixed)
+        return out, (tuple(z[:, -1] for z in (normed, *channel_input)), inner)
+
+    def _add_channel_mixing(self, x: Tensor, mixed: Tensor) -> tuple[Tensor, ...]:
+        """Return the sum of both residual branches and, if there is channel mixing, its input."""
         if self.channel is None:
-            return mixed
+            return (mixed,)
         normed = self.channel.norm(x + mixed)
-        return mixed + self.channel(normed, previous_tokens(normed))
+        return mixed + self.channel(normed, previous_tokens(normed)), normed
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return zeros for the previous inputs of both parts, and the state of time mixing."""

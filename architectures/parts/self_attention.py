@@ -76,6 +76,11 @@ class SelfAttention(Mixer):
             return ()
         return self.attention.empty_memory(rows, like), torch.zeros(0, dtype=torch.long, device=like.device)
 
+    def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
+        """Attend as :meth:`forward` does; the cache is what later steps read of the memory."""
+        out = self(x, context)
+        return out, self._within_window(*context.shared[MEMORY]) if self.owns_memory else ()
+
     def step(self, x: Tensor, state: State, context: Context) -> tuple[Tensor, State]:
         """Add one position to the cache, drop the positions outside the window, and attend to the rest."""
         x = x[:, None]
@@ -83,11 +88,14 @@ class SelfAttention(Mixer):
             past, key_positions = state
             keys, values = append_memory(past, self._memorize(x, context))
             key_positions = torch.cat((key_positions, context.positions))
-            # Without a window, the slice ``-0:`` keeps all positions.
-            state = (keys[:, :, -self.window :], values[:, :, -self.window :]), key_positions[-self.window :]
-            context.shared[MEMORY] = state
+            state = context.shared[MEMORY] = self._within_window((keys, values), key_positions)
         q, memory, bias = self._attention_inputs(x, context)
         return self.attention(q, memory, bias=bias)[:, 0], state
+
+    def _within_window(self, memory: Memory, key_positions: Tensor) -> tuple[Memory, Tensor]:
+        """Drop the positions outside the window; without a window, the slice ``-0:`` keeps all positions."""
+        keys, values = memory
+        return (keys[:, :, -self.window :], values[:, :, -self.window :]), key_positions[-self.window :]
 
     def _store_memory(self, x: Tensor, context: Context) -> None:
         """Compute keys and values of the whole sequence, in a layer that has the projections for them."""

@@ -45,6 +45,10 @@ class ShortConvolution(nn.Module):
         out = self._mix(F.pad(x, (0, 0, self.size - 1, 0)), x.shape[1])
         return F.silu(out) if silu else out
 
+    def prefill(self, x: Tensor, silu: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the result of :meth:`forward` and the window after the last position."""
+        return self(x, silu), last_positions(x, self.size - 1)
+
     def start(self, rows: int, like: Tensor) -> Tensor:
         """Return the window before the first position, zeros ``[B, size - 1, D]``."""
         return like.new_zeros(rows, self.size - 1, self.weight.shape[1])
@@ -59,6 +63,12 @@ class ShortConvolution(nn.Module):
         for offset, weight in enumerate(self.weight.unbind(0)):
             out = torch.addcmul(out, padded[:, offset : offset + length], weight)
         return out
+
+
+def last_positions(x: Tensor, count: int) -> Tensor:
+    """Return the last ``count`` positions of ``[B, L, D]``; zeros take the place of positions before the first."""
+    last = x[:, max(0, x.shape[1] - count) :]
+    return F.pad(last, (0, 0, count - last.shape[1], 0))
 
 
 class _Convolve(torch.autograd.Function):

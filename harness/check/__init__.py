@@ -55,6 +55,7 @@ ARCHITECTURE_CHECKS: dict[str, Check] = {
     "device": devices.computes_on_one_device,
     "kernels": equivalence.kernels_agree,
     "steps": equivalence.steps_equal_forward,
+    "prefill": equivalence.prefill_equals_steps,
     "saved": saving.survives_saving,
     "state": declarations.has_a_measurable_state,
     "inspection": declarations.shows_weights,

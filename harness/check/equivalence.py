@@ -1,13 +1,17 @@
-"""Checks of equal forms: kernels and the reference, steps and forward, a population and its members.
+"""Checks of equal forms: kernels and the reference, steps and forward or prefill, a population and its members.
 
 All are compared in double precision; see :data:`harness.check.result.TOLERANCE`.
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from architectures.base import Context, Mixer, State
+from architectures.language_model import LanguageModel
 from harness.check.fixtures import ModelSubject, perturb_parameters, random_tokens
 from harness.check.model_invariants import CHUNKED, ROWS
 from harness.check.result import CheckFailed, Skip, error_location, expect, expect_equal
@@ -25,6 +29,8 @@ from tasks.strings.reverse import Reverse
 
 LENGTHS = ((1, 1), (5, 2), (CHUNKED, 3))
 """Tokens of source and prefix."""
+PROMPTS = (1, 2, 7, 33, CHUNKED)
+"""Lengths of prompts; most are no multiple of a chunk."""
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
 RECIPE = Recipe(steps=12, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
@@ -92,6 +98,60 @@ def steps_equal_forward(subject: ModelSubject) -> None:
             step_logits.append(logits)
         message = f"start and step must give the logits of forward (source of {length}, prefix of {width})"
         expect_equal(torch.stack(step_logits, dim=1), model(source, prefix), message)
+
+
+@torch.no_grad()
+def prefill_equals_steps(subject: ModelSubject) -> None:
+    """Reading a prompt with ``prefill`` gives the outputs and the state of ``start`` and ``step``."""
+    model = subject.model
+    if not isinstance(model, LanguageModel):
+        raise Skip("the model is not a stack of mixers")
+    if not model.can_step:
+        raise Skip("the model cannot be stepped")
+    x, context = model.begin(random_tokens(ROWS, max(PROMPTS)), None)
+    steps, prompts = replace(context, shared={}).steps(), {length: _cut(context, length) for length in PROMPTS}
+    for layer in model.layers:
+        inner = layer.mixing.prepare(x)  # type: ignore[union-attr, operator]
+        stepped = dict(enumerate(_states(layer.mixer, inner, steps), 1))  # type: ignore[arg-type]
+        for length, prompt in prompts.items():
+            message = f"after a prompt of {length}, prefill must equal start and step in"
+            outputs, state = layer.mixer.prefill(inner[:, :length], prompt)  # type: ignore[union-attr, operator]
+            expect_equal(outputs, stepped[length][0], f"{message} its outputs")
+            _expect_same_state(state, stepped[length][1], message)
+        x = layer(x, context)
+
+
+def _cut(context: Context, length: int) -> Context:
+    """Return the context of the first positions, without what layers share."""
+    return replace(context, tokens=context.tokens[:, :length], positions=context.positions[:length], shared={})
+
+
+def _states(mixer: Mixer, x: Tensor, steps: list[Context]) -> Iterator[tuple[Tensor, State]]:
+    """Step through ``[B, L, D]``; yield all outputs so far and the state, after each position."""
+    state, outputs = mixer.start(len(x), x), []
+    for x_t, step in zip(x.unbind(1), steps, strict=True):
+        y, state = mixer.step(x_t, state, step)
+        outputs.append(y)
+        yield torch.stack(outputs, dim=1), state
+
+
+def _expect_same_state(actual: State, expected: State, message: str) -> None:
+    """Expect two nested states to have the same tensors at the same places."""
+    tensors, expected_tensors = (dict(_named_tensors(x)) for x in (actual, expected))
+    kinds, expected_kinds = ({name: x.dtype for name, x in each.items()} for each in (tensors, expected_tensors))
+    expect(kinds == expected_kinds, f"{message} the tensors of its state: {kinds}, not {expected_kinds}")
+    for name, tensor in expected_tensors.items():
+        if tensor.numel():
+            expect_equal(tensors[name].to(torch.complex128), tensor.to(torch.complex128), f"{message} its {name}")
+
+
+def _named_tensors(state: State, name: str = "state") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a nested state with their places."""
+    if isinstance(state, Tensor):
+        yield name, state
+    elif isinstance(state, dict | list | tuple):
+        for key, part in state.items() if isinstance(state, dict) else enumerate(state):
+            yield from _named_tensors(part, f"{name}[{key}]")
 
 
 def population_equals_its_members(subject: ModelSubject) -> str | None:

@@ -26,7 +26,10 @@ NAMES = [entry.name for entry in ENTRIES]
 COMMON_OPTIONS = {option.name for option in signature(LanguageModel)}
 TRIED_WITH_COMMON_OPTIONS = ("transformer", "lstm")
 
-VARIANT_CHECKS = ("builds", "records", "shapes", "rows", "causal", "online", "long", "gradients", "steps", "population")
+VARIANT_CHECKS = (
+    *("builds", "records", "shapes", "rows", "causal", "online", "long"),
+    *("gradients", "steps", "prefill", "population"),
+)
 """The checks that a variant can fail although the default options pass."""
 
 

@@ -59,6 +59,7 @@ HIDDEN_STATE = """    def start(self, rows, like):
         state = Namespace(sum=state.sum + x)
         return self.out(state.sum / 8), state
 """
+PREFILL = "\n    def prefill(self, x, context):\n        return self(x, context), x[:, -1]\n"
 WEIGHTS = "\n    def weights(self, x, context):\n        return torch.ones(len(x), 1, x.shape[1], x.shape[1])\n"
 GRADE = "\n    def grade(self, source, target, prediction):\n        return prediction != target, target != IGNORE\n"
 COUNT = "(setattr(self, 'calls', getattr(self, 'calls', 0) + 1) or self.calls)"
@@ -86,6 +87,7 @@ BROKEN_MIXERS = {
     "gradients": (f"self.out({SUM})", f"self.out({SUM}).detach()", "layers.0.mixer.out.bias, layers.0"),
     "kernels": (SUM, "x.cumsum(1) / (8 + len(self.kernel))", "kernel=auto and kernel=sum must agree in the logits"),
     "steps": ("self.out(state / 8)", "self.out(state / 9)", "start and step must give the logits of forward"),
+    "prefill": ("    def start", f"{PREFILL}\n    def start", "of 2, prefill must equal start and step in its state"),
     "state": (STEP_METHODS, HIDDEN_STATE, "the state has no bytes"),
     "inspection": ("    def start", f"{WEIGHTS}\n    def start", "must sum to one"),
     "population": (SUM, "x.cumsum(1) / 8 * math.cos(x.max().item() > 1e9)", "(forward, plugin.py line 17)"),

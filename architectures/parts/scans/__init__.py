@@ -7,5 +7,7 @@ addition (DeltaNet). ``dplr``: both, with one decay for each row (RWKV-7).
 On a CPU some forms have gradients by hand: ``stepwise`` runs a loop in place, with the steps in ``rules``;
 ``decay_blocks`` and ``delta_blocks`` run chunks of a few rows at a time, with helpers in ``rows``.
 
+``final_state`` reads the last state out of any form whose state is a matrix.
+
 All forms multiply decays and never divide by them, so that decays close to zero are safe.
 """

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from architectures.parts.kernel_choice import suits_hand_gradients
 from architectures.parts.scans import decay_blocks, diagonal, rules
+from architectures.parts.scans.rows import later_sum
 from architectures.parts.scans.stepwise import scan
 
 Form = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -62,6 +63,12 @@ def update(state: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
 def read(state: Tensor, q: Tensor) -> Tensor:
     """Return the value ``[..., V]`` that a query ``[..., E]`` of one position reads from the state."""
     return (q[..., None, :] @ state)[..., 0, :]
+
+
+def final_state(k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """Return the state after the last position, ``sum_j (a_{j+1} ... a_L * k_j) v_j^T``: ``[..., E, V]``."""
+    after = later_sum(F.pad(log_decay[..., 1:, :], (0, 0, 0, 1)))
+    return (after.exp() * k).transpose(-1, -2) @ v
 
 
 def parallel(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
