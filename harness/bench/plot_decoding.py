@@ -1,6 +1,7 @@
-"""Figure of decoding: time of a token and size of the state by source length, with a name at the end of each line.
+"""Figure of decoding by source length: size of the state, time to the first token and time of a token.
 
-Two colours separate states that grow with the tokens read from states of constant size.
+The name of an architecture is at the end of its line. Two colours separate states that grow with the tokens read from
+states of constant size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,21 @@ from harness.report.figures import CONSTANT, GROWING, Panel, PanelGroup, save
 NAME_HEIGHT = 0.125
 """Height of a name in inches."""
 
-BASES = {"bytes": 4, "seconds": 10}
-"""Bases of the two logarithmic axes, chosen so that ticks are round numbers."""
+BASES = {"bytes": 4, "first": 10, "seconds": 10}
+"""Bases of the logarithmic axes, chosen so that ticks are round numbers."""
+
+
+def time_text(seconds: float) -> str:
+    """Return a time in seconds or, below one second, in milliseconds."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+PANELS = (
+    ("State of one sequence", "bytes", fmt.size),
+    ("Time to the first token", "first", time_text),
+    ("Time of a token", "seconds", time_text),
+)
+"""For each panel: its title, the field that it shows, and how numbers are written."""
 
 Costs = Mapping[str, Sequence[DecodingCost]]
 
@@ -29,9 +43,9 @@ def draw_decoding(costs: Costs, file: Path) -> Path:
     """Draw the costs of all architectures that can be stepped, write a PNG and an SVG file, and return the PNG file."""
     measured = {name: points for name, points in costs.items() if points}
     size = (6.4, max(3.5, 0.17 * len(measured) + 1))
-    panels = (
-        Panel("State of one sequence", partial(draw, costs=measured, field="bytes", to_text=fmt.size), size=size),
-        Panel("Time of a token", partial(draw, costs=measured, field="seconds", to_text=_milliseconds), size=size),
+    panels = tuple(
+        Panel(title, partial(draw, costs=measured, field=field, to_text=to_text), size=size)
+        for title, field, to_text in PANELS
     )
     panel_group = PanelGroup(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
     save(panel_group, {}, file.with_suffix(".svg"), file)
@@ -85,7 +99,3 @@ def spread(wanted: Sequence[float], gap: float) -> np.ndarray:
     """
     gaps = gap * np.arange(len(wanted))
     return isotonic_regression(np.array(wanted) - gaps).x.clip(0, max(0.0, 1 - gaps[-1])) + gaps
-
-
-def _milliseconds(value: float) -> str:
-    return f"{value * 1e3:.3g} ms"

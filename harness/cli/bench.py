@@ -35,10 +35,10 @@ def bench(
     """Measure training steps (the default), populations, decoding, long evaluations, growth or tasks.
 
     A training step takes 64 rows of length 20. It is compared with a plain PyTorch loop, and with the time that its
-    operations and bytes take at this machine's measured rates. Populations are compared with
-    as many models trained one by one. Decode measures tokens after sources of up to 4096 tokens. Long scores one row of
-    length 1000 and one of 10,000. Growth varies the length, the width and the population size. Tasks make 256 rows of
-    length 100. The two sides of each ratio are measured in turn.
+    operations and bytes take at this machine's measured rates. Populations are compared with as many models trained one
+    by one. Decode measures the time to the first token, the time of a token and the state, for sources of up to 65,536
+    tokens. Long scores one row of length 1000 and one of 10,000. Growth varies the length, the width and the population
+    size. Tasks make 256 rows of length 100. The two sides of each ratio are measured in turn.
     """
     from harness.cli.bench_tables import MEASUREMENTS, Setting
     from harness.cli.console import console

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from harness.bench import benchmark_steps
 from harness.bench.decode import LENGTHS as DECODING_LENGTHS
-from harness.bench.decode import DecodingCost, measure_decoding
+from harness.bench.decode import LIMIT, DecodingCost, measure_decoding
 from harness.bench.isolated import Usage
 from harness.bench.long import LENGTHS as LONG_LENGTHS
 from harness.bench.long import measure_long_evaluations
@@ -126,10 +126,15 @@ class Populations(Measurement):
 
 
 class Decoding(Measurement):
-    """Time of a token and size of the state in greedy decoding."""
+    """Time to the first token, time of a token and size of the state in greedy decoding."""
 
-    title = "Decoding one sequence, token by token"
-    columns = ("architecture", *(f"ms@{n}" for n in DECODING_LENGTHS), *(f"KiB@{n}" for n in DECODING_LENGTHS))
+    title = "Decoding one sequence, after sources of several lengths"
+    columns = ("architecture", "source", "ms to first token", "ms a token", "state KiB")
+    note = (
+        "ms to first token: reading the source and one step; ms a token: each later step; both are medians. "
+        f"Blank: the model cannot be stepped, the source is beyond its reach, or shorter sources predict more than "
+        f"{LIMIT:.0f} seconds to the first token."
+    )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -138,9 +143,8 @@ class Decoding(Measurement):
     def rows(self, spec: str) -> Iterator[list[str]]:
         self.costs[spec] = measure_decoding(spec, self.catalog, device=self.setting.device)
         by_length = {cost.length: cost for cost in self.costs[spec]}
-        times = [f"{by_length[n].seconds * 1e3:.2f}" if n in by_length else "" for n in DECODING_LENGTHS]
-        sizes = [f"{by_length[n].bytes / 1024:.1f}" if n in by_length else "" for n in DECODING_LENGTHS]
-        yield [spec, *times, *sizes]
+        for length in DECODING_LENGTHS:
+            yield [spec, str(length), *(_decoding_cells(by_length[length]) if length in by_length else ("", "", ""))]
 
     def draw(self, file: Path) -> Path | None:
         from harness.bench.plot_decoding import draw_decoding
@@ -199,6 +203,11 @@ class Tasks(Measurement):
     def rows(self, spec: str) -> Iterator[list[str]]:
         speed = measure_task(spec, self.catalog)
         yield [speed.task, str(speed.length), f"{speed.source:.1f} M", f"{speed.source_and_target:.1f} M"]
+
+
+def _decoding_cells(cost: DecodingCost) -> tuple[str, str, str]:
+    """Return milliseconds to the first token and of a token, and the KiB of the state, as text."""
+    return f"{cost.first * 1e3:.2f}", f"{cost.seconds * 1e3:.2f}", f"{cost.bytes / 1024:.1f}"
 
 
 def _usage_cells(usage: Usage | None) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from architectures.parts.scans import delta, dplr
+from architectures.parts.scans.final_state import with_state
 
 ROWS, HEADS, WIDTH, VALUES = 2, 3, 4, 5
 EXTREMES = torch.tensor([-1000.0, -100.0, -7.4, -1e-3, -1e-7, 0.0], dtype=torch.float64)
@@ -52,6 +53,16 @@ CASES = [
 @pytest.mark.parametrize("length", LENGTHS)
 def test_forms_agree(rule: ModuleType, form: Callable[..., Tensor], dtype: torch.dtype, length: int) -> None:
     assert_same(form, rule.recurrent, [x.to(dtype) for x in INPUTS[rule](length)])
+
+
+@pytest.mark.parametrize(("rule", "form"), CASES)
+@pytest.mark.parametrize("length", [1, 2, 65])
+def test_final_state_is_that_of_the_equation(rule: ModuleType, form: Callable[..., Tensor], length: int) -> None:
+    q, *updates = INPUTS[rule](length)
+    state = torch.zeros(ROWS, HEADS, WIDTH, VALUES, dtype=torch.float64)
+    for update in zip(*(x.unbind(-2) for x in updates), strict=True):
+        state = rule.update(state, *update)
+    assert_close(with_state(form, q, *updates), [form(q, *updates), state])
 
 
 @pytest.mark.parametrize(("rule", "form"), [*CASES, (delta, delta.recurrent), (dplr, dplr.recurrent)])

@@ -11,6 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import vmap
 
 from architectures.parts.scans import decay, diagonal
+from architectures.parts.scans.final_state import with_state
 
 ROWS, HEADS, WIDTH, VALUES = 2, 3, 4, 5
 DIAGONAL = [diagonal.chunked, partial(diagonal.chunked, chunk=1), partial(diagonal.chunked, chunk=16)]
@@ -168,3 +169,16 @@ def test_decays_of_either_sign(form: Callable[..., Tensor], dtype: torch.dtype) 
     expected, known = with_gradients(by_hand, [each.double() for each in (q, k, v, a)])
     assert_close([out], [expected])
     assert_close(gradients, known)
+
+
+@pytest.mark.parametrize("kind", ["constant", "by head", "by row"])
+@pytest.mark.parametrize("length", [1, 2, 65])
+def test_final_state_is_that_of_the_equation(length: int, kind: str) -> None:
+    q, k, v, log_decay = attention_inputs(length, kind, torch.float64)
+    log_decay = torch.where(torch.rand(log_decay.shape) < 0.2, EXTREMES[0], log_decay)
+    state = torch.zeros(ROWS, HEADS, WIDTH, VALUES, dtype=torch.float64)
+    for update in zip(*(x.unbind(-2) for x in (k, v, log_decay)), strict=True):
+        state = decay.update(state, *update)
+    assert_close([decay.final_state(k, v, log_decay)], [state])
+    for form in MATRIX:
+        assert_close(with_state(form, q, k, v, log_decay), [form(q, k, v, log_decay), state])

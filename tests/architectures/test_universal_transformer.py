@@ -102,6 +102,20 @@ def test_steps_equal_forward(halting: bool) -> None:
 
 
 @pytest.mark.parametrize("halting", [False, True])
+@pytest.mark.parametrize("length", [1, 7])
+def test_reading_a_source_leaves_the_caches_of_steps(length: int, halting: bool) -> None:
+    model, source = make(halting=halting), tokens(ROWS, length)
+    read, _, caches = model.start(source)
+    state = model.start(source[:, :0])
+    for token in source.unbind(1):
+        _, state = model.step(token, state)
+    assert read == state[0] == length
+    for (memory, places), (stepped_memory, stepped_places) in zip(caches, state[2], strict=True):
+        assert_close(memory, stepped_memory)
+        assert torch.equal(places, stepped_places)
+
+
+@pytest.mark.parametrize("halting", [False, True])
 def test_population_equals_singles(halting: bool) -> None:
     models, stream = [make(seed, halting=halting) for seed in range(2)], tokens(2, ROWS, 9)
     stacked, _ = stack_module_state(list[nn.Module](models))
