@@ -39,6 +39,9 @@ FORMS: dict[str, decay.Form] = {
     "fla": fla.gla,
 }
 
+PROMPT_FORMS = FORMS | {"stepwise": decay.chunked}
+"""Forms for a prompt, which often is one row: ``chunked`` is then far faster (``parts/scans/decay.py``)."""
+
 TEMPERATURE = 16
 
 
@@ -80,11 +83,11 @@ class GLA(Mixer):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """Map ``[B, L, D]`` to ``[B, L, D]``."""
-        return self._mix(x)[0]
+        return self._mix(x, FORMS)[0]
 
     def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
         """Return the outputs of :meth:`forward` and the state after them."""
-        out, updates = self._mix(x)
+        out, updates = self._mix(x, PROMPT_FORMS)
         return out, decay.final_state(*updates)
 
     def start(self, rows: int, like: Tensor) -> State:
@@ -98,10 +101,10 @@ class GLA(Mixer):
         state = decay.update(state, k, v, log_decay)
         return self._output(decay.read(state, q)[..., None, :], x)[:, 0], state
 
-    def _mix(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _mix(self, x: Tensor, forms: dict[str, decay.Form]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the outputs, and (k, v, log_decay) that update the state."""
         q, *updates = self._project(x)
-        return self._output(FORMS[form_for(self, x)](q, *updates), x), tuple(updates)
+        return self._output(forms[form_for(self, x)](q, *updates), x), tuple(updates)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = (self.query, self.key, self.value, self.forget)

@@ -46,6 +46,9 @@ FORMS: dict[str, decay.Form] = {
     "fla": fla.gla,
 }
 
+PROMPT_FORMS = FORMS | {"stepwise": decay.chunked}
+"""Forms for a prompt, which often is one row: ``chunked`` is then far faster (``parts/scans/decay.py``)."""
+
 PARTS = ("decay", "key", "value", "receptance", "gate")
 """The vectors that are computed from a mixture of the current and the previous token."""
 
@@ -116,11 +119,11 @@ class RWKV6(rwkv.RWKV):
 
     def mix(self, x: Tensor, previous: Tensor, context: Context) -> Tensor:
         """Apply time mixing to all positions."""
-        return self._mix(x, previous)[0]
+        return self._mix(x, previous, FORMS)[0]
 
     def mix_prefill(self, x: Tensor, previous: Tensor, context: Context) -> tuple[Tensor, State]:
         """Apply time mixing to all positions, and return the state after them."""
-        out, updates = self._mix(x, previous)
+        out, updates = self._mix(x, previous, PROMPT_FORMS)
         return out, decay.final_state(*updates)
 
     def mix_start(self, rows: int, like: Tensor) -> State:
@@ -135,10 +138,12 @@ class RWKV6(rwkv.RWKV):
         read_values = decay.read(state, r) + decay.present(r, k, v, self.bonus[:, 0])
         return self._output(read_values[..., None, :], gate)[:, 0], decay.update(state, k, v, log_decay)
 
-    def _mix(self, x: Tensor, previous: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    def _mix(
+        self, x: Tensor, previous: Tensor, forms: dict[str, decay.Form]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Return the outputs, and (k, v, log_decay) that update the state."""
         r, k, v, log_decay, gate = self._project(x, previous)
-        read_values = decay.with_bonus(FORMS[form_for(self, x)], r, k, v, log_decay, self.bonus)
+        read_values = decay.with_bonus(forms[form_for(self, x)], r, k, v, log_decay, self.bonus)
         return self._output(read_values, gate), (k, v, log_decay)
 
     def _project(self, x: Tensor, previous: Tensor) -> tuple[Tensor, ...]:

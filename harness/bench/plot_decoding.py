@@ -42,7 +42,7 @@ Costs = Mapping[str, Sequence[DecodingCost]]
 def draw_decoding(costs: Costs, file: Path) -> Path:
     """Draw the costs of all architectures that can be stepped, write a PNG and an SVG file, and return the PNG file."""
     measured = {name: points for name, points in costs.items() if points}
-    size = (6.4, max(3.5, 0.17 * len(measured) + 1))
+    size = (4.3, max(3.5, 0.17 * len(measured) + 1))  # names assume one row of panels, and three fit
     panels = tuple(
         Panel(title, partial(draw, costs=measured, field=field, to_text=to_text), size=size)
         for title, field, to_text in PANELS
@@ -59,7 +59,7 @@ def draw(ax: Axes, costs: Costs, field: str, to_text: Callable[[float], str]) ->
         values = [getattr(point, field) for point in points]
         color = color_of(points)
         ax.plot([point.length for point in points], values, color=color, marker="o", ms=3, lw=1.1, alpha=0.8)
-    ax.set(xscale="log", yscale="log", xlabel="length of the source", xlim=(lengths[0] / 1.15, lengths[-1] * 5))
+    ax.set(xscale="log", yscale="log", xlabel="length of the source", xlim=(lengths[0] / 1.15, lengths[-1] * 12))
     ax.set_xticks(lengths, [f"{length}" for length in lengths])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(LogLocator(base=BASES[field], numticks=12))

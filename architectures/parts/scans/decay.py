@@ -38,7 +38,8 @@ STEPWISE_STATE = 32 * 32
 """The largest state ``E x V`` for which ``stepwise`` was faster than ``chunked``, with one decay for each row.
 
 On one core (batch 64, 4 heads, forward and backward) it took half the time with states of 16 x 16, 0.85 of it with
-32 x 32, and 1.6 to 1.9 times as long with 64 x 64, at lengths 21 to 81.
+32 x 32, and 1.6 to 1.9 times as long with 64 x 64, at lengths 21 to 81. Without gradients, and with states of 8 x 16,
+``chunked`` took 1.1 ms instead of 30 for one row of length 512, and 89 ms instead of 60 for 64 rows.
 """
 
 SHORT = 32
