@@ -117,7 +117,7 @@ def test_a_model_that_raises_in_planning_is_a_note_and_a_failed_cell(name: str, 
     assert result.exit_code == 1, result.output
     assert reason in result.stdout
     records = Path("run").glob("cells/*/*.json")
-    assert sorted(path.name for path in records) == ["evaluations.json", "failure.json", "training.json"]
+    assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     notes = json.loads(Path("run/run.json").read_text())["notes"]
     assert any(note.startswith(f"{name} on parity raises ") for note in notes), notes
 
@@ -157,7 +157,7 @@ def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
     assert result.exit_code == 1, result.output
     assert "division by zero" in result.stdout
     records = Path("run").glob("cells/*/*.json")
-    assert sorted(path.name for path in records) == ["evaluations.json", "failure.json", "training.json"]
+    assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     assert any("mine raises" in note for note in json.loads(Path("run/run.json").read_text())["notes"])
 
 
