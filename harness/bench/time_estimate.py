@@ -1,6 +1,7 @@
-"""Estimate of the time a plan takes, from a few real training steps of every pair at its mean training length.
+"""Estimate of the time a plan takes, from a few real training steps of every pair, and from scoring questions once.
 
-On a GPU each step trains as many models at once as the run will train.
+On a GPU each step trains as many models at once as the run will train. A step at the mean training length stands for
+all steps. The time to score a set of questions is taken as proportional to the number of their symbols.
 """
 
 from dataclasses import dataclass
@@ -14,27 +15,42 @@ from harness.bench.workload import Workload
 from harness.config.cell import Cell
 from harness.config.lengths import Span
 from harness.data.presentation import Presentation
+from harness.data.rng import Purpose
 from harness.data.step_lengths import train_lengths
-from harness.execution.plan import Pair
+from harness.evaluation.scoring import fixed_set, score
+from harness.execution.plan import Pair, PlannedTask
 from harness.models.precision import FLOAT32, Numerics
+from harness.registry.options import build_task
 from harness.training.cuda_graphs import WARM_UP
 from harness.training.memory import is_out_of_memory, release_memory
+from harness.training.validation import ROWS as VALIDATION_ROWS
+from harness.training.validation import validation_lengths
 
 STEPS = 3
+SCORED_ROWS = 64
 UNTIMED = {"cpu": 1, "cuda": WARM_UP}
 """Steps before the timed steps; on a GPU the timed steps are then replayed."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of a training step, and the number of models that it trains at once."""
+    """Seconds of a training step, the number of models that it trains at once, and their seconds to score a symbol."""
 
     seconds: float
     models: int
+    scoring: float = 0.0
 
-    def training(self, cells: int, steps: int) -> float:
-        """Return the seconds to train the cells in groups of ``models``, one group after another."""
-        return ceil(cells / self.models) * steps * self.seconds
+    def total(self, cells: int, steps: int, symbols: int = 0) -> float:
+        """Return the seconds to train the cells in groups of ``models`` and to score ``symbols`` of each model."""
+        return ceil(cells / self.models) * (steps * self.seconds + symbols * self.scoring)
+
+
+def scored_symbols(task: PlannedTask, samples: int) -> int:
+    """Return the symbols of all questions on which one cell of a task is validated and evaluated."""
+    recipe, lengths = task.recipe, train_lengths(build_task(task.task), task.recipe)
+    validated = VALIDATION_ROWS * sum(validation_lengths(lengths)) * recipe.validations
+    evaluated = sum(samples * length for variant in task.variants for length in variant.lengths)
+    return validated + evaluated * recipe.checkpoints
 
 
 def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int = 1) -> Pace:
@@ -43,7 +59,7 @@ def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int =
     If memory runs out, half as many are tried. If torch cannot batch the models, one is measured.
     """
     try:
-        return Pace(seconds_per_step(pair, device, numerics, models), models)
+        return Pace(*_seconds(pair, device, numerics, models))
     except Exception as error:
         if models == 1:
             raise
@@ -52,8 +68,8 @@ def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int =
     return pace_of(pair, device, numerics, fewer)
 
 
-def seconds_per_step(pair: Pair, device: str, numerics: Numerics, models: int) -> float:
-    """Return the median seconds of a step at the training length nearest to the mean training length."""
+def _seconds(pair: Pair, device: str, numerics: Numerics, models: int) -> tuple[float, int, float]:
+    """Return the median seconds of a step at the mean training length, the models, and seconds to score a symbol."""
     task, recipe = pair.task.task, pair.task.recipe
     presentation = Presentation.of(task, recipe)
     lengths = train_lengths(presentation.task, recipe)
@@ -65,4 +81,7 @@ def seconds_per_step(pair: Pair, device: str, numerics: Numerics, models: int) -
     for _ in range(untimed):
         trainer.step()
     synchronize(device)
-    return median(time_calls(trainer.step, 1, device) for _ in range(STEPS))
+    step = median(time_calls(trainer.step, 1, device) for _ in range(STEPS))
+    questions = fixed_set(trainer.presentation, str(task), Purpose.BENCH, lengths[-1], SCORED_ROWS, trainer.device)
+    scoring = time_calls(lambda: score(trainer.population, trainer.presentation, questions), 1, device)
+    return step, models, scoring / questions.numel()

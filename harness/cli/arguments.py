@@ -24,10 +24,19 @@ Architectures = Annotated[
     list[str] | None, _option(SUBJECTS, "SPEC", f"An architecture, {SPEC}", "-a", "--architecture")
 ]
 Tasks = Annotated[list[str] | None, _option(SUBJECTS, "SPEC", f"A task, {SPEC}", "-t", "--task")]
-Seeds = Annotated[int | None, _option(SUBJECTS, "N", "Number of seeds; the seeds are 0 to N-1.", min=1)]
+Seeds = Annotated[int | None, _option(SUBJECTS, "N", "Number of reported seeds.", min=1)]
+FirstSeed = Annotated[int | None, _option(SUBJECTS, "N", "The first seed (default: 0).", min=0)]
 Rates = Annotated[
     list[float] | None,
-    _option(SUBJECTS, "X", "A learning rate; repeatable. Validation chooses one of them.", "--learning-rate"),
+    _option(
+        SUBJECTS,
+        "X",
+        "A learning rate; repeatable. Of several, validation chooses one for each pair.",
+        "--learning-rate",
+    ),
+]
+TuningSeeds = Annotated[
+    int | None, _option(SUBJECTS, "N", "Seeds that try each of several learning rates and are not reported.", min=1)
 ]
 Plugins = Annotated[
     list[Path] | None,

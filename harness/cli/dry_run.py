@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -10,14 +11,14 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from harness.bench.time_estimate import Pace, pace_of
+from harness.bench.time_estimate import Pace, pace_of, scored_symbols
 from harness.cli.console import table
-from harness.config.cell import GroupKey, make_groups
+from harness.config.cell import GroupKey
 from harness.execution.plan import Pair, Plan, PlannedTask
 from harness.execution.progress import duration
 from harness.execution.rate_search import with_chosen_rates
 from harness.execution.run_options import RunOptions
-from harness.execution.run_status import RunStatus, run_status
+from harness.execution.run_status import run_status
 from harness.registry.options import Spec, build_task
 from harness.storage.folder import RunFolder
 
@@ -38,18 +39,23 @@ def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None
     for rows in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
         if rows.row_count:
             out.print(rows)
-    out.print(f"\n{_total(status, _seconds(paces, missing), options)}")
+    out.print(f"\n{_total(plan, missing, _seconds(paces, missing, plan.suite.samples), options)}")
 
 
-def _total(status: RunStatus, seconds: float, options: RunOptions) -> str:
-    """Return the sentence on all groups. ``seconds`` is the time to train them one after another."""
+def _total(plan: Plan, missing: Counter[GroupKey], seconds: float, options: RunOptions) -> str:
+    """Return the sentence on all groups. ``seconds`` is the time to train and score them one after another."""
     size, workers, device = options.population, options.worker_count, options.device
-    groups = len(make_groups(status.to_train, size))
+    groups = sum(ceil(count / size) for count in missing.values())
     time = duration(seconds / max(1, min(workers, groups) if device == "cpu" else 1))
     plural = "s" if workers > 1 else ""
-    basis = "without evaluation, estimated from steps measured just now"
+    stops = any(task.recipe.stop_when_fitted for task in plan.tasks)
+    limit = "at most about" if stops else "about"
+    early = ", less where models fit early" if stops else ""
     models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""
-    return f"{groups} groups{models} to train on {device} with {workers} worker{plural}: about {time} {basis}."
+    return (
+        f"{groups} groups{models} to train and evaluate on {device} with {workers} worker{plural}: "
+        f"{limit} {time}{early}, estimated from steps measured just now."
+    )
 
 
 def _measure(plan: Plan, missing: Counter[GroupKey], options: RunOptions, out: Console) -> Paces:
@@ -68,10 +74,13 @@ def _pace(pair: Pair, models: int, options: RunOptions) -> Pace | None:
         return None
 
 
-def _seconds(paces: Paces, missing: Counter[GroupKey]) -> float:
-    """Return the seconds to train all missing cells of these pairs, one group after another."""
+def _seconds(paces: Paces, missing: Counter[GroupKey], samples: int) -> float:
+    """Return the seconds to train and score all missing cells of these pairs, one group after another."""
     measured = ((pair, pace) for pair, pace in paces.items() if pace is not None)
-    return sum(pace.training(missing[_group_key(pair)], pair.task.recipe.steps) for pair, pace in measured)
+    return sum(
+        pace.total(missing[_group_key(pair)], pair.task.recipe.steps, scored_symbols(pair.task, samples))
+        for pair, pace in measured
+    )
 
 
 def _group_key(pair: Pair) -> GroupKey:
@@ -114,7 +123,7 @@ def architectures_table(plan: Plan, missing: Counter[GroupKey] | None = None, pa
     has_populations = any(pace and pace.models > 1 for pace in (paces or {}).values())
     columns = ["architecture", ">parameters", ">tasks", ">cells"]
     if missing is not None:
-        columns += [">to train", ">at once", ">training time"] if has_populations else [">to train", ">training time"]
+        columns += [">to train", ">at once", ">time"] if has_populations else [">to train", ">time"]
     rows = table("Architectures", *columns)
     tuning = len(plan.suite.learning_rates) * plan.suite.tuning_seeds if plan.searches else 0
     cells_per_pair = plan.suite.seeds + tuning
@@ -126,7 +135,7 @@ def architectures_table(plan: Plan, missing: Counter[GroupKey] | None = None, pa
             row.append(str(sum(missing[_group_key(pair)] for pair in pairs)))
             if has_populations:
                 row.append(_population_sizes(pair_paces))
-            row.append(_time(pair_paces, missing))
+            row.append(_time(pair_paces, missing, plan.suite.samples))
         rows.add_row(*row)
     return rows
 
@@ -145,8 +154,8 @@ def _population_sizes(paces: Paces) -> str:
     return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
 
 
-def _time(paces: Paces, missing: Counter[GroupKey]) -> Text:
-    return Text("raises", "red") if None in paces.values() else Text(duration(_seconds(paces, missing)))
+def _time(paces: Paces, missing: Counter[GroupKey], samples: int) -> Text:
+    return Text("raises", "red") if None in paces.values() else Text(duration(_seconds(paces, missing, samples)))
 
 
 def _not_applicable(plan: Plan) -> Table:

@@ -15,7 +15,9 @@ def run(
     architecture: arguments.Architectures = None,
     task: arguments.Tasks = None,
     seeds: arguments.Seeds = None,
+    first_seed: arguments.FirstSeed = None,
     learning_rate: arguments.Rates = None,
+    tuning_seeds: arguments.TuningSeeds = None,
     plugin: arguments.Plugins = None,
     steps: arguments.Steps = None,
     train_lengths: arguments.TrainLengths = None,
@@ -48,7 +50,10 @@ def run(
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
 
-    overridden = {"seeds": seeds, "learning_rates": learning_rate, "samples": samples, "test_lengths": test_lengths}
+    overridden = {
+        **{"seeds": seeds, "first_seed": first_seed, "learning_rates": learning_rate, "tuning_seeds": tuning_seeds},
+        **{"samples": samples, "test_lengths": test_lengths},
+    }
     recipe = settings(set_ or [], steps=steps, train_lengths=train_lengths)
     chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, recipe, plugin or []))
     catalog, out = Catalog(tuple(map(Path, chosen.plugins))), console()

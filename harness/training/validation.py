@@ -23,10 +23,14 @@ MASTERED = 0.99
 """Exact match at the longest length in use from which on training lengths grow."""
 
 
+def validation_lengths(choices: list[int]) -> list[int]:
+    """Return the training lengths that validation scores."""
+    return [choices[index] for index in even_grid(0, len(choices) - 1, LENGTHS)]
+
+
 def validate(population: Population, presentation: Presentation, key: str, recipe: Recipe) -> list[tuple[float, float]]:
     """Return (exact match, loss) of each model on the validation set, the mean over a few training lengths."""
-    choices = train_lengths(presentation.task, recipe)
-    picked = [choices[i] for i in even_grid(0, len(choices) - 1, LENGTHS)]
+    picked = validation_lengths(train_lengths(presentation.task, recipe))
     by_model = list(zip(*(_score(population, presentation, key, length, ROWS) for length in picked), strict=True))
     return [(sum(s.exact for s in m) / sum(s.n for s in m), sum(s.loss for s in m) / len(m)) for m in by_model]
 

@@ -1,6 +1,8 @@
 """Helpers for tests that call the command line: options of small runs, a suite, a plug-in and calls."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from typer.testing import CliRunner, Result
 
@@ -41,6 +43,11 @@ class Mine(Mixer):
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def json_lines(path: Path) -> list[Any]:
+    """Return the values of a file with one line of JSON for each."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def write(name: str, text: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import json_lines
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
@@ -230,14 +231,10 @@ def test_more_lengths_and_variants_without_training(suite: Path) -> None:
     assert "[1/1]" in call(*evaluate, "3", "-t", "addition:base=2,padding=2", "--variant", "padded").stdout
     assert not call(*evaluate, "12,14").stdout.startswith("[")
     evaluated = {
-        (e["variant"], e["length"]) for path in Path("results").rglob("evaluations.json") for e in records(path)
+        (e["variant"], e["length"]) for path in Path("results").rglob("evaluations.jsonl") for e in json_lines(path)
     }
     assert {("", 12), ("", 14), ("padded", 3), ("hinted", 5)} <= evaluated
     assert {path: path.stat().st_mtime_ns for path in training} == training
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text())["records"]
 
 
 @pytest.mark.usefixtures("no_plots")

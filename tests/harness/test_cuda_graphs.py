@@ -175,31 +175,31 @@ def test_a_failed_capture_is_trained_without_graphs(tmp_path: Path, monkeypatch:
 def test_a_time_estimate_halves_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def seconds(*arguments: Any) -> float:
+    def seconds(*arguments: Any) -> tuple[float, int, float]:
         sizes.append(arguments[-1])
         if arguments[-1] > 20:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return 0.5
+        return 0.5, arguments[-1], 0.1
 
-    monkeypatch.setattr(estimate, "seconds_per_step", seconds)
+    monkeypatch.setattr(estimate, "_seconds", seconds)
     pace = pace_of(PAIR, "cpu", models=64)
     assert sizes == [64, 32, 16]
-    assert pace == Pace(0.5, 16)
-    assert pace.training(cells=64, steps=10) == 4 * 10 * 0.5
+    assert pace == Pace(0.5, 16, 0.1)
+    assert pace.total(cells=64, steps=10, symbols=20) == 4 * (10 * 0.5 + 20 * 0.1)
 
 
 def test_a_time_estimate_uses_single_models_that_cannot_be_batched(monkeypatch: pytest.MonkeyPatch) -> None:
-    def seconds(*arguments: Any) -> float:
+    def seconds(*arguments: Any) -> tuple[float, int, float]:
         if arguments[-1] > 1:
             raise RuntimeError("vmap: It looks like you're calling .item() on a Tensor.")
-        return 0.5
+        return 0.5, 1, 0.1
 
-    monkeypatch.setattr(estimate, "seconds_per_step", seconds)
-    assert pace_of(PAIR, "cpu", models=64) == Pace(0.5, 1)
+    monkeypatch.setattr(estimate, "_seconds", seconds)
+    assert pace_of(PAIR, "cpu", models=64) == Pace(0.5, 1, 0.1)
 
 
 def test_a_time_estimate_raises_if_a_single_model_cannot_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "seconds_per_step", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(estimate, "_seconds", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pace_of(PAIR, "cpu", models=64)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, user_error, write
+from command_line import LSTM, MIXER, PARITY, SMALL, SUITE, call, json_lines, user_error, write
 
 from harness.registry import catalog, fingerprint, normal_code
 from harness.registry.plugin_import import forget
@@ -29,10 +29,11 @@ def test_an_interrupted_run_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_damaged_record_is_named_and_not_overwritten() -> None:
     run = ["run", *LSTM, *PARITY, *SMALL, "--output", "run", "--seeds", "2"]
     assert call(*run).exit_code == 0
-    for pattern in ("cells/*/training.json", "cells/*/evaluations.json", "run.json"):
+    for pattern in ("cells/*/training.json", "cells/*/evaluations.jsonl", "run.json"):
         path = next(Path("run").glob(pattern))
         whole = path.read_text()
-        for damage in (whole[: len(whole) // 2], '{"foreign": 1}', "\x00"):
+        # The end of a line in evaluations.jsonl: an unfinished line is no damage.
+        for damage in (f"{whole[: len(whole) // 2]}\n", '{"foreign": 1}\n', "\x00\n"):
             path.write_text(damage)
             for command in (run, ["report", "run"], ["evaluate", "run", "--test-lengths", "9"]):
                 assert str(path) in user_error(*command)
@@ -116,7 +117,7 @@ def test_a_model_that_raises_in_planning_is_a_note_and_a_failed_cell(name: str, 
     result = call(*run)
     assert result.exit_code == 1, result.output
     assert reason in result.stdout
-    records = Path("run").glob("cells/*/*.json")
+    records = Path("run").glob("cells/*/*.json*")
     assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     notes = json.loads(Path("run/run.json").read_text())["notes"]
     assert any(note.startswith(f"{name} on parity raises ") for note in notes), notes
@@ -156,7 +157,7 @@ def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
     result = call(*run)
     assert result.exit_code == 1, result.output
     assert "division by zero" in result.stdout
-    records = Path("run").glob("cells/*/*.json")
+    records = Path("run").glob("cells/*/*.json*")
     assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     assert any("mine raises" in note for note in json.loads(Path("run/run.json").read_text())["notes"])
 
@@ -164,7 +165,7 @@ def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
 def test_a_run_records_distinct_questions_and_those_seen_in_training() -> None:
     options = [*SMALL, "--samples", "100", "--test-lengths", "5,20", "--steps", "200"]
     assert call("run", *LSTM, *PARITY, *options, "--output", "run").exit_code == 0
-    records = json.loads(next(Path("run").glob("cells/*/evaluations.json")).read_text())["records"]
+    records = json_lines(next(Path("run").glob("cells/*/evaluations.jsonl")))
     assert {e["length"]: (e["rows"], e["distinct"]) for e in records} == {
         length: (100, min(2**length, 100)) for length in (1, 2, 3, 4, 5, 20)
     }
@@ -203,8 +204,8 @@ def lengthwise(*arguments: object) -> list[str]:
 def scores(folder: Path) -> dict[str, list[tuple]]:
     """Return the loss curve and the scores of each cell, without times."""
     values: dict[str, list[tuple]] = {}
-    for path in sorted(folder.glob("cells/*/evaluations.json")):
-        records = json.loads(path.read_text())["records"]
+    for path in sorted(folder.glob("cells/*/evaluations.jsonl")):
+        records = json_lines(path)
         curve = json.loads(path.with_name("training.json").read_text())["curve"]
         values[path.parent.name] = [(e["length"], e["exact"], e["right"], e["loss"], e["set_hash"]) for e in records]
         values[path.parent.name] += [tuple(point.items()) for point in curve]

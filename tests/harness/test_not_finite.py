@@ -1,12 +1,11 @@
 """Logits that are not finite are wrong answers, and a batch that asks for nothing has a loss and no divergence."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from command_line import LSTM, MIXER, SMALL, TINY, call, user_error, write
+from command_line import LSTM, MIXER, SMALL, TINY, call, json_lines, user_error, write
 from factories import made_run
 from test_scoring import EitherWay, questions, trained
 from torch import Tensor
@@ -118,8 +117,8 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
     assert ran.exit_code == 0, ran.output
     assert "not finite at 32" in ran.stdout
     assert "§: some logits were not finite" in " ".join(ran.stdout.split())
-    (path,) = Path("run").glob("cells/*/evaluations.json")
-    records = {record["length"]: record for record in json.loads(path.read_text())["records"]}
+    (path,) = Path("run").glob("cells/*/evaluations.jsonl")
+    records = {record["length"]: record for record in json_lines(path)}
     assert (records[5]["status"], records[32]["status"]) == ("ok", "not finite")
     assert (records[32]["exact"], records[32]["right"], records[32]["loss"], records[32]["rows"]) == (0, 0, None, 32)
     assert records[32]["chance_exact"] > 0.3
