@@ -54,7 +54,7 @@ def _total(plan: Plan, missing: Counter[GroupKey], seconds: float, options: RunO
     models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""
     return (
         f"{groups} groups{models} to train and evaluate on {device} with {workers} worker{plural}: "
-        f"{limit} {time}{early}, estimated from steps measured just now."
+        f"{limit} {time}{early}, as measured just now."
     )
 
 

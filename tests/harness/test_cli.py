@@ -179,10 +179,10 @@ def test_architectures_and_tasks_define_a_custom_suite() -> None:
 def test_a_dry_run_prints_the_plan_and_writes_nothing(suite: Path) -> None:
     output = call("run", suite, "--dry-run").stdout
     assert "24 cells, 24 to train" in output
-    assert "24 groups to train" in output
+    assert "36 groups to train" in output
     assert "measured just now" in output
     rows = words(output)
-    assert any(row[0] == "lstm:depth=1,width=8" and row[-5:-2] == ["2", "8", "8"] for row in rows)
+    assert any(row[0] == "lstm:depth=1,width=8" and row[-5:-2] == ["2", "12", "12"] for row in rows)
     assert any(row[:5] == ["parity", "readout", "1", "to", "4"] for row in rows)
     assert [path.name for path in Path().iterdir()] == ["mine.toml"]
 

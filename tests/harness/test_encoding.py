@@ -108,7 +108,7 @@ def opens_text(node: ast.AST) -> bool:
         return False
     text = ast.unparse(node)
     name = ast.unparse(node.func).rpartition(".")[2]
-    is_binary = any(f", '{mode}b'" in text for mode in "rw")
+    is_binary = any(f", '{mode}b" in text for mode in "rwa")
     return name in ("open", "read_text", "write_text") and not is_binary and not text.startswith("folder.open(")
 
 

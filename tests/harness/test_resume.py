@@ -43,7 +43,7 @@ def run(planned: Plan, folder: Path, **options: Any) -> Outcome:
 
 def written(folder: Path) -> dict[str, int]:
     """Return the time at which each record was last written, by path."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.glob("cells/*/*.json")}
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.glob("cells/*/*.json*")}
 
 
 def scores(folder: Path, cell: str) -> list[EvaluationRecord]:
@@ -87,7 +87,7 @@ def test_only_missing_cells_are_trained(tmp_path: Path) -> None:
     assert [cell.id for cell in outcome.before.to_train] == [lost, plan().cells[2].id]
     after = written(tmp_path)
     assert {path for path in before if after[path] != before[path]} == {
-        f"cells/{lost}/{name}.json" for name in ("training", "evaluations")
+        f"cells/{lost}/{name}" for name in ("training.json", "evaluations.jsonl")
     }
     assert scores(tmp_path, lost) == expected
 

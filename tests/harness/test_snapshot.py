@@ -16,6 +16,7 @@ import torch
 import harness.training.trainer
 from harness.config.cell import Cell
 from harness.config.recipe import Recipe
+from harness.execution import worker
 from harness.execution.job import Event, Job
 from harness.execution.plan import Variant
 from harness.execution.worker import Worker, run_job
@@ -24,6 +25,7 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 from harness.storage.snapshots import Snapshots
+from harness.training.code_version import cell_fingerprints
 from harness.training.snapshot import Snapshot
 from harness.training.trainer import Trainer
 
@@ -162,8 +164,7 @@ def test_a_snapshot_of_other_code_is_ignored_with_a_note(
 ) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
-    original = Worker._fingerprints
-    monkeypatch.setattr(Worker, "_fingerprints", lambda self, cell: original(self, cell) | {"task": "another"})
+    monkeypatch.setattr(worker, "cell_fingerprints", lambda cell: cell_fingerprints(cell) | {"task": "another"})
     assert [note.partition(": ")[2] for note in train(tmp_path, group)] == [
         "its snapshot is ignored because it was saved with different task code"
     ]

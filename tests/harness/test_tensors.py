@@ -22,6 +22,7 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.registry.plugin_import import forget
 from harness.storage.folder import RunFolder
+from harness.training.custom import decay_groups
 from harness.training.memory import check_fits_in_memory
 from harness.training.trainer import Trainer
 
@@ -194,10 +195,11 @@ def test_complex_parameters_are_updated_as_by_torch(tmp_path: Path) -> None:
     reference = load([reference], [trainer.population.weights(0)], "cpu").model
     for parameter in reference.parameters():
         parameter.data, parameter.grad = parameter.data.clone(), None
-    optimizer = torch.optim.AdamW(reference.parameters(), 1e-2, weight_decay=0.5)
+    optimizer = torch.optim.AdamW(decay_groups(reference, dict(reference.named_parameters()), 0.5), 1e-2)
     for step in range(5):
         batch = trainer.batches(step)
-        optimizer.param_groups[0]["lr"] = 1e-2 * recipe.factor(step)
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-2 * recipe.factor(step)
         optimizer.zero_grad()
         nn.functional.cross_entropy(
             reference(batch.source, batch.prefix).flatten(0, 1), batch.target.flatten(), ignore_index=-100
