@@ -11,11 +11,22 @@ A suite lists them in ``[[known]]`` tables, and the report says of each claim wh
 ``least`` and ``most`` bound the score at one length, in at least ``seeds`` of the seeds (default: in all of them).
 ``above`` requires a higher median over seeds than another architecture has at the same length. An expectation is about
 the task of its claim unless it names another task.
+
+A model that did not fit its training lengths says nothing about longer ones, so its failure there is no evidence. An
+expectation is therefore not tested
+
+- if seeds are missing;
+- if ``least`` does not hold and fewer than ``seeds`` of the seeds fitted;
+- if ``most`` does not hold and fewer than ``seeds`` of the seeds fitted, where only fitted seeds count for ``most``;
+- if the lower of the two architectures that ``above`` compares did not fit in more than half of its seeds.
+
+``unfit_counts = true`` is for claims that a task cannot be learned even at training lengths: there, a seed that did not
+fit is evidence of failure like any other. A claim with an expectation that is not tested is not put to the test.
 """
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Le, MinLen
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -25,6 +36,16 @@ from harness.registry.options import Spec
 
 Share = Annotated[float, Ge(0), Le(1)]
 BOUNDS = ("least", "most", "above")
+
+APPEARS, FAILS, UNTESTED = "appears", "does not appear", "not put to the test"
+"""The verdicts on a claim."""
+
+
+class SeedScore(NamedTuple):
+    """The score of one seed, and whether the seed fitted its training lengths."""
+
+    score: float
+    fit: bool
 
 
 class Expectation(BaseModel):
@@ -38,6 +59,7 @@ class Expectation(BaseModel):
         most: largest score that meets the expectation.
         above: spec of the architecture whose median must be exceeded.
         seeds: number of seeds that must meet ``least`` or ``most``; ``None`` for all.
+        unfit_counts: whether a seed that did not fit its training lengths is evidence of failure.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +73,7 @@ class Expectation(BaseModel):
     most: Share | None = None
     above: str = ""
     seeds: Annotated[int, Ge(1)] | None = None
+    unfit_counts: bool = False
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Expectation":
@@ -78,24 +101,41 @@ class Expectation(BaseModel):
     def _bound(self) -> float:
         return self.least if self.least is not None else self.most or 0.0
 
-    def holds(self, scores: Sequence[float], others: Sequence[float], planned: int) -> bool | None:
-        """Return whether the scores meet the expectation; ``None`` where planned or required seeds are missing.
+    def holds(self, seeds: Sequence[SeedScore], others: Sequence[SeedScore], planned: int) -> bool | None:
+        """Return whether the seeds meet the expectation; ``None`` where it is not tested.
 
         Args:
-            scores: of the architecture, one for each seed.
-            others: of the architecture named in ``above``, one for each seed.
+            seeds: of the architecture.
+            others: of the architecture named in ``above``.
             planned: number of seeds of the run.
         """
-        if len(scores) < max(planned, self.seeds or 1) or (self.above and len(others) < planned):
+        if len(seeds) < max(planned, self.seeds or 1) or (self.above and len(others) < planned):
             return None
         if self.above:
-            return median(scores) > median(others)
-        matches = [score >= self._bound if self.most is None else score <= self._bound for score in scores]
-        return sum(matches) >= (self.seeds or planned)
+            return self._is_above(seeds, others)
+        required = self.seeds or planned
+        if sum(map(self._is_met, seeds)) >= required:
+            return True
+        return False if self.unfit_counts or _fitted(seeds) >= required else None
+
+    def _is_above(self, seeds: Sequence[SeedScore], others: Sequence[SeedScore]) -> bool | None:
+        above = median(seed.score for seed in seeds) > median(seed.score for seed in others)
+        lower = others if above else seeds
+        # A median is the score of half of the seeds, so more than half must have been able to score.
+        return above if self.unfit_counts or 2 * _fitted(lower) > len(lower) else None
+
+    def _is_met(self, seed: SeedScore) -> bool:
+        if self.most is None:
+            return seed.score >= self._bound
+        return seed.score <= self._bound and (seed.fit or self.unfit_counts)
+
+
+def _fitted(seeds: Sequence[SeedScore]) -> int:
+    return sum(seed.fit for seed in seeds)
 
 
 class Claim(BaseModel):
-    """A claim of the literature. It appears in a run if all its expectations hold."""
+    """A claim of the literature. It appears in a run if all its expectations are tested and hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -106,10 +146,10 @@ class Claim(BaseModel):
 
 
 def verdict(held: Sequence[bool | None]) -> str:
-    """Return the verdict on a claim, given for each expectation whether it holds or is not measured (``None``)."""
-    if False in held:
-        return "does not appear"
-    return "not measured" if None in held else "appears"
+    """Return the verdict on a claim, given for each expectation whether it holds or is not tested (``None``)."""
+    if None in held:
+        return UNTESTED
+    return FAILS if False in held else APPEARS
 
 
 def with_canonical_specs(claim: Claim, label: Callable[[str], str], catalog: Catalog) -> Claim:

@@ -7,19 +7,19 @@ import pandas as pd
 
 from harness.analysis.schema import is_scored
 from harness.analysis.statistics import is_tuning
-from harness.config.claims import Claim, Expectation, verdict
+from harness.config.claims import Claim, Expectation, SeedScore, verdict
 from harness.report import number_format as fmt
 from harness.report.captions import SELECTION, Table
 from harness.report.results import Results
 
-ANSWERS = {True: "yes", False: "no", None: "not measured"}
+ANSWERS = {True: "yes", False: "no", None: "not tested"}
 
 
 class Evidence(NamedTuple):
-    """The scores of an expectation and of the architecture it is compared with; ``holds`` is None if not measured."""
+    """The scores of an expectation and of the architecture it is compared with; ``holds`` is None if not tested."""
 
-    scores: list[float]
-    others: list[float]
+    scores: list[SeedScore]
+    others: list[SeedScore]
     planned: int
     holds: bool | None
 
@@ -29,9 +29,10 @@ def claims_table(results: Results) -> Table:
     rows = [row for claim in results.meta.known for row in _rows(claim, results)]
     caption = (
         "Every expectation was written into the suite before the run. Measured lists the scores of all seeds at that "
-        "length, best first. Fit counts the seeds that solved their training lengths. Where no seed fits, a claim "
-        "about longer lengths was not tested. A claim appears if all of its expectations hold; a claim that does not "
-        f"appear stays in the table. {SELECTION}"
+        "length, best first. Fit counts the seeds that solved their training lengths. The failure of a model that does "
+        "not fit is no evidence about longer lengths, so such an expectation is not tested, except where the claim is "
+        "that the task cannot be learned. A claim is not put to the test if one of its expectations is not tested or "
+        f"lacks seeds, appears if all of them hold, and does not appear otherwise. All claims are listed. {SELECTION}"
     )
     frame = pd.DataFrame(rows)
     group = ("claim", "verdict", "source", "task")
@@ -66,13 +67,16 @@ def _look_up(expectation: Expectation, task: str, results: Results) -> Evidence:
     return Evidence(scores, others, planned, expectation.holds(scores, others, max(1, planned)))
 
 
-def scores_of(results: Results, architecture: str, task: str, expectation: Expectation) -> list[float]:
-    """Return the scores of all seeds at the expectation's length, best first; a failed seed counts as 0."""
+def scores_of(results: Results, architecture: str, task: str, expectation: Expectation) -> list[SeedScore]:
+    """Return all seeds at the expectation's length, best first; a failed seed has score 0 and does not fit."""
     rows, cells = results.seeds, results.selected
     chosen = (rows.architecture == architecture) & (rows.task == task) & (rows.variant == expectation.variant)
-    scores = rows[chosen & (rows.length == expectation.at) & is_scored(rows.status)][expectation.score]
+    found = rows[chosen & (rows.length == expectation.at) & is_scored(rows.status)]
+    seeds = [
+        SeedScore(*pair) for pair in zip(found[expectation.score].tolist(), found.fit.eq(True).tolist(), strict=True)
+    ]
     failed = (cells.architecture == architecture) & (cells.task == task) & (cells.status == "failed")
-    return sorted([*scores.tolist(), *(0.0 for _ in range(int(failed.sum())))], reverse=True)
+    return sorted([*seeds, *(SeedScore(0.0, False) for _ in range(int(failed.sum())))], reverse=True)
 
 
 def _planned(results: Results, architecture: str, task: str) -> int:
@@ -85,5 +89,5 @@ def _fitted(results: Results, architecture: str, task: str) -> str:
     return f"{int(rows.drop_duplicates('cell').fit.eq(True).sum())} of {_planned(results, architecture, task)}"
 
 
-def _listed(scores: list[float]) -> str:
-    return " ".join(map(fmt.score, scores)) or fmt.NOTHING
+def _listed(seeds: list[SeedScore]) -> str:
+    return " ".join(fmt.score(seed.score) for seed in seeds) or fmt.NOTHING

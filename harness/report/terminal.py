@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.config.claims import APPEARS, FAILS, UNTESTED
 from harness.report import number_format as fmt
 from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_and_selection
 from harness.report.claims import claims_table
@@ -20,7 +21,7 @@ COLUMN = 16
 LABEL = 27
 """Most letters of the column of architectures."""
 
-VERDICTS = {"appears": "green", "does not appear": "red", "not measured": "dim"}
+VERDICTS = {APPEARS: "green", FAILS: "red", UNTESTED: "dim"}
 
 
 def terminal_report(results: Results, width: int = 100) -> Group:

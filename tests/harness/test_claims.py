@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from command_line import call
 
-from harness.config.claims import Expectation, verdict
+from harness.config.claims import Expectation, SeedScore, verdict
 from harness.config.suite import make
 from harness.errors import UserError
 from harness.execution.make_plan import make_plan
@@ -27,6 +27,14 @@ def with_known(**expectation: Any) -> dict[str, Any]:
     return SUITE | {"known": [claim]}
 
 
+def fitted(scores: list[float]) -> list[SeedScore]:
+    return [SeedScore(score, True) for score in scores]
+
+
+def unfit(scores: list[float]) -> list[SeedScore]:
+    return [SeedScore(score, False) for score in scores]
+
+
 @pytest.mark.parametrize(
     ("bound", "scores", "held"),
     [
@@ -40,7 +48,7 @@ def with_known(**expectation: Any) -> dict[str, Any]:
     ],
 )
 def test_bounds_count_seeds(bound: dict[str, float], scores: list[float], held: bool | None) -> None:
-    assert Expectation(architecture="lstm", at=40, **bound).holds(scores, [], planned=3) is held
+    assert Expectation(architecture="lstm", at=40, **bound).holds(fitted(scores), [], planned=3) is held
 
 
 @pytest.mark.parametrize(
@@ -48,15 +56,59 @@ def test_bounds_count_seeds(bound: dict[str, float], scores: list[float], held: 
     [([0.2, 0.5, 0.9], [0.4, 0.4, 1.0], True), ([0.4] * 3, [0.4] * 3, False), ([1.0] * 3, [0.1], None)],
 )
 def test_above_compares_medians(scores: list[float], others: list[float], held: bool | None) -> None:
-    assert Expectation(architecture="lstm", at=40, above="gru").holds(scores, others, planned=3) is held
+    expectation = Expectation(architecture="lstm", at=40, above="gru")
+    assert expectation.holds(fitted(scores), fitted(others), planned=3) is held
+
+
+@pytest.mark.parametrize(
+    ("bound", "seeds", "held"),
+    [
+        ({"least": 0.9}, unfit([0.5, 0.5, 0.5]), None),
+        ({"least": 0.9, "unfit_counts": True}, unfit([0.5, 0.5, 0.5]), False),
+        ({"least": 0.9}, fitted([0.5, 0.5]) + unfit([0.5]), None),
+        ({"least": 0.9, "seeds": 2}, fitted([0.5, 1.0]) + unfit([0.5]), False),
+        ({"least": 0.9, "seeds": 2}, fitted([1.0, 1.0]) + unfit([0.5]), True),
+        ({"least": 0.9}, unfit([1.0, 1.0, 1.0]), True),
+        ({"most": 0.6}, unfit([0.5, 0.5, 0.5]), None),
+        ({"most": 0.6, "unfit_counts": True}, unfit([0.5, 0.5, 0.5]), True),
+        ({"most": 0.6, "unfit_counts": True}, unfit([0.7, 0.5, 0.5]), False),
+        ({"most": 0.6, "seeds": 2}, fitted([0.5, 0.5]) + unfit([0.5]), True),
+        ({"most": 0.6, "seeds": 2}, fitted([0.7, 0.5]) + unfit([0.5]), False),
+        ({"most": 0.6, "seeds": 2}, fitted([0.5]) + unfit([0.5, 0.5]), None),
+    ],
+)
+def test_a_seed_that_did_not_fit_is_no_evidence_of_failure(
+    bound: dict[str, Any], seeds: list[SeedScore], held: bool | None
+) -> None:
+    assert Expectation(architecture="lstm", at=40, **bound).holds(seeds, [], planned=3) is held
+
+
+@pytest.mark.parametrize(
+    ("seeds", "others", "held"),
+    [
+        (unfit([0.9] * 3), fitted([0.1] * 3), True),
+        (fitted([0.9] * 3), unfit([0.1] * 3), None),
+        (fitted([0.9] * 3), fitted([0.1] * 2) + unfit([0.1]), True),
+        (fitted([0.9] * 3), fitted([0.1]) + unfit([0.1] * 2), None),
+        (fitted([0.1] * 3), unfit([0.9] * 3), False),
+        (unfit([0.1] * 3), fitted([0.9] * 3), None),
+    ],
+)
+def test_the_lower_of_two_architectures_must_have_fitted(
+    seeds: list[SeedScore], others: list[SeedScore], held: bool | None
+) -> None:
+    assert Expectation(architecture="lstm", at=40, above="gru").holds(seeds, others, planned=3) is held
+    lenient = Expectation(architecture="lstm", at=40, above="gru", unfit_counts=True)
+    assert lenient.holds(seeds, others, planned=3) is (seeds > others)
 
 
 @pytest.mark.parametrize(
     ("held", "expected"),
     [
         ([True, True], "appears"),
-        ([True, None], "not measured"),
-        ([None, False], "does not appear"),
+        ([True, False], "does not appear"),
+        ([True, None], "not put to the test"),
+        ([None, False], "not put to the test"),
     ],
 )
 def test_a_claim_appears_if_all_expectations_hold(held: list[bool | None], expected: str) -> None:
@@ -111,7 +163,11 @@ def test_the_report_has_a_verdict_on_each_claim(tmp_path: Path) -> None:
     claims = "\n".join(
         f'[[known]]\nclaim = "{claim}"\nsource = "here"\ntask = "parity"\n'
         f'expect = [{{ architecture = "lstm", at = 6, {bound} }}]'
-        for claim, bound in (("a score", "least = 0.0"), ("a wonder", "least = 1.0"))
+        for claim, bound in (
+            ("a score", "least = 0.0"),
+            ("a wonder", "least = 1.0, unfit_counts = true"),
+            ("a riddle", "least = 1.0"),
+        )
     )
     suite = tmp_path / "claims.toml"
     suite.write_text(
@@ -122,4 +178,5 @@ def test_the_report_has_a_verdict_on_each_claim(tmp_path: Path) -> None:
     table = (tmp_path / "out" / "tables" / "known.csv").read_text()
     assert "a score,appears,here" in table
     assert "a wonder,does not appear,here" in table
+    assert "a riddle,not put to the test,here" in table
     assert "Known results" in (tmp_path / "out" / "report.html").read_text()
