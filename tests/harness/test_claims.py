@@ -7,7 +7,7 @@ import pytest
 from command_line import call
 
 from harness.config.claims import Expectation, SeedScore, verdict
-from harness.config.suite import make
+from harness.config.suite import load, make
 from harness.errors import UserError
 from harness.execution.make_plan import make_plan
 from harness.registry.catalog import Catalog
@@ -139,6 +139,18 @@ def test_an_expectation_has_one_bound(expectation: dict[str, Any], rule: str) ->
 def test_a_claim_must_be_about_evaluated_models_and_lengths(expectation: dict[str, Any], rule: str) -> None:
     with pytest.raises(UserError, match=rule):
         make_plan(make(with_known(**expectation), "suite"), CATALOG)
+
+
+def test_the_shipped_suite_trains_what_its_claims_are_about() -> None:
+    suite = load("known-results")
+    compared = {
+        (name, expected.task or claim.task)
+        for claim in suite.known
+        for expected in claim.expect
+        for name in expected.compared
+    }
+    pairs = make_plan(suite, CATALOG).pairs
+    assert {(str(pair.architecture), str(pair.task.task)) for pair in pairs} == compared
 
 
 def test_a_task_can_name_its_architectures() -> None:
