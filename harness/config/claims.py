@@ -93,9 +93,8 @@ class Expectation(BaseModel):
     def words(self) -> str:
         """The predicate in words, without the number of seeds."""
         score = "".join(f"{part}, " for part in (self.task, self.variant) if part) + f"{self.score} at {self.at}"
-        if self.above:
-            return f"{self.architecture}: {score} above {self.above}"
-        return f"{self.architecture}: {score} {'>=' if self.most is None else '<='} {self._bound:g}"
+        bound = f"above {self.above}" if self.above else f"{'>=' if self.most is None else '<='} {self._bound:g}"
+        return f"{self.architecture}: {score} {bound}" + (", fitted or not" if self.unfit_counts else "")
 
     @property
     def _bound(self) -> float:
