@@ -134,7 +134,7 @@ def compare_learning_rates(cells: pd.DataFrame) -> pd.DataFrame:
         ``validation_exact`` and ``validation_loss``, ``chosen``, and ``edge``: chosen at an end of a grid of several.
     """
     cells = complete(cells, CELLS)
-    cells = cells[(cells.status != "not applicable") & (is_tuning(cells) | ~_has_tuning(cells))]
+    cells = choosing_cells(cells)
     done, failed = cells.status == "done", cells.status == "failed"
     # Failed cells score 0 with infinite loss; cells that were not trained become NaN, which the means leave out.
     table = cells.assign(
@@ -164,12 +164,17 @@ def compare_learning_rates(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def choosing_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells on which learning rates are chosen: the tuning cells of a pair, or all where it has none."""
+    return cells[(cells.status != "not applicable") & (is_tuning(cells) | ~has_tuning(cells))]
+
+
 def is_tuning(cells: pd.DataFrame) -> pd.Series:
     """Return which cells only choose a learning rate."""
     return cells.seed >= TUNING_SEED
 
 
-def _has_tuning(cells: pd.DataFrame) -> pd.Series:
+def has_tuning(cells: pd.DataFrame) -> pd.Series:
     """Return which cells belong to a pair with tuning seeds."""
     return is_tuning(cells).groupby([cells[name] for name in PAIR]).transform("any").astype(bool)
 

@@ -13,10 +13,18 @@ SHORTCUT = (
     "Shortcut is the best score of a simple reader, such as the last token or the counts of symbols, that is not the "
     "task's algorithm; ! marks one that solves the task."
 )
-SELECTION = (
-    "All seeds of an architecture on a task share one learning rate, chosen by validation at training lengths, never "
-    "by these scores."
-)
+SELECTIONS = {
+    "given": "All seeds share the learning rate that was given.",
+    "tuned": (
+        "All seeds of an architecture on a task share one learning rate, chosen by validation at training lengths on "
+        "other seeds, which are not reported; never by these scores."
+    ),
+    "all seeds": (
+        "All seeds of an architecture on a task share one learning rate, chosen by validation at training lengths over "
+        "these seeds, never by these scores."
+    ),
+}
+"""How learning rates were chosen, by the value of ``Results.selection``."""
 SOLVED_TO = (
     "Solved to is the last evaluated length before the first length whose 95% Wilson upper bound is below 99% exact "
     "match. The lower median over seeds is shown; >= says that the grid of lengths ended before the model failed. "
@@ -66,10 +74,18 @@ def shortcut(task_result: TaskResult, measure: str) -> str:
     return f"{score}{'!' if best.solves else ''} {best.reader}"
 
 
+def selection(results: Results) -> str:
+    """Say how learning rates were chosen; where pairs differ in this, name the number of pairs of each way."""
+    counts = results.selection.value_counts()
+    if len(counts) < 2:
+        return "".join(SELECTIONS[way] for way in counts.index)
+    return " ".join(f"{fmt.plural(counts[way], 'pair')}: {SELECTIONS[way]}" for way in SELECTIONS if way in counts)
+
+
 def seeds_and_selection(results: Results) -> str:
     """Say how many seeds and samples the scores rest on, and how learning rates were chosen."""
     seeds = fmt.span(count for count in results.summary.get("graded", []) if count)
-    return f"Seeds: {seeds}; {samples_per_length(results)}. {SELECTION}"
+    return f"Seeds: {seeds}; {samples_per_length(results)}. {selection(results)}"
 
 
 def samples_per_length(results: Results) -> str:

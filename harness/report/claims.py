@@ -9,7 +9,7 @@ from harness.analysis.schema import is_scored
 from harness.analysis.statistics import is_tuning
 from harness.config.claims import Claim, Expectation, SeedScore, verdict
 from harness.report import number_format as fmt
-from harness.report.captions import SELECTION, Table
+from harness.report.captions import Table, selection
 from harness.report.results import Results
 
 ANSWERS = {True: "yes", False: "no", None: "not tested"}
@@ -32,7 +32,7 @@ def claims_table(results: Results) -> Table:
         "length, best first. Fit counts the seeds that solved their training lengths. The failure of a model that does "
         "not fit is no evidence about longer lengths, so such an expectation is not tested, except where the claim is "
         "that the task cannot be learned. A claim is not put to the test if one of its expectations is not tested or "
-        f"lacks seeds, appears if all of them hold, and does not appear otherwise. All claims are listed. {SELECTION}"
+        f"lacks seeds, appears if all of them hold, and does not appear otherwise. All claims are listed. {selection(results)}"
     )
     frame = pd.DataFrame(rows)
     group = ("claim", "verdict", "source", "task")

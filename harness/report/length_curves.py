@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from harness.analysis.estimators import INTERVAL_SEEDS, interval
 from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
-from harness.report.captions import MEASURES, SELECTION, chance
+from harness.report.captions import MEASURES, chance, selection
 from harness.report.figures import Panel, PanelGroup
 from harness.report.results import Results, TaskResult
 from harness.report.style import INK, PAPER, SHADE, PlotStyle
@@ -43,7 +43,7 @@ def curves(results: Results, measure: str) -> PanelGroup:
         f"{MEASURES[measure]} Each point is one trained seed; lines connect the medians. Bands are 95% bootstrap "
         f"intervals of the median, from {INTERVAL_SEEDS} seeds on. The training range is shaded. Hollow points are "
         "seeds that did not fit their training lengths. A line is dashed where fewer than half of the seeds fit. A "
-        f"bar at the end of a line says that no longer length was evaluated. {SELECTION}"
+        f"bar at the end of a line says that no longer length was evaluated. {selection(results)}"
     )
     titles = {"exact": "Exact match by length", "token": "Token accuracy by length"}
     legend = tuple(name for name in results.architectures if name in set(results.seeds.architecture))

@@ -6,13 +6,14 @@ Tables, plots and page all read a :class:`Results`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from harness.analysis.estimators import mean_over_lengths
+from harness.analysis.learning_rate_windows import add_scores_beyond, rate_windows
 from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
-from harness.analysis.statistics import compare_learning_rates, grade_cells, is_tuning, summarize
+from harness.analysis.statistics import PAIR, compare_learning_rates, grade_cells, has_tuning, is_tuning, summarize
 from harness.evaluation.shortcuts import SOLVED
 from harness.report.style import PlotStyle, plot_styles
 from harness.report.table_cell import TableCell
@@ -66,8 +67,11 @@ class Results:
 
     def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> None:
         self.cells, self.scores, self.meta = cells, scores, meta
-        self.rates = compare_learning_rates(cells)
         self.grades = grade_cells(scores)
+        self.rates = add_scores_beyond(compare_learning_rates(cells), cells, self.grades[self.grades.final])
+        self.windows = rate_windows(self.rates)
+        windows = self.windows.to_dict("records")
+        self._windows = {(row["architecture"], row["task"]): row for row in windows}
         self.summary = summarize(cells, self.grades[self.grades.final])
         pairs = cells[cells.status == "not applicable"]
         self.not_applicable: dict[tuple[str, str], str] = {
@@ -95,6 +99,18 @@ class Results:
     @staticmethod
     def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
         return zip(frame.architecture, frame.task, frame.variant, strict=True)
+
+    @cached_property
+    def selection(self) -> pd.Series:
+        """How the learning rate of each pair was chosen: ``given``, ``tuned`` on other seeds, or over ``all seeds``."""
+        cells = self.cells[self.cells.status != "not applicable"]
+        groups = cells.assign(tuned=has_tuning(cells)).groupby(PAIR, sort=False)
+        tuned, several = groups.tuned.any(), groups.learning_rate.nunique() > 1
+        return pd.Series("given", tuned.index).mask(several, "all seeds").mask(tuned, "tuned")
+
+    def window_of(self, architecture: str, task: str) -> dict[Any, Any] | None:
+        """Return the row of ``windows`` of a pair; ``None`` where fewer than two learning rates were tried."""
+        return self._windows.get((architecture, task))
 
     @cached_property
     def selected(self) -> pd.DataFrame:

@@ -1,13 +1,11 @@
-"""Tables about the run itself: cost, learning rates, and problems."""
+"""Tables about the run itself: cost and problems."""
 
-from collections.abc import Mapping
-from math import isinf
 from typing import Any
 
 import pandas as pd
 
 from harness.report import number_format as fmt
-from harness.report.captions import SELECTION, Table
+from harness.report.captions import Table
 from harness.report.results import Results
 
 COSTS = ("parameters", "tokens_per_second", "train_seconds", "short_bytes", "long_bytes")
@@ -71,40 +69,6 @@ def cost_by_task_table(results: Results) -> Table:
         f"training. {STATE} {devices(results)}"
     )
     return Table("cost-by-task", "Cost by task", caption, pd.DataFrame(rows), data, ("task",))
-
-
-def rates_table(results: Results) -> Table:
-    """Return validation scores at every learning rate, with a mark at the chosen one."""
-    data = results.rates.dropna(subset="learning_rate")
-    rates, rows = sorted(data.learning_rate.unique()), []
-    for task in results.tasks:
-        for architecture in results.architectures:
-            pair_rows = data[(data.task == task) & (data.architecture == architecture)]
-            if len(pair_rows):
-                texts = {row["learning_rate"]: _rate_text(row) for row in pair_rows.to_dict("records")}
-                columns = {f"{rate:g}": texts.get(rate, "") for rate in rates}
-                rows.append({"task": task, "architecture": architecture, **columns})
-    caption = (
-        "Each column is a learning rate. It shows the mean exact match over seeds, and the loss, on validation data "
-        "at training lengths. ▸ marks the chosen rate. ‡ marks a chosen rate at the edge of its grid, so a better "
-        f"rate may lie outside. A failed seed counts as 0. {SELECTION}"
-    )
-    return Table("learning-rates", "Learning rates", caption, pd.DataFrame(rows), results.rates, ("task",))
-
-
-def _rate_text(row: Mapping[Any, Any]) -> str:
-    if not row["seeds"]:
-        return "not run"
-    text = fmt.score(row["validation_exact"], 3)
-    if row["chosen"]:
-        text = f"▸ {text}"
-    if row["edge"]:
-        text += "‡"
-    if not isinf(row["validation_loss"]):
-        text += f" (loss {row['validation_loss']:.2g})"
-    if row["failed"]:
-        text += f", {row['failed']:g} failed"
-    return text
 
 
 def problems_table(results: Results) -> Table:

@@ -10,19 +10,23 @@ from harness.report import number_format as fmt
 from harness.report.captions import (
     HEADER_ROWS,
     MEASURES,
-    SELECTION,
     SHORTCUT,
     SOLVED_TO,
     Table,
     marks,
     seeds_and_selection,
+    selection,
     task_header,
 )
 from harness.report.claims import claims_table
 from harness.report.program_length import program_length_table
+from harness.report.rate_tables import rates_table, windows_table
 from harness.report.results import Results
-from harness.report.run_tables import cost_by_task_table, cost_table, problems_table, rates_table
+from harness.report.run_tables import cost_by_task_table, cost_table, problems_table
 from harness.report.table_cell import TableCell
+
+OPTIONAL = {"known", "conjecture", "rate-windows"}
+"""Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
 """Share of test questions seen in training above which the caption names the task."""
@@ -31,10 +35,10 @@ HIGH_SHARE = 0.5
 def tables(results: Results) -> list[Table]:
     """Return all tables of a run, in reading order."""
     scores = [solved_table(results), beyond_table(results, "exact"), beyond_table(results, "token")]
-    optional = [table for table in [claims_table(results), program_length_table(results)] if len(table.frame)]
-    details = [lengths_table(results), detail_table(results)]
-    run = [cost_table(results), cost_by_task_table(results), rates_table(results), problems_table(results)]
-    return [*scores, *optional, *details, *run]
+    more = [claims_table(results), program_length_table(results), lengths_table(results), detail_table(results)]
+    run = [cost_table(results), cost_by_task_table(results), rates_table(results), windows_table(results)]
+    every = [*scores, *more, *run, problems_table(results)]
+    return [table for table in every if len(table.frame) or table.name not in OPTIONAL]
 
 
 def _pivot(results: Results, measure: str, write: Callable[[TableCell], str]) -> tuple[pd.DataFrame, list[TableCell]]:
@@ -89,7 +93,7 @@ def lengths_table(results: Results) -> Table:
     frame = frame.rename(columns=names).rename(columns=lambda name: name.replace("_", " "))
     caption = (
         "Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. "
-        f"{_few_questions(data)}{_seen_in_training(data)}{SELECTION}"
+        f"{_few_questions(data)}{_seen_in_training(data)}{selection(results)}"
     )
     return Table("lengths", "Scores by length", caption, frame, data)
 

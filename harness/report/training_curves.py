@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.report import number_format as fmt
-from harness.report.captions import SELECTION, chance
+from harness.report.captions import chance, selection
 from harness.report.figures import Panel, PanelGroup
 from harness.report.length_curves import DASHES
 from harness.report.results import Results, TaskResult
@@ -27,7 +27,7 @@ def losses(results: Results) -> PanelGroup:
         if (cells.task == task).any()
     )
     legend = tuple(name for name in results.architectures if name in set(cells.architecture))
-    caption = f"Each line is the training loss of one seed, with its marker at the end. {SELECTION}"
+    caption = f"Each line is the training loss of one seed, with its marker at the end. {selection(results)}"
     return PanelGroup("loss", "Loss during training", caption, panels, legend)
 
 
@@ -72,7 +72,7 @@ def checkpoints(results: Results) -> PanelGroup:
             panels.append(Panel(result.title, draw, note))
     caption = (
         "Exact match beyond training lengths at each checkpoint. Each point is one seed; lines connect the medians. "
-        f"Hollow points are seeds that did not fit their training lengths at that checkpoint. {SELECTION}"
+        f"Hollow points are seeds that did not fit their training lengths at that checkpoint. {selection(results)}"
     )
     legend = tuple(name for name in results.architectures if name in set(graded.architecture))
     title = "Exact match beyond training lengths, by checkpoint"

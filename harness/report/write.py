@@ -11,6 +11,7 @@ from harness.report.heatmaps import attention_maps, score_maps
 from harness.report.html import render
 from harness.report.length_curves import curves
 from harness.report.program_length import program_length_plots
+from harness.report.rate_plots import learning_rates
 from harness.report.results import Results
 from harness.report.tables import tables
 from harness.report.training_curves import checkpoints, losses
@@ -54,5 +55,6 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
 def panel_groups(results: Results) -> dict[str, PanelGroup]:
     """Return the groups of plots that have something to show, by name."""
     groups = [score_maps(results), curves(results, "exact"), curves(results, "token"), program_length_plots(results)]
-    groups += [checkpoints(results), costs(results), losses(results), attention_maps(results)]
+    groups += [checkpoints(results), costs(results), learning_rates(results), losses(results)]
+    groups += [attention_maps(results)]
     return {group.name: group for group in groups if group.panels}

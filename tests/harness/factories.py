@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.schema import ReportMeta
+from harness.config.cell import TUNING_SEED
 
 ARCHITECTURES = ("lstm", "transformer:position=rope", "transformer:position=alibi", "mamba", "stack_rnn")
 MANY = tuple(f"architecture_{n}:width=64" for n in range(14))
@@ -23,6 +24,11 @@ def skill(architecture: str, task: str, seed: int) -> float:
     return (12, 30, 60, 150, 2000)[key % 5] * (0.8 + 0.15 * ((seed * 7 + key) % 4))
 
 
+def reach(rate: float) -> float:
+    """Return the share of its best validation score that a model reaches at a rate: 1 from 0.001 to 0.01."""
+    return min(1.0, (rate / 0.001) ** 0.3, (0.01 / rate) ** 0.7)
+
+
 def made_cell(architecture: str, task: str, seed: int, rate: float) -> dict[str, Any]:
     status, reason = "done", ""
     if (architecture, task) == NOT_APPLICABLE:
@@ -31,19 +37,22 @@ def made_cell(architecture: str, task: str, seed: int, rate: float) -> dict[str,
         status, reason = "failed", "loss is not finite at step 312 <b>&</b>"
     elif (architecture, seed, rate) == ("mamba", 2, 0.01):
         status = "missing"
-    late = min(1.0, skill(architecture, task, seed) / 25)
+    late = min(1.0, skill(architecture, task, seed) / 25) * reach(rate)
+    fitted = 100.0 + 50 * ((seed * 7 + len(architecture)) % 8) if status == "done" and late >= 1 else math.nan
+    used = min(1000.0, 1000 if math.isnan(fitted) else fitted + 200)
     noise = np.random.default_rng(seed).normal(0, 0.05, 41)
     losses = [0.7 * math.exp(-late * place / 8 + move) + 1e-3 for place, move in enumerate(noise)]
     state = {20: 4096, 320: 65536 if "transformer" in architecture else 4096}
     return {
         **{"run": "demo", "cell": f"{architecture}|{task}|{seed}|{rate}", "architecture": architecture, "task": task},
         **{"name": architecture.partition(":")[0], "family": "made up", "seed": seed, "learning_rate": rate},
-        **{"status": status, "reason": reason, "steps": 1000, "steps_used": 1000, "train_low": 1, "train_high": 20},
+        **{"status": status, "reason": reason, "steps": 1000, "steps_used": used, "train_low": 1, "train_high": 20},
         **{"validation_exact": late, "validation_loss": 0.01 + rate, "parameters": 21_000 + 900 * len(architecture)},
-        **{"tokens_per_second": 9e4 + 1e3 * seed, "train_seconds": 75.0, "evaluate_seconds": 9.0},
+        **{"tokens_per_second": 9e4 + 1e3 * (seed % 1000), "fitted_at": fitted},
+        **{"train_seconds": 75.0, "validate_seconds": 6.0, "evaluate_seconds": 9.0},
         **{"stale": (architecture, task) == ("lstm", "reverse"), "device": "cpu", "kernel": "reference"},
         **{"dtype": "float32", "git": "0123abc", "distinct": 0.93, "state_bytes": state},
-        "curve": [{"step": 25 * place, "loss": loss} for place, loss in enumerate(losses)]
+        "curve": [{"step": 25 * place, "loss": loss} for place, loss in enumerate(losses) if 25 * place <= used]
         if status == "done"
         else None,
     }
@@ -51,7 +60,9 @@ def made_cell(architecture: str, task: str, seed: int, rate: float) -> dict[str,
 
 def made_scores(cell: dict[str, Any], variant: str, step: int, final: bool) -> list[dict[str, Any]]:
     architecture, task = cell["architecture"], cell["task"]
-    half = skill(architecture, task, cell["seed"]) * step / 1000 * (0.5 if variant else 1.0)
+    half = (
+        skill(architecture, task, cell["seed"]) * reach(cell["learning_rate"]) * step / 1000 * (0.5 if variant else 1.0)
+    )
     chance, rows = TASKS[task], []
     for length in LENGTHS:
         status = "out of memory" if architecture.endswith("alibi") and length > 160 else "ok"
@@ -74,9 +85,19 @@ def made_run(
     seeds: int = 3,
     rates: tuple[float, ...] = (0.001, 0.01),
     steps: tuple[int, ...] = (250, 500, 1000),
+    tuning: int = 0,
 ) -> Run:
-    """Return the two frames and the meta data of a made-up run."""
-    cells = [made_cell(a, t, s, r) for a in architectures for t in tasks for s in range(seeds) for r in rates]
+    """Return the two frames and the meta data of a made-up run.
+
+    With ``tuning`` seeds these are trained at every rate, and the ``seeds`` only at the first rate with the best score.
+    """
+    cells = [
+        made_cell(a, t, s, r)
+        for a in architectures
+        for t in tasks
+        for s in [*range(seeds), *range(TUNING_SEED, TUNING_SEED + tuning)]
+        for r in (rates if not tuning or s >= TUNING_SEED else [max(rates, key=reach)])
+    ]
     scores = []
     for cell in (cell for cell in cells if cell["status"] == "done"):
         variants = ("", "sparse") if cell["task"].startswith("flip_flop") else ("",)
