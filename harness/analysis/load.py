@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.current_code import CurrentCode
+from harness.analysis.fitting import first_solved
 from harness.analysis.labels import add_recipes_to_labels, label_of_text, without_second_ids
 from harness.analysis.schema import CELLS, SCORES, ReportMeta
 from harness.analysis.versions import Labels, StoredCell, add_versions, by_identity, merge, version_notes
@@ -121,18 +122,27 @@ def _trained(record: TrainingRecord, evaluations: list[EvaluationRecord]) -> dic
         "status": "done",
         "reason": "",
         "steps_used": record.steps_used,
+        "fitted_at": _fitted_at(record),
         "validation_exact": record.validation_exact,
         "validation_loss": record.validation_loss,
         "dtype": _number_formats(record, evaluations),
         "parameters": record.parameters,
         "tokens_per_second": record.tokens_per_second,
         "train_seconds": record.seconds["train"],
+        "validate_seconds": record.seconds.get("validate", 0.0),
         "evaluate_seconds": sum(e.seconds for e in evaluations),
         "state_bytes": {int(length): size for length, size in record.state_bytes.items()} or None,
         "kernel": ", ".join(record.kernels.values()),
         "distinct": record.distinct,
         "curve": record.curve,
     }
+
+
+def _fitted_at(record: TrainingRecord) -> float | None:
+    """Return the step at which a model fitted. A record without a fingerprint of the training code does not have it."""
+    if record.fitted_at is None and "training" not in record.fingerprints:
+        return first_solved(record.curve)
+    return record.fitted_at
 
 
 def _number_format(provenance: Provenance) -> str:

@@ -2,7 +2,8 @@
 
 ``cells`` has one row per planned or trained cell. ``status`` is ``done``, ``failed``, ``missing`` (planned, not yet
 trained) or ``not applicable``, with the ``reason``. ``curve`` is a list of dicts: step, loss and, at validation points,
-validation_exact and validation_loss. ``state_bytes`` maps lengths to bytes.
+validation_exact and validation_loss. ``state_bytes`` maps lengths to bytes. ``fitted_at`` is the step of the first
+validation that was right at every training length, NaN if there was none. Seconds are those of one model.
 
 ``scores`` has one row per cell, variant (``""`` is the main one), length and checkpoint. ``status`` is ``ok``,
 ``not finite`` (some logits were NaN or infinite and count as wrong), ``beyond reach`` (longer than the model's maximum
@@ -27,7 +28,7 @@ CELLS: dict[str, type] = {
     **dict.fromkeys(("device", "kernel", "dtype", "git"), str),
     **dict.fromkeys(("seed", "learning_rate", "steps", "steps_used", "train_low", "train_high", "parameters"), float),
     **dict.fromkeys(("validation_exact", "validation_loss", "tokens_per_second", "distinct"), float),
-    **dict.fromkeys(("train_seconds", "evaluate_seconds"), float),
+    **dict.fromkeys(("fitted_at", "train_seconds", "validate_seconds", "evaluate_seconds"), float),
     "stale": bool,
     "state_bytes": object,
     "curve": object,

@@ -21,6 +21,8 @@ from harness.report.results import Results
 WHOLE = {
     *("seed", "steps", "steps_used", "train_low", "train_high", "step", "length", "short_length", "long_length"),
     *("short_bytes", "long_bytes", "parameters", "n", "tokens", "samples", "seeds", "planned", "graded", "fitted"),
+    *("fitted_at", "fitted_at_count", "fitted_at_median", "fitted_at_min", "fitted_at_max", "tried"),
+    *("left_plateau_count", "left_plateau_median", "left_plateau_min", "left_plateau_max", "pairs"),
     *("low", "high", "reached", "solved_length", "max_of", "done", "failed", "missing", "not applicable", "stale"),
 }
 """Columns of whole numbers, unless a value is a median between two of them."""

@@ -117,6 +117,8 @@ KEYS = {
     "unfit": Line2D([], [], color=INK, ls=(0, (4, 2)), marker="o", mfc=PAPER, ms=5, label="did not fit"),
     "solid": Line2D([], [], color=INK, lw=1.2, label="at training lengths (validation)"),
     "dashed": Line2D([], [], color=INK, lw=1.2, ls=(0, (4, 2)), label="beyond training lengths"),
+    "fitted": Line2D([], [], color=INK, lw=1.1, marker="o", ms=4, label="left the plateau to fit"),
+    "never fitted": Line2D([], [], color=INK, lw=1.1, ls=(0, (4, 2)), marker="o", mfc=PAPER, ms=4, label="never fits"),
     "constant": Line2D([], [], color=CONSTANT, marker="o", ms=4, label="state has a constant size"),
     "growing": Line2D([], [], color=GROWING, marker="o", ms=4, label="state grows with the input"),
     "ended": Line2D([], [], color=INK, marker="|", ms=9, mew=1.6, label="not evaluated beyond"),

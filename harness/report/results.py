@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.estimators import mean_over_lengths
+from harness.analysis.fitting import training_progress
 from harness.analysis.learning_rate_windows import add_scores_beyond, rate_windows
 from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
 from harness.analysis.statistics import PAIR, compare_learning_rates, grade_cells, has_tuning, is_tuning, summarize
@@ -117,6 +118,11 @@ class Results:
         """The reported cells at the chosen learning rates."""
         chosen = self.rates.loc[self.rates.chosen, ["architecture", "task", "learning_rate"]]
         return self.cells[~is_tuning(self.cells)].merge(chosen, on=["architecture", "task", "learning_rate"])
+
+    @cached_property
+    def progress(self) -> pd.DataFrame:
+        """The finished and failed cells of ``selected`` with ``left_plateau`` and ``final_loss``."""
+        return training_progress(self.selected)
 
     @cached_property
     def seeds(self) -> pd.DataFrame:

@@ -54,15 +54,14 @@ def cost_by_task_table(results: Results) -> Table:
     """Return the cost of each architecture on each task."""
     data = _cost_rows(results)
     done = results.selected[results.selected.status == "done"]
-    used = done.groupby(["architecture", "task"])[["steps_used", "steps", "distinct"]].median().reset_index()
+    used = done.groupby(["architecture", "task"]).distinct.median().reset_index()
     data = data.merge(used, how="left")
     rows = []
     for task in results.tasks:
         by_name = data[data.task == task].set_index("architecture")
         for name in (name for name in results.architectures if name in by_name.index):
             row = by_name.loc[[name]]
-            steps = f"{fmt.count(row.steps_used.iloc[0])} of {fmt.count(row.steps.iloc[0])}"
-            inputs = {"steps used": steps, "distinct inputs": fmt.score(row.distinct.iloc[0])}
+            inputs = {"distinct inputs": fmt.score(row.distinct.iloc[0])}
             rows.append({"task": task, "architecture": name, **_cost_texts(row, data), **inputs})
     caption = (
         "Numbers are medians over seeds. Distinct inputs is the share of distinct inputs among all inputs drawn in "

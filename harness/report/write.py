@@ -7,6 +7,7 @@ from harness.errors import UserError, suggest
 from harness.report.cost_plots import costs
 from harness.report.export import csv, data_frames, write_table
 from harness.report.figures import PanelGroup, save
+from harness.report.fit_plots import steps_to_fit
 from harness.report.heatmaps import attention_maps, score_maps
 from harness.report.html import render
 from harness.report.length_curves import curves
@@ -55,6 +56,6 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
 def panel_groups(results: Results) -> dict[str, PanelGroup]:
     """Return the groups of plots that have something to show, by name."""
     groups = [score_maps(results), curves(results, "exact"), curves(results, "token"), program_length_plots(results)]
-    groups += [checkpoints(results), costs(results), learning_rates(results), losses(results)]
-    groups += [attention_maps(results)]
+    groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
+    groups += [losses(results), attention_maps(results)]
     return {group.name: group for group in groups if group.panels}
