@@ -24,6 +24,9 @@ from harness.config.cell import TUNING_SEED
 SOLVED = 0.99
 """Exact match from which a length counts as solved."""
 
+FITTED_SHARE = 0.8
+"""Share of the reported seeds from which on a pair counts as fitted."""
+
 STATUSES = {"done": "not evaluated", "failed": "failed", "missing": "missing", "not applicable": "not applicable"}
 """Status of a row of the summary without scores, by the status of its cells."""
 

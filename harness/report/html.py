@@ -37,6 +37,7 @@ SECTIONS = {
     "detail": "All statistics",
     "checkpoints": "Checkpoints",
     "cost": "Cost",
+    "unfitted": "Pairs that did not fit",
     "steps-to-fit": "Steps to fit",
     "learning-rates": "Learning rates",
     "loss": "Loss",

@@ -48,12 +48,14 @@ def rates_table(results: Results) -> Table:
         "Each column is a learning rate. It shows the mean exact match over the seeds that choose the rate: on "
         "validation data at training lengths / beyond training lengths, and the validation loss. Scores beyond "
         "training are never used for choosing. ▸ marks the chosen rate. ‡ marks a chosen rate at the edge of its "
-        f"grid, so a better rate may lie outside. A failed seed counts as 0. {_explained(results)}{selection(results)}"
+        "grid, so a better rate may lie outside. A failed seed counts as 0. "
+        f"{explained_window(results)}{selection(results)}"
     )
     return Table("learning-rates", "Learning rates", caption, pd.DataFrame(rows), results.rates, ("task",))
 
 
-def _explained(results: Results) -> str:
+def explained_window(results: Results) -> str:
+    """Explain the column of windows; empty where no pair tried several rates."""
     return f"{WINDOW} " if len(results.windows) else ""
 
 

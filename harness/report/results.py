@@ -120,6 +120,19 @@ class Results:
         return self.cells[~is_tuning(self.cells)].merge(chosen, on=["architecture", "task", "learning_rate"])
 
     @cached_property
+    def fit_shares(self) -> pd.DataFrame:
+        """One row per pair whose fit is known: ``fitted`` of the reported ``seeds``, and their ``share`` (0 to 1).
+
+        A failed seed counts as not fit. Pairs of which no training length was evaluated are left out.
+        """
+        columns = [*PAIR, "variant", "status", "graded", "fitted", "failed", "fit"]
+        main = self.summary.reindex(columns=columns)
+        main = main[(main.variant == "") & (main.fit.notna() | (main.status == "failed"))]
+        seeds = main.graded.where(main.graded > 0, main.failed)
+        share = (main.fitted / seeds).astype(float)
+        return main.assign(seeds=seeds, share=share)[[*PAIR, "seeds", "fitted", "share"]].reset_index(drop=True)
+
+    @cached_property
     def progress(self) -> pd.DataFrame:
         """The finished and failed cells of ``selected`` with ``left_plateau`` and ``final_loss``."""
         return training_progress(self.selected)

@@ -1,9 +1,12 @@
 """Tables about the run itself: cost and problems."""
 
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
+from harness.analysis.statistics import is_tuning
+from harness.config.cell import TUNING_SEED
 from harness.report import number_format as fmt
 from harness.report.captions import Table
 from harness.report.results import Results
@@ -95,6 +98,13 @@ def problems_table(results: Results) -> Table:
 def _which(cells: pd.DataFrame) -> str:
     """Name cells by seed and learning rate."""
     seeds_by_rate: dict[str, list[str]] = {}
-    for rate, seed in sorted(zip(cells.learning_rate, cells.seed, strict=True)):
-        seeds_by_rate.setdefault(fmt.number(rate), []).append(fmt.number(seed))
-    return "; ".join(f"seed {', '.join(seeds)} at {rate}" for rate, seeds in seeds_by_rate.items())
+    for rate, seed, tuning in sorted(zip(cells.learning_rate, cells.seed, is_tuning(cells), strict=True)):
+        name = f"tuning seed {seed - TUNING_SEED:.0f}" if tuning else f"seed {seed:.0f}"
+        seeds_by_rate.setdefault(fmt.number(rate), []).append(name)
+    return "; ".join(f"{_joined(seeds)} at {rate}" for rate, seeds in seeds_by_rate.items())
+
+
+def _joined(names: list[str]) -> str:
+    """Join the names of seeds, with the word in front once for neighbours of one kind."""
+    groups = groupby(names, key=lambda name: name.rpartition(" ")[0])
+    return ", ".join(f"{word} {', '.join(name.rpartition(' ')[2] for name in same)}" for word, same in groups)

@@ -1,6 +1,7 @@
 """The main tables for a terminal: architectures by tasks, split into as many tables as the width requires."""
 
 from collections.abc import Callable, Iterator
+from textwrap import fill
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,6 +14,8 @@ from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_an
 from harness.report.claims import claims_table
 from harness.report.results import Results, TaskResult
 from harness.report.run_tables import cost_table
+from harness.report.stale import mark_stale
+from harness.report.summary import cost_sentence, warnings
 from harness.report.table_cell import TableCell
 
 COLUMN = 16
@@ -25,10 +28,11 @@ VERDICTS = {APPEARS: "green", FAILS: "red", UNTESTED: "dim"}
 
 
 def terminal_report(results: Results, width: int = 100) -> Group:
-    """Return solved to, the means beyond training and the cost; every line fits ``width`` columns."""
+    """Return warnings, solved to, the means beyond training and the cost; every line fits ``width`` columns."""
     if not results.architectures:
         return Group(Text("Nothing has been trained yet."))
     parts: list[RenderableType] = [
+        *(Text(fill(line, width), style="yellow") for line in warnings(results)),
         *_claims(results),
         *_grid(results, width, "Solved to, and seeds that fit", _solved),
         *_grid(results, width, "Exact match beyond training lengths, median over seeds", _score),
@@ -39,6 +43,7 @@ def terminal_report(results: Results, width: int = 100) -> Group:
     ]
     dim = "Numbers are dim where fewer than half of the seeds fit."
     caption = f"{SOLVED_TO} {SHORTCUT} {dim} {seeds_and_selection(results)}{marks(table_cells)}"
+    parts += [Text(f"{fill(line, width)}\n") for line in [cost_sentence(results)] if line]
     return Group(*parts, Text(caption, style="dim"))
 
 
@@ -105,7 +110,7 @@ def _status(cell: TableCell) -> Text:
 
 
 def _cost(results: Results) -> Table:
-    frame = cost_table(results).frame
+    frame = mark_stale(cost_table(results), results).frame
     table = _table("Cost", _label_width(results))
     for name in frame.columns[1:]:
         table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom", overflow="fold")

@@ -20,15 +20,20 @@ MOST_POINTS = 150
 
 def losses(results: Results) -> PanelGroup:
     """Return training loss by step, a line for each seed."""
-    cells = results.selected[np.array([isinstance(curve, list) for curve in results.selected.curve], dtype=bool)]
+    panels, legend = loss_panels(results, results.selected)
+    caption = f"Each line is the training loss of one seed, with its marker at the end. {selection(results)}"
+    return PanelGroup("loss", "Loss during training", caption, panels, legend)
+
+
+def loss_panels(results: Results, cells: pd.DataFrame) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """Return a panel of losses for each task, and the architectures in them."""
+    cells = cells[np.array([isinstance(curve, list) for curve in cells.curve], dtype=bool)]
     panels = tuple(
         Panel(task, partial(draw_losses, cells=cells[cells.task == task], results=results))
         for task in results.tasks
         if (cells.task == task).any()
     )
-    legend = tuple(name for name in results.architectures if name in set(cells.architecture))
-    caption = f"Each line is the training loss of one seed, with its marker at the end. {selection(results)}"
-    return PanelGroup("loss", "Loss during training", caption, panels, legend)
+    return panels, tuple(name for name in results.architectures if name in set(cells.architecture))
 
 
 def draw_losses(ax: Axes, cells: pd.DataFrame, results: Results) -> None:

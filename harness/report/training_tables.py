@@ -12,7 +12,7 @@ from harness.report.results import Results
 
 FITTED = (
     "A seed fits in training at the first validation that is right at every training length; in older runs, at the "
-    "first whose exact match is 1."
+    "first whose exact match is 1. This is stricter than 'fit' in other tables, which allows for sampling error."
 )
 PLATEAU = (
     "It leaves the plateau at the first log point whose loss is below the mean of the loss at the first log point and "
@@ -46,7 +46,7 @@ def _steps(row: Mapping[Any, Any]) -> dict[str, str]:
     return {
         "left the plateau": _reached(row, "left_plateau"),
         "steps to leave it": _range(row, "left_plateau"),
-        "fitted": _reached(row, "fitted_at"),
+        "fitted in training": _reached(row, "fitted_at"),
         "steps to fit": _range(row, "fitted_at"),
         "steps used": f"{fmt.count(row['steps_used'])} of {fmt.count(row['steps'])}",
     }

@@ -16,6 +16,7 @@ from harness.report.rate_plots import learning_rates
 from harness.report.results import Results
 from harness.report.tables import tables
 from harness.report.training_curves import checkpoints, losses
+from harness.report.unfitted import unfitted_losses
 
 
 def write_report(results: Results, folder: Path) -> Path:
@@ -57,5 +58,5 @@ def panel_groups(results: Results) -> dict[str, PanelGroup]:
     """Return the groups of plots that have something to show, by name."""
     groups = [score_maps(results), curves(results, "exact"), curves(results, "token"), program_length_plots(results)]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
-    groups += [losses(results), attention_maps(results)]
+    groups += [unfitted_losses(results), losses(results), attention_maps(results)]
     return {group.name: group for group in groups if group.panels}

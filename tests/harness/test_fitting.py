@@ -77,11 +77,11 @@ def test_the_table_gives_median_and_range_or_a_dash(results: Results) -> None:
         "task": "",
         "left the plateau": "5 of 5",
         "steps to leave it": "125 (100–150)",
-        "fitted": "5 of 5",
+        "fitted in training": "5 of 5",
         "steps to fit": "200 (100–300)",
         "steps used": "400 of 1k",
     }
-    assert (rows["mamba"]["fitted"], rows["mamba"]["steps to fit"]) == ("0 of 5", "–")
+    assert (rows["mamba"]["fitted in training"], rows["mamba"]["steps to fit"]) == ("0 of 5", "–")
     assert rows["mamba"]["steps used"] == "1k of 1k"
 
 
