@@ -61,8 +61,8 @@ def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPat
     words = shlex.split(command)[1:]
     for file in plugins.glob("*.py") if words[0] != "new" else ():
         (tmp_path / file.name).write_text(file.read_text())
-    if words[0] in {"evaluate", "report", "pack"}:
-        folder = next(word for word in words if word.startswith("results/"))
+    folders = [word for word in words if word.startswith("results/")]
+    for folder in folders if words[0] in {"evaluate", "report", "pack", "compare"} else ():
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
     toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8"]}.get(words[0], [])
     result = CliRunner().invoke(app, words + toy)

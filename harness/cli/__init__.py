@@ -8,6 +8,7 @@ import typer
 from harness.cli.audit import audit
 from harness.cli.bench import bench
 from harness.cli.check import check
+from harness.cli.compare import compare
 from harness.cli.doctor import doctor
 from harness.cli.error_handling import OneLineErrors
 from harness.cli.evaluate import evaluate
@@ -48,7 +49,7 @@ def lengthwise(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "pack": pack},
+    "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "compare": compare, "pack": pack},
     "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},
     "Test this machine": {"doctor": doctor, "bench": bench},

@@ -10,15 +10,16 @@ STALE = "*"
 
 
 def stale_sentence(results: Results) -> str:
+    """Say how many models an earlier version of the code trained, and how they are marked; empty if none."""
+    text = trained_earlier(results)
+    return f"{text}; their rows are marked {STALE}." if text else ""
+
+
+def trained_earlier(results: Results) -> str:
     """Say how many models an earlier version of the code trained; empty if none."""
     trained = results.cells[results.cells.status.isin(["done", "failed"])]
     stale = int(trained.stale.sum())
-    if not stale:
-        return ""
-    return (
-        f"{stale:,} of {len(trained):,} models were trained by an earlier version of the code; "
-        f"their rows are marked {STALE}."
-    )
+    return f"{stale:,} of {len(trained):,} models were trained by an earlier version of the code" if stale else ""
 
 
 def mark_stale(table: Table, results: Results) -> Table:

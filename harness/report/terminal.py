@@ -111,7 +111,7 @@ def _status(cell: TableCell) -> Text:
 
 def _cost(results: Results) -> Table:
     frame = mark_stale(cost_table(results), results).frame
-    table = _table("Cost", _label_width(results))
+    table = _table("Cost", min(LABEL, max(map(len, frame.get("architecture", [""])))))
     for name in frame.columns[1:]:
         table.add_column(name.replace(" ", "\n", 1), justify="right", vertical="bottom", overflow="fold")
     for row in frame.itertuples(index=False):
