@@ -59,13 +59,10 @@ def compare_tasks(pairs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for task, group in pairs.groupby("task", sort=False):
         difference = (group.exact_first - group.exact_second).abs()
-        known = difference.notna().any()
+        largest = group.architecture.iloc[int(difference.argmax())] if difference.notna().any() else ""
         row = {"task": task, "architectures": len(group), "same": int(group.same.sum())}
         row["correlation"] = rank_correlation(group.exact_first, group.exact_second)
-        row |= {
-            "difference": difference.max(),
-            "largest": group.architecture.iloc[int(difference.argmax())] if known else "",
-        }
+        row |= {"difference": difference.max(), "largest": largest}
         rows.append(row)
     return pd.DataFrame(rows, columns=["task", "architectures", "correlation", "difference", "largest", "same"])
 

@@ -1,11 +1,12 @@
 """Plots of training: the loss of every seed, and scores beyond training at every checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.report import number_format as fmt
@@ -37,19 +38,25 @@ def loss_panels(results: Results, cells: pd.DataFrame) -> tuple[tuple[Panel, ...
 
 
 def draw_losses(ax: Axes, cells: pd.DataFrame, results: Results) -> None:
-    """Draw one panel."""
-    for architecture, curve in zip(cells.architecture, cells.curve, strict=True):
-        style = results.plot_styles[architecture]
-        points = [(point["step"], point["loss"]) for point in curve if (point.get("loss") or 0) > 0]
-        steps, values = np.reshape(thin(points), (-1, 2)).T
-        ax.plot(steps, values, color=style.color, lw=0.9, alpha=0.75)
-        ax.plot(steps[-1:], values[-1:], color=style.color, marker=style.marker, ms=4)
+    """Draw one panel. The seeds of an architecture are one collection, which is faster than a line for each."""
     ax.set_yscale("log")
+    for architecture, curves in cells.groupby("architecture", sort=False).curve:
+        style = results.plot_styles[str(architecture)]
+        lines = [line for line in map(loss_line, curves) if line]
+        ax.add_collection(LineCollection(lines, colors=style.color, linewidths=0.9, alpha=0.75))
+        ends = np.reshape([line[-1] for line in lines], (-1, 2))
+        ax.plot(*ends.T, color=style.color, marker=style.marker, ms=4, ls="")
+    ax.autoscale_view()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
     step_axis(ax)
     ax.set(ylabel="loss")
+
+
+def loss_line(curve: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    """Return (step, loss) of the log points of one seed, thinned; losses that a logarithm cannot show are left out."""
+    return thin([(point["step"], point["loss"]) for point in curve if (point.get("loss") or 0) > 0])
 
 
 def step_axis(ax: Axes) -> None:

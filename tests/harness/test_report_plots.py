@@ -113,3 +113,19 @@ def test_any_grid_of_lengths_can_be_drawn(lengths: tuple[int, ...]) -> None:
 def test_dodging_stays_small() -> None:
     assert max(map(abs, dodges(30))) <= 0.021
     assert dodges(1) == [0.0]
+
+
+def test_losses_of_an_architecture_are_one_collection_with_its_marker_at_every_end(results: Results) -> None:
+    ax = draw_panel(panel_groups(results)["loss"], "parity")
+    cells = results.selected[(results.selected.task == "parity") & (results.selected.status == "done")]
+    assert [len(lines.get_segments()) for lines in ax.collections] == [3, 3, 3, 2, 3]
+    ends = [curve[-1]["loss"] for curve in cells.curve[cells.architecture == "lstm"]]
+    assert list(ax.lines[0].get_ydata()) == ends
+    low, high = ax.get_ylim()
+    assert low < cells.curve.map(lambda curve: curve[-1]["loss"]).min() < high
+
+
+def test_losses_that_a_logarithm_cannot_show_are_left_out() -> None:
+    cells, scores, meta = made_run(("lstm",), ("parity",), 1, rates=(0.001,), steps=(1000,))
+    cells.at[0, "curve"] = [{"step": 1, "loss": None}, {"step": 2, "loss": 0.0}]
+    assert picture(panel_groups(Results.of(cells, scores, meta))["loss"].panels[0], "name").startswith("<svg")
