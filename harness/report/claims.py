@@ -32,7 +32,8 @@ def claims_table(results: Results) -> Table:
         "length, best first. Fit counts the seeds that solved their training lengths. The failure of a model that does "
         "not fit is no evidence about longer lengths, so such an expectation is not tested, except where the claim is "
         "that the task cannot be learned. A claim is not put to the test if one of its expectations is not tested or "
-        f"lacks seeds, appears if all of them hold, and does not appear otherwise. All claims are listed. {selection(results)}"
+        "lacks seeds, appears if all of them hold, and does not appear otherwise. All claims are listed. "
+        f"{selection(results)}"
     )
     frame = pd.DataFrame(rows)
     group = ("claim", "verdict", "source", "task")
