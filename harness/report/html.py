@@ -18,7 +18,7 @@ from markupsafe import Markup
 from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import Table, task_header
-from harness.report.figures import Panel, PanelGroup, picture
+from harness.report.figures import Drawing, PanelGroup
 from harness.report.results import Results, TaskResult
 from harness.report.summary import provenance_lines, run_summary, warnings
 from harness.report.table_cell import MARKS
@@ -63,12 +63,14 @@ class HeatCell:
         return "" if isnan(self.level) else f"--level:{self.level:.2f}"
 
 
-def render(results: Results, tables: dict[str, Table], panel_groups: dict[str, PanelGroup]) -> str:
+def render(
+    results: Results, tables: dict[str, Table], panel_groups: dict[str, PanelGroup], drawings: dict[str, Drawing]
+) -> str:
     """Return the page's HTML."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"pretty": pretty, "breakable": breakable, "picture": inline_picture}
+    environment.filters |= {"pretty": pretty, "breakable": breakable}
     environment.globals |= {
         "group_rows": group_rows,
         "task_header": task_header,
@@ -88,16 +90,12 @@ def render(results: Results, tables: dict[str, Table], panel_groups: dict[str, P
         notes=results.meta.notes,
         tables=tables,
         panel_groups=panel_groups,
+        pictures={name: list(map(Markup, drawing.pictures)) for name, drawing in drawings.items()},
         swatches={name: Markup(style.swatch) for name, style in results.plot_styles.items()},
         length_grids={measure: list(length_grids(results, measure)) for measure in ("exact", "token")},
         provenance=provenance_lines(results),
         marks=MARKS,
     )
-
-
-def inline_picture(panel: Panel, name: str) -> Markup:
-    """Return a panel as inline SVG for the page."""
-    return Markup(picture(panel, name))
 
 
 def sections(tables: dict[str, Table], panel_groups: dict[str, PanelGroup]) -> dict[str, str]:

@@ -14,15 +14,54 @@ PAGE_COLORS = {INK: "currentColor", GRID: "var(--line)", PAPER: "var(--paper)"}
 MARKERS = re.compile(r"<g( clip-path=\"[^\"]*\")?>\n((?:<use [^>]*/>\n)+)</g>")
 MARKER_STYLE = re.compile(r" style=\"([^\"]*)\"/>")
 
+HEADING = "heading"
+"""The id of titles and notes of panels, without their number. The page writes these itself."""
 
-def inline(svg: str, name: str, title: str, inches: float) -> str:
+DEFINED = re.compile(
+    r'<path id="(\w+)"[^>]*/>|<clipPath id="(\w+)">.*?</clipPath>|<pattern id="(\w+)".*?</pattern>', re.DOTALL
+)
+"""A marker, a clipping path or a hatch, with its id in one of the groups."""
+REFERENCE = re.compile(r'(?:url\(#|href="#)(\w+)')
+
+
+def cut(svg: str, name: str, box: tuple[float, float, float, float]) -> str:
+    """Return one panel of a figure as a standalone SVG, without its heading.
+
+    Args:
+        svg: the figure as matplotlib writes it: one line for each tag, indented by its depth.
+        name: the id of the groups of the panel, without their number.
+        box: left, top, width and height of the panel in points.
+    """
+    body = "".join(re.findall(_group(name, depth=2), svg, re.DOTALL | re.MULTILINE))
+    body = re.sub(_group(HEADING, depth=3), "", body, flags=re.DOTALL | re.MULTILINE)
+    head = svg[: svg.index(' <g id="figure')]
+    head = re.sub(r'width="[^"]*" height="[^"]*" viewBox="[^"]*"', _size(box), head, count=1)
+    # A marker is defined where the figure uses it first, which may be another panel.
+    missing = set(REFERENCE.findall(body)) - {found[found.lastindex or 0] for found in DEFINED.finditer(body)}
+    shared = [found[0] for found in DEFINED.finditer(svg) if found[found.lastindex or 0] in missing]
+    return f"{head} <defs>\n{''.join(shared)}\n </defs>\n{body}</svg>\n"
+
+
+def _group(name: str, depth: int) -> str:
+    """Return a pattern of the groups ``name-0``, ``name-1``, ...: their first and last lines are indented alike."""
+    return rf'^{" " * depth}<g id="{name}-\d+">\n.*?^{" " * depth}</g>\n'
+
+
+def _size(box: tuple[float, float, float, float]) -> str:
+    left, top, width, height = box
+    view = f"{left:.2f} {top:.2f} {width:.2f} {height:.2f}"
+    return f'width="{width:.2f}pt" height="{height:.2f}pt" viewBox="{view}"'
+
+
+def inline(svg: str, name: str, title: str) -> str:
     """Turn a standalone SVG into a part of a page.
 
     Args:
         svg: the file as matplotlib writes it.
         name: is put before all ids, which makes them unique on the page.
         title: of the plot, for readers who do not see it.
-        inches: nominal width; the page scales the plot up to 115% of it. A wide plot never shrinks below 85%.
+
+    The page scales the plot up to 115% of its width. A wide plot never shrinks below 85%.
     """
     # Drop the XML declaration before "<svg", the metadata block and all comments.
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
@@ -31,7 +70,8 @@ def inline(svg: str, name: str, title: str, inches: float) -> str:
     # Replace fixed colours by CSS variables of the page.
     for color, variable in PAGE_COLORS.items():
         svg = svg.replace(color, variable)
-    width = round(inches * 96)
+    points = re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)
+    width = round(float(points[1]) / 72 * 96) if points else SCROLL_PIXELS
     min_width = f";min-width:{round(0.85 * width)}px" if width > SCROLL_PIXELS else ""
     style = f"max-width:{round(1.15 * width)}px{min_width}"
     head = f'<svg role="img" aria-label="{escape(title)}" style="{style}"'

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.errors import UserError, suggest
 from harness.report.cost_plots import costs
 from harness.report.export import csv, data_frames, write_table
-from harness.report.figures import PanelGroup, save
+from harness.report.figures import PanelGroup, draw, save
 from harness.report.fit_plots import steps_to_fit
 from harness.report.heatmaps import attention_maps, score_maps
 from harness.report.html import render
@@ -34,10 +34,11 @@ def write_report(results: Results, folder: Path) -> Path:
     for name, frame in data_frames(results).items():
         (folder / "tables" / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
     groups = panel_groups(results)
-    for group in groups.values():
-        save(group, results.plot_styles, *(folder / "plots" / f"{group.name}.{kind}" for kind in ("svg", "png")))
+    drawings = {name: draw(group, results.plot_styles) for name, group in groups.items()}
+    for name, drawing in drawings.items():
+        drawing.write(*(folder / "plots" / f"{name}.{kind}" for kind in ("svg", "png")))
     page = folder / "report.html"
-    page.write_text(render(results, tables_by_name, groups), encoding="utf-8")
+    page.write_text(render(results, tables_by_name, groups, drawings), encoding="utf-8")
     return page
 
 

@@ -16,7 +16,7 @@ from harness.analysis.learning_rate_windows import rate_windows, window_widths
 from harness.analysis.schema import CELLS, complete
 from harness.analysis.statistics import compare_learning_rates
 from harness.report.captions import SELECTIONS, Table, selection
-from harness.report.figures import picture
+from harness.report.figures import draw
 from harness.report.rate_plots import learning_rates
 from harness.report.rate_tables import rates_table, windows_table
 from harness.report.results import Results
@@ -139,9 +139,10 @@ def test_the_plot_has_two_lines_for_each_architecture_and_fills_the_chosen_rate(
 
 
 def test_panels_are_drawn_for_many_architectures_and_tasks() -> None:
-    group = learning_rates(tuned(ARCHITECTURES, ("parity", "reverse", "flip_flop:ignore=0.8")))
+    results = tuned(ARCHITECTURES, ("parity", "reverse", "flip_flop:ignore=0.8"))
+    group = learning_rates(results)
     assert [panel.title for panel in group.panels] == ["parity", "reverse", "flip_flop:ignore=0.8"]
-    assert picture(group.panels[0], "name").startswith("<svg")
+    assert draw(group, results.plot_styles).pictures[0].startswith("<svg")
 
 
 def test_the_page_shows_windows(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The plots: their lines, points and colours, and that they are the same every time."""
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib.collections
 import numpy as np
@@ -10,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.analysis.schema import ReportMeta
-from harness.report.figures import PanelGroup, picture, save
+from harness.report.figures import PanelGroup, draw, save
 from harness.report.length_curves import curves, dodges
 from harness.report.results import Results
 from harness.report.style import COLORS, MARKERS, PAPER, plot_styles
@@ -92,8 +94,8 @@ def test_checkpoints_are_drawn_only_where_there_are_several(results: Results) ->
 
 
 def test_pictures_are_the_same_every_time(results: Results, tmp_path: Path) -> None:
-    panel = curves(results, "exact").panels[0]
-    assert picture(panel, "name") == picture(panel, "name")
+    group = curves(results, "exact")
+    assert draw(group, results.plot_styles).pictures == draw(group, results.plot_styles).pictures
     maps = panel_groups(results)["inspections"]
     files = [tmp_path / name for name in ("first.svg", "second.svg")]
     for file in files:
@@ -107,7 +109,7 @@ def test_pictures_are_the_same_every_time(results: Results, tmp_path: Path) -> N
 def test_any_grid_of_lengths_can_be_drawn(lengths: tuple[int, ...]) -> None:
     cells, scores, meta = made_run(("lstm", "mamba"), ("parity",), 1, rates=(0.001,), steps=(1000,))
     few = Results.of(cells, scores[scores.length.isin(lengths)], meta)
-    assert picture(curves(few, "exact").panels[0], "name").startswith("<svg")
+    assert draw(curves(few, "exact"), few.plot_styles).pictures[0].startswith("<svg")
 
 
 def test_dodging_stays_small() -> None:
@@ -128,4 +130,24 @@ def test_losses_of_an_architecture_are_one_collection_with_its_marker_at_every_e
 def test_losses_that_a_logarithm_cannot_show_are_left_out() -> None:
     cells, scores, meta = made_run(("lstm",), ("parity",), 1, rates=(0.001,), steps=(1000,))
     cells.at[0, "curve"] = [{"step": 1, "loss": None}, {"step": 2, "loss": 0.0}]
-    assert picture(panel_groups(Results.of(cells, scores, meta))["loss"].panels[0], "name").startswith("<svg")
+    results = Results.of(cells, scores, meta)
+    assert draw(panel_groups(results)["loss"], results.plot_styles).pictures[0].startswith("<svg")
+
+
+def test_panels_are_cut_out_of_the_figure_with_all_that_they_use(results: Results) -> None:
+    for group in panel_groups(results).values():
+        drawing = draw(group, results.plot_styles)
+        assert len(drawing.pictures) == len(group.panels)
+        for place, (panel, text) in enumerate(zip(group.panels, drawing.pictures, strict=True)):
+            defined = set(re.findall(r' id="([^"]+)"', text))
+            assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text)) <= defined, panel.title
+            assert all(name.startswith(f"{group.name}-{place + 1}-") for name in defined)
+            assert panel.note == "" or f">{panel.note}<" not in text
+            assert ElementTree.fromstring(text).tag.endswith("svg")
+
+
+def test_a_panel_is_about_as_large_as_it_asks_to_be(results: Results) -> None:
+    group = curves(results, "exact")
+    for panel, text in zip(group.panels, draw(group, results.plot_styles).pictures, strict=True):
+        *_, width, height = map(float, re.search(r'viewBox="([^"]+)"', text)[1].split())  # type: ignore[index]
+        assert (width / 72, height / 72) == pytest.approx(panel.size, rel=0.05)
