@@ -1,6 +1,5 @@
 """The plan: the order of cells, their test lengths, pairs that cannot be trained, and matched widths."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,14 @@ from harness.data.presentation import Presentation
 from harness.errors import UserError
 from harness.execution.make_plan import make_plan
 from harness.execution.plan import Plan
+from harness.execution.rate_search import with_chosen_rates
 from harness.models.population import build_seeded
 from harness.registry.catalog import Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of
 from harness.registry.options import Spec, build_model, build_task
+from harness.storage.folder import RunFolder
+
+REFERENCE = Path(__file__).parents[2] / "results/reference"
 
 TAGS = '''"""Labels."""
 from tasks.base import Task
@@ -112,11 +115,12 @@ def test_an_option_that_is_written_wins_over_the_suite_even_at_its_default() -> 
 
 
 def test_ids_of_specs_without_defaults_and_of_default_recipes_stay() -> None:
-    """The id of the first cell of the reference run of the suite quick."""
-    suite = load("quick")
-    cells = make_plan(suite, Catalog()).cells
-    record = json.loads((Path(__file__).parents[2] / "results/reference/quick/run.json").read_text())
-    assert [cell.id for cell in cells] == record["cells"]
+    """The ids of the cells of the reference run of the suite quick, whose learning rates are chosen."""
+    planned, record = make_plan(load("quick"), Catalog()), RunFolder(REFERENCE / "quick").run()
+    assert record is not None
+    chosen = with_chosen_rates(planned, RunFolder(REFERENCE / "quick"))
+    assert len(chosen.chosen_rates) == len(planned.pairs)
+    assert [cell.id for cell in chosen.cells] == record.cells
 
 
 def test_model_options_apply_to_architectures_that_have_them() -> None:
