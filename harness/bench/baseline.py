@@ -1,9 +1,12 @@
 """A hand-written training loop with torch's optimizer and clipping, on the same model and the same batches."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
 from harness.bench.workload import Workload
+from harness.training.schedules import rate_factor
 from tasks.base import IGNORE
 
 
@@ -14,7 +17,7 @@ class PlainLoop:
         self.model = workload.build().to(workload.device)
         self.batches, self.recipe = workload.batches(), workload.cell.recipe
         self.optimizer = torch.optim.AdamW(self.model.parameters(), workload.cell.learning_rate, weight_decay=0.0)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.recipe.factor)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, partial(rate_factor, self.recipe))
         self.steps_taken = 0
 
     def step(self) -> None:

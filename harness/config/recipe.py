@@ -153,24 +153,6 @@ class Recipe(BaseModel):
         """Return up to ``count`` evenly spaced step numbers. The last one is ``steps``."""
         return sorted({max(1, round(self.steps * (i + 1) / count)) for i in range(count)})
 
-    def factor(self, step: int) -> float:
-        """Return the learning rate of a built-in schedule at ``step``, counted from 0, as a fraction of the peak."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        return SCHEDULES[self.schedule](step, self)
-
-
-def _cosine(step: int, recipe: Recipe) -> float:
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-SCHEDULES = {
-    "constant": lambda step, recipe: 1.0,
-    "cosine": _cosine,
-    "inverse_sqrt": lambda step, recipe: (max(1, recipe.warmup) / (step + 1)) ** 0.5,
-}
-
 
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """Build a recipe from plain values; raise :class:`UserError` for the first key that is unknown or has a wrong type.

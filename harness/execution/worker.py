@@ -25,7 +25,8 @@ from harness.training.code_version import cell_fingerprints
 from harness.training.cuda_graphs import CaptureError
 from harness.training.memory import check_fits_in_memory, is_out_of_memory, release_memory, split_in_half
 from harness.training.snapshot import Snapshot, StateError
-from harness.training.trainer import Trained, Trainer, Training
+from harness.training.trained import Trained, Training
+from harness.training.trainer import Trainer
 
 
 def run_job(job: Job, number: int, emit: Emit) -> None:

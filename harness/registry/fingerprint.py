@@ -28,9 +28,9 @@ _ALWAYS: dict[Kind, tuple[str, ...]] = {
 
 TRAINING = (
     *("data.rng", "data.questions", "data.presentation", "data.batches", "data.step_lengths"),
-    *("models.population", "models.tensors", "config.recipe"),
-    *("training.trainer", "training.optimizer", "training.stopping", "training.validation", "training.custom"),
-    *("training.gradient_free", "evaluation.scoring"),
+    *("models.population", "models.tensors", "training.schedules"),
+    *("training.trainer", "training.make_optimizer", "training.optimizer", "training.custom", "training.gradient_free"),
+    *("training.stopping", "training.validation", "evaluation.scoring"),
 )
 """Modules of the harness that determine trained weights, and the scores that choose them."""
 

@@ -33,6 +33,7 @@ from harness.errors import UserError
 from harness.models.population import Loss, Population, cross_entropy
 from harness.registry.fingerprint import code_hash
 from harness.training.optimizer import RowOptimizer, undecayed
+from harness.training.schedules import rate_factor
 from harness.training.snapshot import StateError
 from tasks.base import IGNORE
 
@@ -160,7 +161,7 @@ def check_model(recipe: Recipe, model: nn.Module) -> None:
 def factors(recipe: Recipe) -> list[float]:
     """Return the learning rate of each step as a fraction of the peak."""
     if not is_import_path(recipe.schedule):
-        return [recipe.factor(step) for step in range(recipe.steps)]
+        return [rate_factor(recipe, step) for step in range(recipe.steps)]
     schedule, what = load_object("schedule", recipe.schedule), f"schedule {recipe.schedule!r}"
     values = []
     for step in range(recipe.steps):

@@ -11,25 +11,23 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.config.cell import Group
-from harness.config.recipe import ADAMW, Recipe
 from harness.data.batches import Batches
 from harness.data.presentation import Batch, Presentation
 from harness.models.population import Population
-from harness.models.tensors import as_real
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
-from harness.training.custom import CustomOptimizer, loss_of
+from harness.training.custom import loss_of
 from harness.training.drawn_questions import DrawnQuestions
 from harness.training.gradient_free import GradientFree
-from harness.training.optimizer import AdamW, RowOptimizer, undecayed
+from harness.training.make_optimizer import make_optimizer
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
 from harness.training.stopping import Stopping
+from harness.training.trained import Trained, Training
 from harness.training.validation import masters, solve_all_lengths, validate
 
 LOG_POINTS = 50
@@ -52,41 +50,6 @@ Timer = Callable[[str], AbstractContextManager[None]]
 def untimed(phase: str) -> AbstractContextManager[None]:
     """Measure nothing."""
     return nullcontext()
-
-
-@dataclass
-class Trained:
-    """The result of training one model.
-
-    ``curve`` has one entry per log point: step and loss, and after a validation validation_exact and validation_loss.
-    ``fitted_at`` is the step after which it first solved every training length, ``None`` if it never did.
-    ``checkpoints`` maps steps to weights. ``distinct`` is the share of distinct questions among those drawn.
-    ``seen`` is the share of the test questions of a length that are among the draws.
-    ``failure`` says why the model did not finish; it is empty if it did.
-    """
-
-    steps_used: int = 0
-    fitted_at: int | None = None
-    failure: str = ""
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    distinct: float = 1.0
-    seen: dict[int, float] = field(default_factory=dict)
-
-
-@dataclass
-class Training:
-    """A trained population, the result of each model, and the seconds by phase.
-
-    ``tokens`` counts source and prefix tokens of one model. ``programs`` says for each part of a step whether a GPU
-    replayed it as a CUDA graph.
-    """
-
-    population: Population
-    models: list[Trained]
-    seconds: dict[str, float]
-    tokens: int
-    programs: dict[str, str]
 
 
 class Trainer:
@@ -315,21 +278,3 @@ class Trainer:
         phases = {"train": seconds - self.validating, "validate": self.validating}
         programs = {name: str(function) for name, function in self.graphed.items()}
         return Training(self.population, self.models, phases, self.tokens, programs)
-
-
-def make_optimizer(population: Population, recipe: Recipe, rates: Tensor) -> RowOptimizer:
-    """Return the optimizer of a population under a recipe; ``rates`` ``[R]`` are the peak learning rates."""
-    if recipe.optimizer != ADAMW:
-        return CustomOptimizer(population, recipe, rates)
-    decay = decay_row(population, recipe.weight_decay) if recipe.weight_decay else 0.0
-    betas = (recipe.beta1, recipe.beta2)
-    return AdamW(population.values, population.grads, rates, weight_decay=decay, clip=recipe.clip, betas=betas)
-
-
-def decay_row(population: Population, weight_decay: float) -> Tensor:
-    """Return the weight decay of each parameter, float ``[P]``."""
-    exempt, row = undecayed(population.model), torch.zeros_like(population.values[0])
-    for name, view in population.layout.unpack(row).items():
-        if name not in exempt:
-            as_real(view).fill_(weight_decay)
-    return row

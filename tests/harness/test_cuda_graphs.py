@@ -27,7 +27,8 @@ from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 from harness.training.cuda_graphs import CaptureError, GraphedFunction
 from harness.training.memory import check_fits_in_memory
-from harness.training.trainer import Trainer, Training
+from harness.training.trained import Training
+from harness.training.trainer import Trainer
 
 CALLS = 6
 CATALOG = Catalog()

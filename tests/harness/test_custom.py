@@ -24,6 +24,7 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
 from harness.training.custom import check_recipe, custom_fingerprints, decay_groups, factors
+from harness.training.schedules import rate_factor
 from harness.training.snapshot import StateError
 from harness.training.trainer import Trainer
 from tasks.base import IGNORE
@@ -113,7 +114,7 @@ def test_a_torch_optimizer_trains_as_in_a_plain_loop() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for group in optimizer.param_groups:
-            group["lr"] = 0.1 * settings.factor(step)
+            group["lr"] = 0.1 * rate_factor(settings, step)
         optimizer.step()
     expected = torch.cat([p.detach().flatten() for p in model.parameters()])
     torch.testing.assert_close(trained(settings)[0], expected, rtol=1e-4, atol=1e-6)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from harness.bench.workload import make_workload
 from harness.registry.catalog import Catalog
+from harness.training.make_optimizer import decay_row
 from harness.training.optimizer import AdamW, undecayed
-from harness.training.trainer import decay_row
 
 STEPS, SIZE = 25, 30
 RATES = torch.tensor([1e-3, 3e-2, 0.3], dtype=torch.float64)

@@ -24,6 +24,7 @@ from harness.registry.plugin_import import forget
 from harness.storage.folder import RunFolder
 from harness.training.custom import decay_groups
 from harness.training.memory import check_fits_in_memory
+from harness.training.schedules import rate_factor
 from harness.training.trainer import Trainer
 
 MIXER = '''"""A running sum with state in buffers."""
@@ -199,7 +200,7 @@ def test_complex_parameters_are_updated_as_by_torch(tmp_path: Path) -> None:
     for step in range(5):
         batch = trainer.batches(step)
         for group in optimizer.param_groups:
-            group["lr"] = 1e-2 * recipe.factor(step)
+            group["lr"] = 1e-2 * rate_factor(recipe, step)
         optimizer.zero_grad()
         nn.functional.cross_entropy(
             reference(batch.source, batch.prefix).flatten(0, 1), batch.target.flatten(), ignore_index=-100

@@ -14,7 +14,9 @@ from harness.data.step_lengths import StepLengths, train_lengths
 from harness.models.population import Population, build_seeded
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
-from harness.training.trainer import LOG_POINTS, Trainer, Training
+from harness.training.schedules import rate_factor
+from harness.training.trained import Training
+from harness.training.trainer import LOG_POINTS, Trainer
 from harness.training.validation import solve_all_lengths, validate
 from tasks.base import Task
 
@@ -272,7 +274,7 @@ def test_the_learning_rate_follows_its_schedule() -> None:
         Recipe(steps=100, warmup=10, schedule=name) for name in ("cosine", "inverse_sqrt", "constant")
     )
     for recipe in (cosine, inverse_sqrt, constant):
-        assert [recipe.factor(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
-    assert [cosine.factor(step) for step in (10, 55, 100)] == pytest.approx([1.0, 0.5, 0.0])
-    assert [inverse_sqrt.factor(step) for step in (39, 89)] == pytest.approx([0.5, 1 / 3])
-    assert constant.factor(99) == 1.0
+        assert [rate_factor(recipe, step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert [rate_factor(cosine, step) for step in (10, 55, 100)] == pytest.approx([1.0, 0.5, 0.0])
+    assert [rate_factor(inverse_sqrt, step) for step in (39, 89)] == pytest.approx([0.5, 1 / 3])
+    assert rate_factor(constant, 99) == 1.0
