@@ -133,7 +133,8 @@ class Presentation:
     def grade(self, source: Tensor, target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Return which tokens of a prediction are correct and which are counted, bool ``[B, T]`` each.
 
-        A task that overrides ``grade`` grades its answer itself. END is correct where it equals the target.
+        A task that overrides ``grade`` grades its answer itself. END is correct where it equals the target. A generated
+        answer ends at its first END: what comes after it is read as END.
         """
         if not self.graded_by_task:
             return prediction == target, target != IGNORE
@@ -144,12 +145,16 @@ class Presentation:
             return correct[:, -1:], counted[:, -1:] & (target != IGNORE)
         if self.mode != "generate":
             return self.task.grade(source, target, prediction)
+        end = self.special("<end>")
+        ends = (prediction == end).cumsum(1)
+        has_ended = F.pad(ends[:, :-1] > 0, (1, 0))
         # The task does not know END: it grades the answer without the column that END added.
-        correct, counted = self.task.grade(source, target[:, :-1], prediction[:, :-1])
-        is_end = target == self.special("<end>")
+        answer = prediction.masked_fill(has_ended, end)
+        correct, counted = self.task.grade(source, target[:, :-1], answer[:, :-1])
+        is_end = target == end
         correct = torch.cat((correct, torch.zeros_like(correct[:, :1])), dim=1)
         counted = torch.cat((counted, torch.zeros_like(counted[:, :1])), dim=1)
-        return torch.where(is_end, prediction == target, correct), counted | is_end
+        return torch.where(is_end, (prediction == end) & ~has_ended, correct), counted | is_end
 
     @property
     def graded_by_task(self) -> bool:

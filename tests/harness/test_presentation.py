@@ -174,8 +174,14 @@ def test_a_task_grades_its_answer_and_never_the_end() -> None:
     presentation = Presentation(Either())
     assert presentation.graded_by_task
     target = tokens(f"a a {END} .", f"a {END} . .", f"a a a {END}")
-    prediction = tokens(f"b {END} {END} a", "b a a a", f"{END} a a {END}")
-    assert grades(presentation, target, prediction) == ["+.+.", "+-..", "-..+"]
+    prediction = tokens(f"b a {END} a", "b a a a", f"b b b {END}")
+    assert grades(presentation, target, prediction) == ["+.+.", "+-..", "+..+"]
+
+
+def test_what_follows_the_first_end_of_a_generated_answer_is_not_read() -> None:
+    target = tokens(f"a a {END} .", f"a a a {END}", f"{END} . . .")
+    prediction = tokens(f"b {END} {END} a", f"{END} a a {END}", f"{END} a a a")
+    assert grades(Presentation(Either()), target, prediction) == ["+.-.", "-..-", "+..."]
 
 
 def test_a_grade_of_the_task_in_readout() -> None:
