@@ -17,8 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
-sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-"""Gradients through a nonlinearity from its output: ``(gradient, output, grad_input=target)``."""
+"""The gradient through tanh from its output: ``(gradient, output, grad_input=target)``."""
 
 
 def _add_inputs(
@@ -50,6 +49,18 @@ def _parameter_gradients(grads: Tensor, hidden: Tensor, tokens: Tensor | None, s
     return both[states.shape[1] :], both[: states.shape[1]].t()
 
 
+def _sequence(initial: Tensor, length: int) -> Tensor:
+    """Return states ``[L + 1, B, D]``, of which only the first one is set."""
+    states = initial.new_empty(length + 1, *initial.shape)
+    states[0] = initial
+    return states
+
+
+def _sigmoid_gradient(gradient: Tensor, sigmoid: Tensor, out: Tensor) -> None:
+    """Write ``gradient * sigmoid * (1 - sigmoid)``, which overwrites ``gradient``."""
+    torch.addcmul(gradient, gradient.mul_(sigmoid), sigmoid, value=-1, out=out)
+
+
 class _Steps(torch.autograd.Function):
     """Common part: the first ``results`` outputs are results, the others are what the backward needs."""
 
@@ -71,7 +82,7 @@ class RNNSteps(_Steps):
     def forward(projected: Tensor, tokens: Tensor | None, weight: Tensor, initial: Tensor) -> tuple[Tensor, ...]:
         """Return the hidden states ``[L, B, D]``, and what the backward needs."""
         length = len(projected if tokens is None else tokens)
-        hidden = torch.cat((initial[None], initial.new_empty(length, *initial.shape)))
+        hidden = _sequence(initial, length)
         transposed = weight.t().contiguous()
         for time in range(length):
             _add_inputs(hidden[time + 1], projected, tokens, time, (hidden[time], transposed))
@@ -104,7 +115,7 @@ class LSTMSteps(_Steps):
         """Return the hidden states ``[L, B, D]``, the last cell ``[B, D]``, and what the backward needs."""
         length, (rows, width) = len(projected if tokens is None else tokens), hidden.shape
         gates, tanh_cells = (hidden.new_empty(length, rows, size) for size in (4 * width, width))
-        hiddens, cells = (torch.cat((x[None], x.new_empty(length, rows, width))) for x in (hidden, cell))
+        hiddens, cells = (_sequence(x, length) for x in (hidden, cell))
         transposed = weight.t().contiguous()
         for time in range(length):
             _add_inputs(gates[time], projected, tokens, time, (hiddens[time], transposed))
@@ -127,10 +138,10 @@ class LSTMSteps(_Steps):
         for time in reversed(range(len(grad))):
             (i, f, g, o), (grad_i, grad_f, grad_g, grad_o) = gates[time].chunk(4, 1), grads[time].chunk(4, 1)
             hidden += grad[time]
-            sigmoid_backward(torch.mul(hidden, tanh_cells[time], out=product), o, grad_input=grad_o)
+            _sigmoid_gradient(torch.mul(hidden, tanh_cells[time], out=product), o, grad_o)
             cell += tanh_backward(torch.mul(hidden, o, out=product), tanh_cells[time], grad_input=product)
-            sigmoid_backward(torch.mul(cell, g, out=product), i, grad_input=grad_i)
-            sigmoid_backward(torch.mul(cell, cells[time], out=product), f, grad_input=grad_f)
+            _sigmoid_gradient(torch.mul(cell, g, out=product), i, grad_i)
+            _sigmoid_gradient(torch.mul(cell, cells[time], out=product), f, grad_f)
             tanh_backward(torch.mul(cell, i, out=product), g, grad_input=grad_g)
             cell *= f
             torch.mm(grads[time], weight, out=hidden)
@@ -148,7 +159,7 @@ class GRUSteps(_Steps):
         """Return the hidden states ``[L, B, D]``, and what the backward needs."""
         length, (rows, width) = len(projected if tokens is None else tokens), initial.shape
         gates, products = (initial.new_empty(length, rows, 3 * width) for _ in range(2))
-        hidden = torch.cat((initial[None], initial.new_empty(length, rows, width)))
+        hidden = _sequence(initial, length)
         transposed = weight.t().contiguous()
         for time in range(length):
             torch.addmm(bias, hidden[time], transposed, out=products[time])
@@ -170,9 +181,9 @@ class GRUSteps(_Steps):
         for time in reversed(range(len(grad))):
             (r, z, n), (grad_r, grad_z, grad_n) = gates[time].chunk(3, 1), grads[time].chunk(3, 1)
             state += grad[time]
-            sigmoid_backward(torch.sub(hidden[time], n, out=product).mul_(state), z, grad_input=grad_z)
+            _sigmoid_gradient(torch.sub(hidden[time], n, out=product).mul_(state), z, grad_z)
             tanh_backward(torch.addcmul(state, state, z, value=-1, out=product), n, grad_input=grad_n)
-            sigmoid_backward(torch.mul(grad_n, products[time, :, 2 * width :], out=product), r, grad_input=grad_r)
+            _sigmoid_gradient(torch.mul(grad_n, products[time, :, 2 * width :], out=product), r, grad_r)
             recurrent_grads[time, :, : 2 * width] = grads[time, :, : 2 * width]
             torch.mul(grad_n, r, out=recurrent_grads[time, :, 2 * width :])
             state *= z

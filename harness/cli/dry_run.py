@@ -39,16 +39,19 @@ def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None
     for rows in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
         if rows.row_count:
             out.print(rows)
-    out.print(f"\n{_total(plan, missing, _seconds(paces, missing, plan.suite.samples), options)}")
+    groups = sum(ceil(count / options.population) for count in missing.values())
+    stops = any(task.recipe.stop_when_fitted for task in plan.tasks)
+    out.print(f"\n{_total(groups, _seconds(paces, missing, plan.suite.samples), stops, options)}")
 
 
-def _total(plan: Plan, missing: Counter[GroupKey], seconds: float, options: RunOptions) -> str:
-    """Return the sentence on all groups. ``seconds`` is the time to train and score them one after another."""
+def _total(groups: int, seconds: float, stops: bool, options: RunOptions) -> str:
+    """Return the sentence on all groups.
+
+    ``seconds`` is the time to train and score them one after another; ``stops`` says that fitted models stop early.
+    """
     size, workers, device = options.population, options.worker_count, options.device
-    groups = sum(ceil(count / size) for count in missing.values())
     time = duration(seconds / max(1, min(workers, groups) if device == "cpu" else 1))
     plural = "s" if workers > 1 else ""
-    stops = any(task.recipe.stop_when_fitted for task in plan.tasks)
     limit = "at most about" if stops else "about"
     early = ", less where models fit early" if stops else ""
     models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""

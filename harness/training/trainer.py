@@ -19,6 +19,7 @@ from torch import Tensor
 from harness.config.cell import Group
 from harness.data.batches import Batches
 from harness.data.presentation import Batch, Presentation
+from harness.evaluation.malloc import keep_freed_memory
 from harness.models.population import Population
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
 from harness.training.custom import loss_of
@@ -77,6 +78,8 @@ class Trainer:
         timer: Timer = untimed,
         tested: Mapping[int, Tensor] | None = None,
     ) -> None:
+        if population.values.device.type == "cpu":
+            keep_freed_memory()
         self.tested = tested or {}
         self.population, self.listen, self.save, self.timer = population, listen, save, timer
         self.recipe, self.key = group.first.recipe, str(group.first.task)

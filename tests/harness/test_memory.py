@@ -12,7 +12,6 @@ from harness.data.presentation import Batch
 from harness.execution.job import Event, Job
 from harness.execution.plan import Variant
 from harness.execution.run_options import RunOptions
-from harness.execution.run_status import RunStatus
 from harness.execution.worker import Worker, run_job
 from harness.models.population import Population
 from harness.storage.folder import RunFolder
@@ -220,7 +219,7 @@ def test_halves_cover_the_population() -> None:
 
 
 def test_the_dry_run_names_the_group_size() -> None:
-    assert "groups of at most 64 models, halved where memory runs out, to train on cuda" in _total(
-        RunStatus(), 0.0, RunOptions("cuda", 1)
-    )
-    assert "0 groups to train on cpu" in _total(RunStatus(), 0.0, RunOptions("cpu", 1))
+    several = _total(3, 0.0, False, RunOptions("cuda", 1))
+    assert "3 groups of at most 64 models, halved where memory runs out, to train and evaluate on cuda" in several
+    assert "0 groups to train and evaluate on cpu" in _total(0, 0.0, False, RunOptions("cpu", 1))
+    assert "at most about 1 s, less where models fit early" in _total(1, 1.0, True, RunOptions("cpu", 1))
