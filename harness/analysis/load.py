@@ -5,6 +5,7 @@ Everything that is reported is computed from these frames only.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     add_recipes_to_labels(rows)
     frame = pd.DataFrame(rows, columns=list(CELLS))
     meta = _meta(runs, frame, labels, [*notes, *second_ids], catalog)
+    meta = replace(meta, recipes={row["task"]: row["recipe"] for row in rows})
     return frame, pd.DataFrame(scores, columns=list(SCORES)), meta
 
 

@@ -105,6 +105,9 @@ class ReportMeta:
     known: Sequence[Claim] = ()
     """Claims of the literature that the suites declare, with labels as the frames have them."""
 
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The recipe with which each task label was trained, as records store it."""
+
     inspections: Sequence[Mapping[str, Any]] = ()
     """Attention and alignment maps of :func:`harness.analysis.attention_maps.attention_maps`."""
 

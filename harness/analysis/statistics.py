@@ -118,6 +118,12 @@ def _solved_to(rows: Rows) -> SolvedTo | None:
     return None if last is None else SolvedTo(last, True)
 
 
+def errors_that_pass(samples: int) -> int:
+    """Return the most errors among ``samples`` answers with which a length still counts as solved."""
+    errors = np.arange(samples + 1)
+    return int(errors[wilson(samples - errors, samples)[1] >= SOLVED].max(initial=0))
+
+
 def choose_learning_rate(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the chosen rows of :func:`compare_learning_rates`, one per (architecture, task) with a finished cell."""
     rates = compare_learning_rates(cells)

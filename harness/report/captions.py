@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.analysis.statistics import errors_that_pass
 from harness.report import number_format as fmt
 from harness.report.results import Results, TaskResult
 from harness.report.table_cell import MARKS, TableCell
@@ -89,9 +90,10 @@ def seeds_and_selection(results: Results) -> str:
 
 
 def samples_per_length(results: Results) -> str:
-    """Say how many samples a test set beyond the training lengths has."""
-    samples = fmt.span(number for task_result in results.task_results for number in task_result.samples)
-    return f"{samples} samples per length"
+    """Say how many samples a test set beyond the training lengths has, and how many errors pass as solved."""
+    numbers = [number for task_result in results.task_results for number in task_result.samples]
+    passing = fmt.span(errors_that_pass(int(number)) for number in numbers)
+    return f"{fmt.span(numbers)} samples per length, of which {passing} may be wrong in a length that counts as solved"
 
 
 def marks(table_cells: Iterable[TableCell]) -> str:

@@ -23,12 +23,13 @@ from harness.report.program_length import program_length_table
 from harness.report.rate_tables import rates_table, windows_table
 from harness.report.results import Results
 from harness.report.run_tables import cost_by_task_table, cost_table, problems_table
+from harness.report.settings_table import settings_table
 from harness.report.stale import mark_stale
 from harness.report.table_cell import TableCell
 from harness.report.training_tables import steps_table
 from harness.report.unfitted import unfitted_table
 
-OPTIONAL = {"known", "conjecture", "unfitted", "steps-to-fit", "rate-windows"}
+OPTIONAL = {"known", "conjecture", "settings", "unfitted", "steps-to-fit", "rate-windows"}
 """Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
@@ -39,8 +40,9 @@ def tables(results: Results) -> list[Table]:
     """Return all tables of a run, in reading order."""
     scores = [solved_table(results), beyond_table(results, "exact"), beyond_table(results, "token")]
     more = [claims_table(results), program_length_table(results), lengths_table(results), detail_table(results)]
-    training = [unfitted_table(results), steps_table(results), rates_table(results), windows_table(results)]
-    every = [*scores, *more, cost_table(results), cost_by_task_table(results), *training, problems_table(results)]
+    training = [settings_table(results), unfitted_table(results), steps_table(results), rates_table(results)]
+    every = [*scores, *more, cost_table(results), cost_by_task_table(results), *training, windows_table(results)]
+    every.append(problems_table(results))
     return [mark_stale(table, results) for table in every if len(table.frame) or table.name not in OPTIONAL]
 
 
