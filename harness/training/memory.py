@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import torch
 
+from harness.evaluation.malloc import return_free_memory
 from harness.training.trainer import Trainer
 
 
@@ -49,8 +50,9 @@ def split_in_half(count: int) -> tuple[slice, slice]:
 
 
 def release_memory(device: torch.device) -> None:
-    """Free the memory that Python and torch hold without using it."""
+    """Free the memory that Python, torch and malloc hold without using it."""
     gc.collect()
+    return_free_memory()
     if device.type == "cuda":
         with suppress(RuntimeError):  # after a failed capture this may raise; the memory then stays in the cache
             torch.cuda.empty_cache()

@@ -1,5 +1,7 @@
 """Memory limits: a population that does not fit is split in half; no step is repeated and no result is lost."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +225,23 @@ def test_the_dry_run_names_the_group_size() -> None:
     assert "3 groups of at most 64 models, halved where memory runs out, to train and evaluate on cuda" in several
     assert "0 groups to train and evaluate on cpu" in _total(0, 0.0, False, RunOptions("cpu", 1))
     assert "at most about 1 s, less where models fit early" in _total(1, 1.0, True, RunOptions("cpu", 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and glibc")
+def test_memory_that_training_kept_is_returned_before_the_next_one() -> None:
+    """Small blocks in use keep the heap of a training from shrinking; its free pages are returned nevertheless."""
+    code = """
+import torch
+from harness.bench.isolated import memory_bytes
+from harness.evaluation.malloc import keep_freed_memory
+from harness.training.memory import release_memory
+
+keep_freed_memory()
+blocks = [torch.ones(1 << (8 if index % 2 else 20)) for index in range(200)]  # 400 MiB, with small blocks between
+del blocks[::2]
+kept = memory_bytes("cpu", peak=False)
+release_memory(torch.device("cpu"))
+print(kept - memory_bytes("cpu", peak=False))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(result.stdout) > 300 << 20
