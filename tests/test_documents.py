@@ -64,7 +64,7 @@ def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPat
     folders = [word for word in words if word.startswith("results/")]
     for folder in folders if words[0] in {"evaluate", "report", "pack", "compare"} else ():
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
-    toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8"]}.get(words[0], [])
+    toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8", "--no-workers"]}.get(words[0], [])
     result = CliRunner().invoke(app, words + toy)
     assert result.exit_code == 0, result.output
 

@@ -53,7 +53,6 @@ def environment(**values: str) -> dict[str, str]:
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0"}
 ENVIRONMENTS = {
     "ascii": C_LOCALE,
-    "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "cp1252": C_LOCALE | {"PYTHONIOENCODING": "cp1252"},
 }
 
