@@ -10,7 +10,7 @@ where it has not seen that before. A linear reader is a multinomial logistic reg
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -194,18 +194,21 @@ class LinearMap:
 
     def _fit(self, features: Tensor, label: Tensor) -> Tensor:
         """Return the weights with the bias in the last row, float ``[F + 1, classes]``."""
+        # An optimizer of torch would import torch's compiler, which takes a second in each process.
+        from scipy.optimize import minimize
+
         inputs = F.pad(features, (0, 1), value=1.0)
-        weight = torch.zeros(inputs.shape[1], len(self.classes), requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+        shape = inputs.shape[1], len(self.classes)
 
-        def closure() -> Tensor:
-            optimizer.zero_grad()
+        def loss_and_gradient(values: Any) -> tuple[float, Any]:
+            weight = torch.from_numpy(values).to(inputs).view(shape).requires_grad_()
             loss = F.cross_entropy(inputs @ weight, label) + PENALTY * weight.square().sum()
-            loss.backward()
-            return loss
+            (gradient,) = torch.autograd.grad(loss, weight)
+            return loss.item(), gradient.double().flatten().numpy()
 
-        optimizer.step(closure)
-        return weight.detach()
+        start = torch.zeros(shape, dtype=torch.float64).flatten().numpy()
+        best = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+        return torch.from_numpy(best.x).to(inputs).view(shape)
 
     def predict(self, batch: Batch) -> Tensor:
         """Return an answer for each position, long ``[B, T]``."""
