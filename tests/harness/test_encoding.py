@@ -51,14 +51,9 @@ def environment(**values: str) -> dict[str, str]:
 
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0"}
-ENVIRONMENTS = {
-    "ascii": C_LOCALE,
-    "cp1252": C_LOCALE | {"PYTHONIOENCODING": "cp1252"},
-}
 
 
-@pytest.mark.parametrize("encoding", ENVIRONMENTS)
-def test_every_command_prints_under(encoding: str, tmp_path: Path) -> None:
+def test_every_command_prints_under_ascii(tmp_path: Path) -> None:
     """Observed: after all the training, ``run`` ended in a traceback without a report."""
     suite = SUITE.replace('name = "mine"', f'name = "mine"\ntitle = "{TITLE}"').replace("seeds = 1", "seeds = 2")
     (tmp_path / "suite.toml").write_text(suite, encoding="utf-8")
@@ -69,9 +64,9 @@ def test_every_command_prints_under(encoding: str, tmp_path: Path) -> None:
     lines += [["list", "tasks", "--plugin", "mine.py", "--json"], ["check", "mine.py"], ["pack", "results/mine"]]
     lines += [["run", "suite.toml", "--dry-run"], ["--help"]]
     command = [sys.executable, "-c", PROGRAM.format(lines=lines)]
-    process = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment(**ENVIRONMENTS[encoding]))
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment(**C_LOCALE))
     assert process.returncode == 0, process.stderr.decode()
-    output = process.stdout.decode(encoding)
+    output = process.stdout.decode("ascii")
     assert "Report: results/mine/report.html" in output
     assert " + The class has a docstring" in output or " + The file and its class" in output
     for page in ("report.html", "report.md"):
