@@ -238,16 +238,6 @@ def _claims(path: Path, run: RunRecord, labels: Labels, catalog: Catalog) -> Ite
             yield with_canonical_specs(Claim(**claim), labelled, catalog)
 
 
-def _not_applicable(run: RunRecord, catalog: Catalog) -> Iterator[tuple[str, str, str]]:
-    """Yield the pairs of a run that cannot be trained, with labels as the tables have them."""
-    for architecture, task, reason in run.not_applicable:
-        try:
-            label = label_of_text("architecture", architecture, run.suite.get("model", {}), catalog)
-            yield label, label_of_text("task", task, {}, catalog), reason
-        except UserError:
-            yield architecture, task, reason
-
-
 def _program_length(label: str, catalog: Catalog) -> int | None:
     """Return the core operations of a task's RASP-L program; None where no program is known or the task is gone."""
     from tasks.rasp._machine import length

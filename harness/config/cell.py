@@ -51,11 +51,6 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def is_tuning(self) -> bool:
-        """Whether the cell only serves to choose a learning rate."""
-        return self.seed >= TUNING_SEED
-
-    @property
     def specs(self) -> tuple[Spec, Spec]:
         """The specs of architecture and task."""
         return self.architecture, self.task

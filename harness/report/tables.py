@@ -40,9 +40,10 @@ def tables(results: Results) -> list[Table]:
     """Return all tables of a run, in reading order."""
     scores = [solved_table(results), beyond_table(results, "exact"), beyond_table(results, "token")]
     more = [claims_table(results), program_length_table(results), lengths_table(results), detail_table(results)]
-    training = [settings_table(results), unfitted_table(results), steps_table(results), rates_table(results)]
-    every = [*scores, *more, cost_table(results), cost_by_task_table(results), *training, windows_table(results)]
-    every.append(problems_table(results))
+    cost = [cost_table(results), cost_by_task_table(results)]
+    training = [settings_table(results), unfitted_table(results), steps_table(results)]
+    rates = [rates_table(results), windows_table(results)]
+    every = [*scores, *more, *cost, *training, *rates, problems_table(results)]
     return [mark_stale(table, results) for table in every if len(table.frame) or table.name not in OPTIONAL]
 
 
