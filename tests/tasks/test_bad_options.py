@@ -61,6 +61,9 @@ FIXED_BOUNDS = {
     "automata:letters=27": "int >= 2 <= 26",
     "flip_flop:ignore=1.5": "float >= 0 <= 1",
     "permutation_swaps:things=1": "int >= 2 <= 9",
+    "random_machine:states=1": "int >= 2",
+    "many_stacks:push=1.0": "float > 0 < 1",
+    "variable_assignments:variables=27": "int >= 2 <= 26",
 }
 CHOICES = {
     "addition:order=backward": "forward | reversed | reversed_answer; did you mean forward?",
@@ -83,6 +86,12 @@ DERIVED_BOUNDS = {
     "mqar:pairs=9,values=8": "values=8: must be at least 9; the nearest is 9",
     "fuzzy_recall:keys=2": "keys=2: must be at least 3; the nearest is 3",
     "fuzzy_recall:values=2": "values=2: must be at least 3; the nearest is 3",
+    "multi_token_recall:letters=1,queries=17": "queries=17: must be from 1 to 16; the nearest is 16",
+    "needle:distractors=16": "distractors=16: must be less than keys=16; the nearest is 15",
+    "modular_regression:modulus=9": "modulus=9: must be a prime; the nearest is 7",
+    "reachability:names=3": "names=3: must be at least 4; the nearest is 4",
+    "random_machine:letters=2,states=90": "states=90: too many for letters=2; "
+    "no table connects them all, use more letters",
     "group_word:group=q8": "group=q8: must be s, a or z with a number, or several joined by x; for example a4xz5",
     "group_word:group=a4x": "group=a4x: must be s, a or z with a number, or several joined by x; for example a4xz5",
     "group_word:group=s7": "group=s7: has 5040 elements, must be at most 720; the nearest is s6",
