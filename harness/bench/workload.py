@@ -12,6 +12,7 @@ from harness.data.batches import Batches
 from harness.data.presentation import Presentation
 from harness.models.population import Population, build_seeded
 from harness.models.precision import FLOAT32, Numerics
+from harness.models.shape_only import shape_only
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_model, build_task
 from harness.training.trainer import Timer, Trainer, untimed
@@ -53,7 +54,7 @@ def make_workload(text: str, catalog: Catalog, device: str, steps: int = 4096, l
     spec, task_spec = Spec.parse("architecture", text, catalog), Spec.parse("task", TASK, catalog)
     recipe = Recipe(steps=steps, batch_size=BATCH, train_lengths=Span(length, length))
     task = build_task(task_spec)
-    with torch.device("meta"):
+    with shape_only():
         causal = build_model(spec, Presentation(task).symbols).causal
     presentation = Presentation(task, "generate" if causal else "readout")
     return Workload(Cell(spec, task_spec, recipe, 1e-3, 0), presentation, device)

@@ -9,6 +9,7 @@ from harness.check.fixtures import SYMBOLS, ModelSubject, docstring_of, random_t
 from harness.check.result import Skip, expect, expect_equal, expect_none
 from harness.execution import contract
 from harness.models.cost import measured_state, parameters
+from harness.models.shape_only import shape_only
 from harness.registry.options import build_model
 
 
@@ -29,7 +30,7 @@ def declares_valid_attributes(subject: ModelSubject) -> None:
 
 def can_be_built(subject: ModelSubject) -> None:
     """A model with default options can be built, and its parameters can be counted without allocating them."""
-    with torch.device("meta"):
+    with shape_only():
         default_size = parameters(build_model(subject.requested, SYMBOLS))
         planned = parameters(build_model(subject.spec, SYMBOLS))
     expect(default_size > 0, "the model has no parameters; it needs at least one")

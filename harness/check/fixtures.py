@@ -15,6 +15,7 @@ from harness.data.presentation import SPECIALS
 from harness.data.rng import Purpose, Stream
 from harness.errors import UserError
 from harness.models.population import build_seeded
+from harness.models.shape_only import shape_only
 from harness.models.tensors import trained_parameters
 from harness.registry.catalog import Entry
 from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of
@@ -71,7 +72,7 @@ class ModelSubject:
 
     def _can_build(self, spec: Spec) -> bool:
         try:
-            with torch.device("meta"):
+            with shape_only():
                 build_model(spec, SYMBOLS)
         except UserError:
             return False

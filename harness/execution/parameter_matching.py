@@ -6,11 +6,10 @@ usually divide, finds the two widths around the target. All widths between them 
 
 import re
 
-import torch
-
 from architectures.base import SequenceModel
 from harness.errors import UserError
 from harness.models.cost import parameters
+from harness.models.shape_only import shape_only
 from harness.registry.limits import MOST_PARAMETERS
 from harness.registry.options import Spec, build_model, options_of
 
@@ -37,7 +36,7 @@ def count(spec: Spec, symbols: tuple[str, ...]) -> int:
 def build_unallocated(spec: Spec, symbols: tuple[str, ...]) -> SequenceModel:
     """Build a model on the meta device, or on the CPU if its constructor needs the values of its parameters."""
     try:
-        with torch.device("meta"):
+        with shape_only():
             return build_model(spec, symbols)
     except UserError:
         raise

@@ -1,13 +1,28 @@
 """Starts processes that import the harness only, from any script, notebook or thread."""
 
+import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext, SpawnContext
 from threading import RLock
 from types import ModuleType
 
 _LOCK = RLock()
+
+
+def start_context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
+    """Return how processes start: as copies of a process that has imported the modules ``preload``, or from nothing.
+
+    The first start imports the modules, which takes seconds, and later ones take milliseconds. A process that uses a
+    GPU cannot be a copy of another one, so ``preload`` is empty for it. Windows has no copies.
+    """
+    if not preload or "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    return context
 
 
 @contextmanager

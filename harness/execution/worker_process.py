@@ -3,18 +3,18 @@
 import os
 import pickle
 import threading
-import time
 import traceback
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
 
 from harness.encoding import replace_unencodable
 from harness.execution.job import Event, Job
-from harness.execution.processes import clean_start
+from harness.execution.processes import clean_start, start_context
 from harness.execution.worker import run_job
 
 NumberedJob = tuple[int, Job]
@@ -36,7 +36,7 @@ class WorkerProcess:
         is_stopping: whether it was told that no jobs remain.
     """
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     job: NumberedJob | None = None
     finished: set[str] = field(default_factory=set)
@@ -45,10 +45,10 @@ class WorkerProcess:
     @classmethod
     def start(cls, memory_share: float | None) -> "WorkerProcess":
         """Start a process; ``memory_share`` is its share of a GPU's memory."""
-        context = SpawnContext()
-        connection, other_end = context.Pipe()
-        process = context.Process(target=serve, args=(other_end, os.getpid(), memory_share))
         os.environ["OMP_NUM_THREADS"] = "1"
+        context = start_context(preload=[] if memory_share else [__name__])
+        connection, other_end = context.Pipe()
+        process = context.Process(target=serve, args=(other_end, memory_share))
         with clean_start():
             process.start()
         other_end.close()
@@ -85,14 +85,9 @@ class WorkerProcess:
         self.connection.close()
 
 
-def serve(connection: Connection, launcher: int, memory_share: float | None) -> None:
-    """Run the jobs that the launcher sends, until it sends ``None``.
-
-    ``launcher`` is the launcher's process id. It may have ended while this process imported torch.
-    """
-    if os.getppid() != launcher:
-        return
-    threading.Thread(target=_exit_with, args=(launcher,), daemon=True).start()
+def serve(connection: Connection, memory_share: float | None) -> None:
+    """Run the jobs that the launcher sends, until it sends ``None``."""
+    threading.Thread(target=_exit_with_launcher, daemon=True).start()
     replace_unencodable()
     torch.set_num_threads(1)
     if memory_share is not None:
@@ -108,10 +103,11 @@ def serve(connection: Connection, launcher: int, memory_share: float | None) -> 
         _send(connection, READY)
 
 
-def _exit_with(launcher: int) -> None:
-    """Exit once the launcher is gone."""
-    while os.getppid() == launcher:
-        time.sleep(1)
+def _exit_with_launcher() -> None:
+    """Exit once the launcher is gone, which closes a pipe that this process holds from its start."""
+    launcher = parent_process()
+    assert launcher is not None
+    launcher.join()
     os._exit(1)
 
 

@@ -75,7 +75,7 @@ class Numerics:
         before = matmul.allow_tf32, cudnn.allow_tf32
         try:
             matmul.allow_tf32 = cudnn.allow_tf32 = False
-            torch.use_deterministic_algorithms(self.deterministic)
+            _set_deterministic(self.deterministic)
             if self.deterministic:
                 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             with warnings.catch_warnings():
@@ -86,7 +86,13 @@ class Numerics:
                 yield
         finally:
             matmul.allow_tf32, cudnn.allow_tf32 = before
-            torch.use_deterministic_algorithms(deterministic)
+            _set_deterministic(deterministic)
+
+
+def _set_deterministic(mode: bool) -> None:
+    """Switch deterministic algorithms on or off. Torch loads its compiler to do so, in more than a second."""
+    if torch.are_deterministic_algorithms_enabled() != mode:
+        torch.use_deterministic_algorithms(mode)
 
 
 FLOAT32 = Numerics()

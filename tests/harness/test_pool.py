@@ -2,11 +2,10 @@
 
 import io
 import math
-import multiprocessing
-import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,11 +153,23 @@ def test_workers_that_never_start_are_one_error_and_finished_cells_are_kept(
     assert execute(plan(), tmp_path, RunOptions("cpu", 1), Console(file=io.StringIO())).failed == 0
 
 
-def test_a_worker_without_its_launcher_takes_no_job() -> None:
-    """The launcher can be gone before the worker has imported torch; its process id is compared first."""
-    launcher, connection = multiprocessing.Pipe()
-    worker_process.serve(connection, os.getppid() + 1, None)
-    assert not launcher.poll(0.1)
+KILLED_LAUNCHER = """
+import os, signal
+from harness.execution.worker_process import WorkerProcess
+
+print(WorkerProcess.start(None).process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_ends_with_its_launcher_also_while_it_starts() -> None:
+    """A launcher that was killed in the first seconds used to leave its workers behind."""
+    launcher = subprocess.run([sys.executable, "-c", KILLED_LAUNCHER], capture_output=True, text=True, timeout=60)
+    worker = Path("/proc") / launcher.stdout.strip()
+    until = time.monotonic() + 10
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not worker.exists()
 
 
 def test_an_interruption_ends_all_workers(tmp_path: Path, started: list[WorkerProcess]) -> None:
