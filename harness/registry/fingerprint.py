@@ -4,7 +4,7 @@ The fingerprint of an architecture or a task is a hash of its file and of every 
 For a plug-in, the files of its own folder that it imports are included. Entries that an option names, such as the
 layers of a hybrid, are part of the fingerprint. That of the training is a hash of the harness's files that determine
 trained weights. Files are hashed in normal form (``normal_code.py``): rewording changes nothing, a changed equation
-does.
+does. Versions of the training code that were shown to give equal results share a fingerprint (``equal_training.txt``).
 """
 
 import ast
@@ -35,10 +35,25 @@ TRAINING = (
 """Modules of the harness that determine trained weights, and the scores that choose them."""
 
 
+EQUAL_TRAINING = Path(__file__).with_name("equal_training.txt")
+
+
 @cache
 def training_fingerprint() -> str:
-    """Return the fingerprint of the harness's training code."""
+    """Return the fingerprint of the harness's training code, or that of an earlier version with equal results."""
+    current = training_hash()
+    return next((versions[0] for versions in equal_versions() if current in versions), current)
+
+
+def training_hash() -> str:
+    """Return the hash of the harness's training code."""
     return _hash(filter(None, (_file_of(f"harness.{module}") for module in TRAINING)))
+
+
+def equal_versions() -> list[list[str]]:
+    """Return the sets of hashes of training code with equal results, the oldest first in each."""
+    lines = EQUAL_TRAINING.read_text(encoding="utf-8").splitlines()
+    return [line.split() for line in lines if line and not line.startswith("#")]
 
 
 def fingerprint_of(spec: Spec) -> str:
