@@ -84,7 +84,7 @@ OptimizerOptions = Annotated[
 MISSING = object()
 LATER_KEYS = {
     **{"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY},
-    **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0},
+    **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0, "distinct": 0},
 }
 """Keys that older records lack, with their defaults."""
 
@@ -97,6 +97,8 @@ class Recipe(BaseModel):
         batch_size: sequences in a batch. All sequences of a batch have the same length.
         train_lengths: ``LOW:HIGH``; the length of each step is drawn from the task's lengths in this span, uniformly
             unless lengths grow.
+        distinct: train on a fixed set of so many sequences, split evenly over the training lengths, from which the rows
+            of each batch are drawn; 0 draws new sequences in every step. Each seed has its own set.
         answer: how the model answers; ``None`` for the default of the task.
         think: computation tokens for each source token.
         schedule: of the learning rate after warm-up: ``constant``, ``cosine`` (to zero) or ``inverse_sqrt`` (Vaswani
@@ -126,6 +128,7 @@ class Recipe(BaseModel):
     steps: Annotated[int, Interval(ge=1, le=MOST_STEPS)] = 2000
     batch_size: Positive = 64
     train_lengths: TrainLengths = Span(1, 20)
+    distinct: Count = 0
     answer: Answer | None = None
     think: Count = 0
     schedule: Schedule = "cosine"

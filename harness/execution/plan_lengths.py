@@ -21,6 +21,11 @@ def in_range_lengths(spec: Spec, recipe: Recipe) -> list[int]:
     if not trained:
         lengths = _range_text(task.lengths)
         raise UserError(f"task {spec} has no length in train lengths {recipe.train_lengths}; it has {lengths}")
+    if 0 < recipe.distinct < len(trained):
+        raise UserError(
+            f"task {spec}: distinct={recipe.distinct}: must be 0 or at least {len(trained)}, one sequence for each "
+            f"training length; the nearest is {len(trained)}"
+        )
     return [trained[i] for i in even_grid(0, len(trained) - 1, IN_RANGE_POINTS)]
 
 

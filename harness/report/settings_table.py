@@ -14,7 +14,7 @@ COLUMNS = {
     "lengths": lambda recipe: _lengths(recipe),
     "most steps": lambda recipe: fmt.count(recipe["steps"]),
     "stops": lambda recipe: _stops(recipe),
-    "batch": lambda recipe: fmt.count(recipe["batch_size"]),
+    "batch": lambda recipe: _batch(recipe),
     "answer": lambda recipe: recipe["answer"] or "as the task",
     "optimizer": lambda recipe: _optimizer(recipe),
     "schedule": lambda recipe: f"{recipe['schedule']}, {fmt.count(recipe['warmup'])} warm-up steps",
@@ -42,6 +42,11 @@ def _lengths(recipe: Mapping[str, Any]) -> str:
     growth = {"none": "uniform", "steps": "growing by steps", "mastery": "growing by mastery"}[recipe["length_growth"]]
     share = f", {recipe['full_range_share']:.0%} of the steps from all" if recipe["full_range_share"] else ""
     return f"{recipe['train_lengths']}, {growth}{share}"
+
+
+def _batch(recipe: Mapping[str, Any]) -> str:
+    fixed = f", out of {fmt.count(recipe['distinct'])} fixed sequences" if recipe["distinct"] else ""
+    return f"{fmt.count(recipe['batch_size'])}{fixed}"
 
 
 def _stops(recipe: Mapping[str, Any]) -> str:

@@ -78,6 +78,7 @@ COMMAND_LINES = {
     "run -a lstm -t parity --test-lengths 21:90:0": ["21:90:0", "start at 1"],
     "run -a lstm -t parity --test-lengths a:b": ["test lengths 'a:b'", "whole numbers"],
     "run -a lstm -t parity --test-lengths 15:90": ["test length 15", "training lengths 1:20", "21:100"],
+    "run -a lstm -t parity --set distinct=3": ["distinct=3: must be 0 or at least 20", "the nearest is 20"],
     "run -a lstm -t count:numbers=9 --train-lengths 10:20": ["no length in train lengths 10:20", "1 to 9"],
     "run -a lstm -t parity --set stpes=5": ["no key 'stpes'", "did you mean steps?"],
     "run -a lstm -t parity --set steps": ["'steps'", "key=value"],

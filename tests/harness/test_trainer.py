@@ -21,6 +21,7 @@ from harness.training.validation import solve_all_lengths, validate
 from tasks.base import Task
 
 CATALOG = Catalog()
+CPU = torch.device("cpu")
 SHORT = {"batch_size": 8, "train_lengths": "1:4", "warmup": 2, "schedule": "constant"}
 FITS = {"train_lengths": "1:2", "steps": 200, "validations": 20, "grace": 0.0}
 EASY = "reverse:alphabet=1"
@@ -278,3 +279,24 @@ def test_the_learning_rate_follows_its_schedule() -> None:
     assert [rate_factor(cosine, step) for step in (10, 55, 100)] == pytest.approx([1.0, 0.5, 0.0])
     assert [rate_factor(inverse_sqrt, step) for step in (39, 89)] == pytest.approx([0.5, 1 / 3])
     assert rate_factor(constant, 99) == 1.0
+
+
+def drawn_questions(distinct: int, seeds: list[int], steps: int = 200) -> dict[int, list[set[int]]]:
+    """Return the questions that each seed is trained on, by length."""
+    recipe = Recipe(batch_size=8, train_lengths="10:12", steps=steps, distinct=distinct)
+    batches = Batches(Presentation(build_task(Spec.parse("task", "parity", CATALOG))), "parity", recipe, seeds, CPU)
+    questions: dict[int, list[set[int]]] = {length: [set() for _ in seeds] for length in batches.lengths.choices}
+    for step in range(steps):
+        hashes = question_hashes(batches(step).source).view(len(seeds), -1)
+        for found, row in zip(questions[batches.lengths[step]], hashes, strict=True):
+            found |= set(row.tolist())
+    return questions
+
+
+def test_a_fixed_set_has_the_stated_number_of_sequences_in_any_population() -> None:
+    both, second = drawn_questions(11, [0, 1]), drawn_questions(11, [1])
+    assert {length: len(sets[0]) for length, sets in both.items()} == {10: 3, 11: 4, 12: 4}
+    assert all(both[length][1] == second[length][0] for length in both)
+    assert all(sets[0] != sets[1] for sets in both.values())
+    larger = drawn_questions(30, [0, 1])
+    assert all(both[length][0] < larger[length][0] for length in both)
