@@ -109,7 +109,7 @@ def _answer(planned: PlannedTask) -> str:
         answer = recipe.answer or build_task(planned.task).answer
     except Exception:  # the notes have the error
         return "raises"
-    return f"{answer}, think {recipe.think}" if recipe.think else answer
+    return ", ".join([answer, *(["start token"] * recipe.begin), *([f"think {recipe.think}"] if recipe.think else [])])
 
 
 def _listed(lengths: Sequence[int]) -> str:

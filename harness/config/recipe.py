@@ -84,7 +84,7 @@ OptimizerOptions = Annotated[
 MISSING = object()
 LATER_KEYS = {
     **{"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY},
-    **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0, "distinct": 0},
+    **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0, "distinct": 0, "begin": False},
 }
 """Keys that older records lack, with their defaults."""
 
@@ -101,6 +101,7 @@ class Recipe(BaseModel):
             of each batch are drawn; 0 draws new sequences in every step. Each seed has its own set.
         answer: how the model answers; ``None`` for the default of the task.
         think: computation tokens for each source token.
+        begin: put a start token before the source (:mod:`harness.data.presentation`).
         schedule: of the learning rate after warm-up: ``constant``, ``cosine`` (to zero) or ``inverse_sqrt`` (Vaswani
             et al. 2017, section 5.3, scaled so that the peak is the learning rate). A function ``module:name`` of
             (step, steps, warmup) returns the learning rate as a fraction of the peak, warm-up included.
@@ -131,6 +132,7 @@ class Recipe(BaseModel):
     distinct: Count = 0
     answer: Answer | None = None
     think: Count = 0
+    begin: bool = False
     schedule: Schedule = "cosine"
     warmup: Annotated[int, Interval(ge=0, le=MOST_STEPS)] = 100
     weight_decay: Size = 0.0

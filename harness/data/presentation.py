@@ -10,6 +10,10 @@ tag       source                                   a label at each position    n
 
 ``think=k`` appends ``k`` computation tokens for each source token (Deletang et al. 2023, section 4).
 
+``begin`` puts START before the source. Softmax attention over equal tokens gives the same result for any number of
+them, so without a token that differs no transformer can tell ``((`` from ``(((``. Proofs about what transformers count,
+such as those of C-RASP (Huang et al. 2025), assume a start token.
+
 Special symbols follow the task's symbols in a model's alphabet. Only this module writes them into batches.
 Architectures do not depend on them, except that encoder-decoders look up ``<blank>`` to decode without a prefix.
 """
@@ -63,6 +67,7 @@ class Presentation:
         answer: the mode; ``None`` takes the task's own mode. A generate task can be asked as readout and a readout task
             as generate. A tag task can be asked as readout, for its last label, if it has a target at that position.
         think: computation tokens for each source token.
+        begin: put START before the source.
 
     Raises:
         NotApplicable: the task cannot be asked in this mode.
@@ -71,11 +76,12 @@ class Presentation:
     task: Task
     answer: Answer | None = None
     think: int = 0
+    begin: bool = False
 
     @classmethod
     def of(cls, task: Spec, recipe: Recipe) -> "Presentation":
         """Return the presentation of a task under a recipe; raise :class:`NotApplicable` if there is none."""
-        return cls(build_task(task), recipe.answer, recipe.think)
+        return cls(build_task(task), recipe.answer, recipe.think, recipe.begin)
 
     def __post_init__(self) -> None:
         task_mode, mode = self.task.answer, self.mode
@@ -106,6 +112,16 @@ class Presentation:
 
     def with_answer(self, source: Tensor, answer: Tensor) -> Batch:
         """Return the batch of questions ``[B, S]`` with these answers ``[B, T]``."""
+        batch = self._without_begin(source, answer)
+        return self._append_to_start(batch) if self.begin else batch
+
+    def _append_to_start(self, batch: Batch) -> Batch:
+        """Put START before the source. Where each position is labelled, it has no label."""
+        start = torch.full_like(batch.source[:, :1], self.special("<start>"))
+        target = F.pad(batch.target, (1, 0), value=IGNORE) if self.mode == "tag" else batch.target
+        return Batch(torch.cat((start, batch.source), dim=1), batch.prefix, target)
+
+    def _without_begin(self, source: Tensor, answer: Tensor) -> Batch:
         if self.mode == "tag":
             return Batch(source, None, answer)
         if self.last_label:
@@ -138,6 +154,10 @@ class Presentation:
         """
         if not self.graded_by_task:
             return prediction == target, target != IGNORE
+        if self.begin and self.mode == "tag":
+            masks = replace(self, begin=False).grade(source, target[:, 1:], prediction[:, 1:])
+            correct, counted = (F.pad(mask, (1, 0)) for mask in masks)
+            return correct, counted
         if self.last_label:
             # The task grades a label for each position, so the last one is padded on the left.
             labels = (F.pad(label, (source.shape[1] - 1, 0), value=IGNORE) for label in (target, prediction))

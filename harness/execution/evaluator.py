@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.config.cell import Cell
@@ -94,8 +95,9 @@ class Evaluator(JobContext):
         with self.job.numerics.autocast(self.device):  # token-by-token decoding bypasses Numerics.forward
             scores = score(population, on_device, source)
         seconds = (time.perf_counter() - start) / population.size
-        guess = cached_chance(presentation, str(task), length, str(self.recipe.answer), self.recipe.think)
-        floor = cached_floor(presentation, str(task), self.recipe, length)
+        asked = replace(presentation, begin=False)  # guesses and simple readers depend on the task alone
+        guess = cached_chance(asked, str(task), length, str(self.recipe.answer), self.recipe.think)
+        floor = cached_floor(asked, str(task), self.recipe, length)
         decoded = presentation.mode == "generate" and presentation.graded_by_task
         common = {"set_hash": set_hash(on_device(source)), "seconds": seconds, "decoded": decoded}
         common |= _guess(guess) | _floor(floor)

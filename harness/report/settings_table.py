@@ -15,7 +15,7 @@ COLUMNS = {
     "most steps": lambda recipe: fmt.count(recipe["steps"]),
     "stops": lambda recipe: _stops(recipe),
     "batch": lambda recipe: _batch(recipe),
-    "answer": lambda recipe: recipe["answer"] or "as the task",
+    "answer": lambda recipe: f"{recipe['answer'] or 'as the task'}{', start token' if recipe['begin'] else ''}",
     "optimizer": lambda recipe: _optimizer(recipe),
     "schedule": lambda recipe: f"{recipe['schedule']}, {fmt.count(recipe['warmup'])} warm-up steps",
     "clip": lambda recipe: f"{recipe['clip']:g}" if recipe["clip"] else "none",

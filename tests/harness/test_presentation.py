@@ -5,6 +5,9 @@ import torch
 from torch import Tensor
 
 from harness.data.presentation import SPECIALS, NotApplicable, Presentation
+from harness.models.population import build_seeded
+from harness.registry.catalog import Catalog
+from harness.registry.options import Spec
 from tasks.base import IGNORE, Answer, Stream, Task
 
 START, END, BLANK, THINK = "<start>", "<end>", "<blank>", "<think>"
@@ -137,6 +140,39 @@ def test_think_tokens_stand_between_question_and_answer(mode: Answer) -> None:
     assert text(thinking.source) == [f"{row} {' '.join([THINK] * 6)}" for row in text(SOURCE) or []]
     assert torch.equal(thinking.target, plain.target)
     assert text(thinking.prefix) == text(plain.prefix)
+
+
+@pytest.mark.parametrize(("task", "mode"), [(Runs(), "generate"), (Runs(), "readout"), (ContainsB(), "tag")])
+def test_a_start_token_before_the_source_changes_nothing_else(task: Task, mode: Answer) -> None:
+    plain, begun = Presentation(task, mode)(SOURCE), Presentation(task, mode, begin=True)
+    batch = begun(SOURCE)
+    assert text(batch.source) == [f"{START} {row}" for row in text(SOURCE) or []]
+    assert text(batch.prefix) == text(plain.prefix)
+    without = batch.target[:, 1:] if mode == "tag" else batch.target
+    assert torch.equal(without, plain.target)
+    assert batch.stream_length == plain.stream_length + 1
+
+
+def test_labels_are_graded_without_the_start_token() -> None:
+    presentation = Presentation(EitherLabel(), begin=True)
+    target = presentation(SOURCE).target
+    plain = Presentation(EitherLabel())
+    for symbol in range(2):
+        guess = torch.full_like(target, symbol)
+        correct, counted = presentation.grade(SOURCE, target, guess)
+        expected = plain.grade(SOURCE, target[:, 1:], guess[:, 1:])
+        assert not counted[:, 0].any()
+        assert torch.equal(correct[:, 1:], expected[0])
+        assert torch.equal(counted[:, 1:], expected[1])
+
+
+@pytest.mark.parametrize("begin", [False, True])
+def test_attention_counts_equal_tokens_only_after_a_start_token(begin: bool) -> None:
+    presentation = Presentation(ContainsB(), begin=begin)
+    spec = Spec.parse("architecture", "transformer:width=16,depth=2", Catalog())
+    model = build_seeded(spec, presentation.symbols, 0).double().eval()
+    logits = [model(presentation(torch.zeros(1, count, dtype=torch.long)).source, None)[0, -1] for count in (3, 4)]
+    assert torch.allclose(*logits) == (not begin)
 
 
 @pytest.mark.parametrize(
