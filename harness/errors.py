@@ -3,6 +3,12 @@
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED, NEAREST = 8, 5
+"""Up to eight choices are all listed; of more, the five nearest to what was given."""
+
+LISTS = {"architecture": "architectures", "task": "tasks", "suite": "suites"}
+"""The argument of ``lengthwise list`` that names all choices of a kind."""
+
 
 class UserError(Exception):
     """An error in what the user gave: one line that names the value, the rule and the closest valid choice."""
@@ -15,14 +21,19 @@ def close_match(name: str, choices: Iterable[str], cutoff: float = 0.5) -> str |
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` for a close match, otherwise the list of all choices."""
+    """Return ``; did you mean X?`` for a close match, otherwise the choices, or the nearest of many."""
     options = sorted(choices)
     match = close_match(name, options)
     if match is not None:
         return f"; did you mean {match}?"
+    if len(options) > MOST_LISTED:
+        nearest = difflib.get_close_matches(name, options, n=NEAREST, cutoff=0.0)
+        return f"; the nearest of {len(options)} are {', '.join(nearest)}"
     return f"; choose from {', '.join(options)}" if options else ""
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Return the error for a name that is not among the choices."""
-    return UserError(f"unknown {kind} {name!r}{suggest(name, choices)}")
+    hint = suggest(name, choices)
+    more = f"; lengthwise list {LISTS[kind]} names all" if kind in LISTS and "nearest" in hint else ""
+    return UserError(f"unknown {kind} {name!r}{hint}{more}")

@@ -46,7 +46,7 @@ def test_example_is_short(text: str) -> None:
 @pytest.mark.parametrize("name", ["ema", "first"])
 def test_example_passes_the_checks(plugins: Path, name: str) -> None:
     catalog = Catalog((plugins / f"{name}.py",))
-    entry = catalog.of_plugin(plugins / f"{name}.py")
+    entry = catalog.entries_of(plugins / f"{name}.py")[0]
     results = list(run_checks(Spec(entry.kind, entry.name, catalog=catalog)))
     assert results
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok and not result.skipped]

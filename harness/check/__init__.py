@@ -87,8 +87,15 @@ TASK_CHECKS: dict[str, Check] = {
 }
 
 
+RULES_OF_CLASSES = ("documented", "examples")
+"""Checks of what the author of a class writes. The class of a RASP-L program is made by the harness."""
+PROGRAM_CHECKS: dict[str, Check] = {"program": task_invariants.program_keeps_the_rules}
+
+
 def checks_of(entry: Entry) -> dict[str, Check]:
     """Return the checks for an entry's kind, by name."""
+    if entry.function:
+        return PROGRAM_CHECKS | {name: c for name, c in TASK_CHECKS.items() if name not in RULES_OF_CLASSES}
     return ARCHITECTURE_CHECKS if entry.kind == "architecture" else TASK_CHECKS
 
 
@@ -100,9 +107,13 @@ def subject_of(spec: Spec) -> ModelSubject | TaskSubject:
 def run_checks(spec: Spec) -> Iterator[Result]:
     """Run every check of a spec, in the order of the table.
 
+    A RASP-L program that breaks a rule fails one check: what the others would say follows from the same error.
+
     Raises :class:`~harness.errors.UserError` if the file of the entry cannot be imported or defines nothing.
     """
     subject = subject_of(spec)
     spec.entry.load()
     for name, check in checks_of(spec.entry).items():
-        yield run_check(name, check, subject)
+        yield (result := run_check(name, check, subject))
+        if spec.entry.function and not result.ok:
+            return

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.errors import UserError
+
 TOLERANCE = 1e-9
 """Largest difference between two float64 forms of one function, relative to the largest value."""
 
@@ -51,7 +53,7 @@ def run_check(name: str, check: Check, subject: Any) -> Result:
             return Result(name, sentence, True, skipped=check(subject) or "")
         except Skip as reason:
             return Result(name, sentence, True, skipped=str(reason))
-        except CheckFailed as problem:
+        except (CheckFailed, UserError) as problem:
             return Result(name, sentence, False, str(problem))
         except Exception as error:
             return Result(name, sentence, False, f"raised {error_location(error, subject.entry.path)}")

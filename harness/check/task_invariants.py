@@ -28,6 +28,11 @@ def is_documented(subject: TaskSubject) -> None:
     expect(has_paper, "paper is empty; set it to the paper that the task comes from")
 
 
+def program_keeps_the_rules(subject: TaskSubject) -> None:
+    """The program keeps the rules of RASP-L, and each answer has a token and an end."""
+    build_task(subject.spec)
+
+
 def examples_are_correct(subject: TaskSubject) -> None:
     """The class docstring has worked examples, and ``solve`` gives their targets."""
     examples = list(worked_examples(subject.entry.cls))

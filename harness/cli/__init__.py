@@ -22,7 +22,6 @@ from harness.cli.show import show
 app = typer.Typer(
     name="lengthwise",
     cls=OneLineErrors,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

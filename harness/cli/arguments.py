@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from harness.cli import completion
+
 SUBJECTS, TRAINING, EXECUTION = "Architectures and tasks", "Training and evaluation", "Execution and output"
 """Headings of the help page under which the options are grouped."""
 
@@ -14,16 +16,47 @@ def _option(heading: str, metavar: str | None, text: str, *names: str, **limits:
 
 
 SuiteName = Annotated[
-    str | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a TOML file (default: quick).")
+    str | None,
+    typer.Argument(
+        metavar="SUITE",
+        help="Name of a shipped suite, or a TOML file (default: quick).",
+        autocompletion=completion.suites,
+    ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of lengthwise run.")]
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Output folders of lengthwise run.")]
 
 SPEC = "as NAME or NAME:KEY=VALUE,KEY=VALUE; repeatable."
 Architectures = Annotated[
-    list[str] | None, _option(SUBJECTS, "SPEC", f"An architecture, {SPEC}", "-a", "--architecture")
+    list[str] | None,
+    _option(
+        SUBJECTS,
+        "SPEC",
+        f"An architecture, {SPEC} FILE.py can take the place of NAME.",
+        "-a",
+        "--architecture",
+        autocompletion=completion.architectures,
+    ),
 ]
-Tasks = Annotated[list[str] | None, _option(SUBJECTS, "SPEC", f"A task, {SPEC}", "-t", "--task")]
+Tasks = Annotated[
+    list[str] | None,
+    _option(
+        SUBJECTS,
+        "SPEC",
+        f"A task, {SPEC} FILE.py can take the place of NAME.",
+        "-t",
+        "--task",
+        autocompletion=completion.tasks,
+    ),
+]
+ARCHITECTURE_FILTER = "Only architectures that match, for example 'rwkv*'; repeatable."
+ArchitectureFilter = Annotated[
+    list[str] | None, _option(SUBJECTS, "PATTERN", ARCHITECTURE_FILTER, "-a", "--architecture")
+]
+TaskFilter = Annotated[
+    list[str] | None,
+    _option(SUBJECTS, "PATTERN", "Only tasks that match, for example 'parity*'; repeatable.", "-t", "--task"),
+]
 Seeds = Annotated[int | None, _option(SUBJECTS, "N", "Number of reported seeds.", min=1)]
 FirstSeed = Annotated[int | None, _option(SUBJECTS, "N", "The first seed (default: 0).", min=0)]
 Rates = Annotated[
@@ -64,7 +97,12 @@ MoreLengths = Annotated[str, _option(TRAINING, "LENGTHS", LENGTHS, "--test-lengt
 Samples = Annotated[int | None, _option(TRAINING, "N", "Sequences in the test set of each length.", min=1)]
 Settings = Annotated[
     list[str] | None,
-    _option(TRAINING, "KEY=VALUE", "Another key of the recipe, for example batch_size=32; repeatable.", "--set"),
+    _option(
+        TRAINING,
+        "KEY=VALUE",
+        "A key of the recipe, or an option of architectures or tasks. Several values are compared: width=32,64.",
+        "--set",
+    ),
 ]
 
 Device = Annotated[
@@ -101,12 +139,20 @@ Capture = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, _option(EXECUTION, "DIR", "Folder for records and report (default: results/ and the suite's name).")
+    Path | None,
+    _option(
+        EXECUTION,
+        "DIR",
+        "Folder for records and report (default: the suite's name below results/ or $LENGTHWISE_RESULTS).",
+    ),
 ]
 ReportOutput = Annotated[
     Path | None,
     _option(
-        EXECUTION, "DIR", "Folder for the report (default: DIR; for several, a folder next to the first).", "--output"
+        EXECUTION,
+        "DIR",
+        "Folder for the report (default: DIR; with filters, DIR/selection; for several, a folder next to the first).",
+        "--output",
     ),
 ]
 StaleCells = Annotated[
@@ -117,6 +163,8 @@ StaleCells = Annotated[
         "What to do with cells whose code has changed since training (default: rerun cells of plug-ins, keep others).",
     ),
 ]
+Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]
 DryRun = Annotated[
     bool,

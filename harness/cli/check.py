@@ -1,12 +1,10 @@
 """``lengthwise check`` runs the contract checks of an architecture or a task."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import arguments
-from harness.registry.catalog import Catalog, Entry, program_of
+from harness.cli import arguments, completion
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,36 +14,29 @@ if TYPE_CHECKING:
 
 def check(
     target: Annotated[
-        str, typer.Argument(metavar="NAME|FILE.py", help="Name of an architecture or a task, or a Python file.")
+        str,
+        typer.Argument(
+            metavar="SPEC|FILE.py",
+            help="An architecture or a task, or a Python file. Options can follow, as in mine.py:heads=8.",
+            autocompletion=completion.entries,
+        ),
     ],
     plugin: arguments.Plugins = None,
 ) -> None:
     """Run the checks that every architecture or task must pass, and explain each failure."""
     from harness.check import run_checks
     from harness.cli.console import console
-    from harness.registry.options import Spec
+    from harness.cli.targets import specs_of
 
     out, failures = console(), 0
-    catalog, entries = _entries(target, plugin or [])
-    for entry in entries:
-        out.print(f"{entry.kind} {entry.name} ({entry.origin}, {entry.path or entry.module})\n", soft_wrap=True)
-        for result in run_checks(Spec(entry.kind, entry.name, catalog=catalog)):
+    for spec in specs_of(target, plugin or []):
+        entry = spec.entry
+        out.print(f"{entry.kind} {spec} ({entry.origin}, {entry.path or entry.module})\n", soft_wrap=True)
+        for result in run_checks(spec):
             out.print(_line(result))
             failures += not result.ok
     out.print(f"\n{failures} failed." if failures else "\nAll checks passed.")
     raise typer.Exit(1 if failures else 0)
-
-
-def _entries(target: str, plugins: list[Path]) -> tuple[Catalog, list[Entry]]:
-    """Return the entries to check and their catalog. ``target`` is a name, ``FILE.py`` or ``FILE.py:FUNCTION``."""
-    if target.endswith(".py"):
-        catalog = Catalog((*plugins, Path(target)))
-        return catalog, [catalog.of_plugin(Path(target))]
-    from harness.cli.show import entries_named
-
-    file, name = program_of(target)
-    catalog = Catalog((*plugins, *([file] if file else [])))
-    return catalog, entries_named(name, catalog)
 
 
 def _line(result: "Result") -> "Table":

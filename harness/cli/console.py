@@ -1,5 +1,11 @@
-"""The console that commands print to, and tables in one style that fit its width."""
+"""Where commands print: tables and data to standard output; progress, messages and warnings to standard error.
 
+Tables have one style and fit the width of the console.
+"""
+
+import json
+import os
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -7,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 PAGE_WIDTH = 100
-"""Width in columns where standard output is not a terminal."""
+"""Width in columns where the output is not a terminal and the variable COLUMNS is not set."""
 
 MARKS = {
     "ok": Text("✓", "green"),
@@ -18,10 +24,27 @@ MARKS = {
 
 
 def console() -> Console:
-    """Return a console on standard output, as wide as the terminal. It prints brackets and colons unchanged."""
-    settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    """Return the console of tables, on standard output. It prints brackets and colons unchanged."""
+    return _console()
+
+
+def messages(quiet: bool = False) -> Console:
+    """Return the console of progress and messages, on standard error; a quiet one prints nothing."""
+    return _console(stderr=True, quiet=quiet)
+
+
+def _console(**where: bool) -> Console:
+    """Return a console as wide as the terminal, or as COLUMNS says, or of :data:`PAGE_WIDTH`."""
+    settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, **where}
     terminal = Console(**settings)
-    return terminal if terminal.is_terminal else Console(**settings, width=PAGE_WIDTH)
+    has_width = terminal.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return terminal if has_width else Console(**settings, width=PAGE_WIDTH)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output; escapes keep what an encoding other than UTF-8 would lose."""
+    is_utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, indent=1, ensure_ascii=not is_utf8))
 
 
 def table(title: str, *columns: str) -> Table:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import typer
 
-OUR_PACKAGES = ("architectures", "harness", "tasks")
+from harness.cli import arguments
+
+OUR_PACKAGES = ("architectures", "harness", "lengthwise", "tasks")
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds our packages."""
 
@@ -17,17 +19,22 @@ An ``error`` must be fixed. What a ``warning`` names is optional: its absence co
 """
 
 
-def doctor() -> None:
+def doctor(as_json: arguments.Json = False) -> None:
     """Report versions, devices and usable kernels, and errors of the installation."""
-    from harness.cli.console import MARKS, console, table
+    from harness.cli.console import MARKS, console, print_json, table
 
-    out, has_errors = console(), False
-    for title, examine in SECTIONS.items():
+    findings = {title: list(examine()) for title, examine in SECTIONS.items()}
+    has_errors = any(mark == "error" for found in findings.values() for mark, _, _ in found)
+    if as_json:
+        rows = [(title, *finding) for title, found in findings.items() for finding in found]
+        print_json([dict(zip(("section", "status", "subject", "result"), row, strict=True)) for row in rows])
+        raise typer.Exit(1 if has_errors else 0)
+    out = console()
+    for title, found in findings.items():
         section = table(title, "", "", "")
         section.show_header = False
-        for mark, subject, result in examine():
+        for mark, subject, result in found:
             section.add_row(MARKS[mark], subject, result)
-            has_errors |= mark == "error"
         out.print(section)
     out.print("\nErrors found: fix the lines marked ✗." if has_errors else "\nNo errors found.")
     raise typer.Exit(1 if has_errors else 0)
@@ -66,13 +73,15 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
+    from harness.cli.output_folder import results_root
+
     for name in OUR_PACKAGES:
         others = [str(path) for path in _importable(name) if path.resolve().parent != ROOT]
         if others:
             yield "error", name, f"Python can import another {name}, which must be removed: {', '.join(others)}"
         else:
             yield "ok", name, str(ROOT / name)
-    yield _results(Path("results"))
+    yield _results(results_root())
 
 
 def _importable(name: str) -> list[Path]:

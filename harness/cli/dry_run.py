@@ -1,93 +1,59 @@
-"""``lengthwise run --dry-run`` prints the plan as tables, with an estimate of the training time."""
+"""``lengthwise run --dry-run`` prints the plan, as tables or as JSON, with an estimate of the training time."""
 
-from collections import Counter
-from collections.abc import Sequence
-from math import ceil
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import torch
-from rich.console import Console
-from rich.progress import track
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.bench.time_estimate import Pace, pace_of, scored_symbols
+from harness.bench.time_estimate import Pace
 from harness.cli.console import table
-from harness.config.cell import GroupKey
-from harness.execution.plan import Pair, Plan, PlannedTask
+from harness.cli.preview import Paces, Preview, group_key
+from harness.execution.plan import Plan, PlannedTask
 from harness.execution.progress import duration
-from harness.execution.rate_search import with_chosen_rates
-from harness.execution.run_options import RunOptions
-from harness.execution.run_status import run_status
 from harness.registry.options import Spec, build_task
-from harness.storage.folder import RunFolder
-
-Paces = dict[Pair, Pace | None]
-"""The measured pace of each pair; ``None`` where its model raises an error."""
 
 
-def preview(plan: Plan, output: Path, options: RunOptions, out: Console) -> None:
-    """Print the plan of a run and the estimated time; write nothing."""
-    options, folder = options.resolved(), RunFolder(output)
-    folder.check(plan.suite.name)
-    plan = with_chosen_rates(plan, folder)
-    status = run_status(plan, folder, options.stale, options.retry_failed)
-    missing = Counter(cell.canonical_form().group_key for cell in status.to_train)
-    missing.update({_group_key(pair): plan.suite.seeds for pair in plan.pairs if not plan.reported_cells(pair)})
-    paces = _measure(plan, missing, options, out)
-    out.print(f"Suite {plan.suite.name}, records in {output}: {status}.", soft_wrap=True)
-    for rows in (tasks_table(plan), architectures_table(plan, missing, paces), _not_applicable(plan), _notes(plan)):
-        if rows.row_count:
-            out.print(rows)
-    groups = sum(ceil(count / options.population) for count in missing.values())
-    stops = any(task.recipe.stop_when_fitted for task in plan.tasks)
-    out.print(f"\n{_total(groups, _seconds(paces, missing, plan.suite.samples), stops, options)}")
+def preview_tables(preview: Preview) -> Iterator[RenderableType]:
+    """Yield the status of the folder, the tables of the plan, and the sentence on the time."""
+    plan = preview.plan
+    yield f"Suite {plan.suite.name}, records in {preview.output}: {preview.status}."
+    tables = (tasks_table(plan), architectures_table(plan, preview), _not_applicable(plan), _notes(plan))
+    yield from (rows for rows in tables if rows.row_count)
+    yield f"\n{preview}"
+    yield from (Text(f"Error: {error}", "red") for error in preview.errors)
 
 
-def _total(groups: int, seconds: float, stops: bool, options: RunOptions) -> str:
-    """Return the sentence on all groups.
-
-    ``seconds`` is the time to train and score them one after another; ``stops`` says that fitted models stop early.
-    """
-    size, workers, device = options.population, options.worker_count, options.device
-    time = duration(seconds / max(1, min(workers, groups) if device == "cpu" else 1))
-    plural = "s" if workers > 1 else ""
-    limit = "at most about" if stops else "about"
-    early = ", less where models fit early" if stops else ""
-    models = f" of at most {size} models, halved where memory runs out," if size > 1 else ""
-    return (
-        f"{groups} groups{models} to train and evaluate on {device} with {workers} worker{plural}: "
-        f"{limit} {time}{early}, as measured just now."
-    )
-
-
-def _measure(plan: Plan, missing: Counter[GroupKey], options: RunOptions, out: Console) -> Paces:
-    """Measure the pace of each pair that has cells to train, in one thread as a worker does."""
-    torch.set_num_threads(1)
-    pairs = [pair for pair in plan.pairs if missing[_group_key(pair)]]
-    tracked = track(pairs, "measuring steps", console=out, transient=True, disable=not out.is_terminal)
-    return {pair: _pace(pair, min(missing[_group_key(pair)], options.population), options) for pair in tracked}
-
-
-def _pace(pair: Pair, models: int, options: RunOptions) -> Pace | None:
-    try:
-        with options.numerics.applied():
-            return pace_of(pair, options.device, options.numerics, models)
-    except Exception:  # the run itself records the error
-        return None
+def preview_data(preview: Preview) -> dict[str, Any]:
+    """Return the plan as JSON values. ``seconds`` is the estimate for all workers together."""
+    plan, status = preview.plan, preview.status
+    counts = {"done": status.done, "failed": status.failed, "stale": status.stale, "to_train": status.to_train}
+    return {
+        "suite": plan.suite.name,
+        "output": str(preview.output),
+        "cells": len(plan.cells),
+        **{name: len(cells) for name, cells in counts.items()},
+        "groups": preview.groups,
+        "seconds": round(preview.seconds, 1),
+        "tasks": [_task_data(planned) for planned in plan.tasks],
+        "architectures": [str(spec) for spec in plan.architectures],
+        "pairs": [
+            {"architecture": str(pair.architecture), "task": str(pair.task.task), "parameters": pair.parameters}
+            for pair in plan.pairs
+        ],
+        "not_applicable": [
+            {"architecture": str(pair.architecture), "task": str(pair.task.task), "reason": pair.obstacle}
+            for pair in plan.not_applicable
+        ],
+        "notes": list(plan.notes),
+        "errors": preview.errors,
+    }
 
 
-def _seconds(paces: Paces, missing: Counter[GroupKey], samples: int) -> float:
-    """Return the seconds to train and score all missing cells of these pairs, one group after another."""
-    measured = ((pair, pace) for pair, pace in paces.items() if pace is not None)
-    return sum(
-        pace.total(missing[_group_key(pair)], pair.task.recipe.steps, scored_symbols(pair.task, samples))
-        for pair, pace in measured
-    )
-
-
-def _group_key(pair: Pair) -> GroupKey:
-    return pair.architecture, pair.task.task, pair.task.recipe
+def _task_data(planned: PlannedTask) -> dict[str, Any]:
+    variants = {variant.name or "plain": list(variant.lengths) for variant in planned.variants}
+    return {"task": str(planned.task), "recipe": planned.recipe.canonical(), "lengths": variants}
 
 
 def tasks_table(plan: Plan) -> Table:
@@ -118,14 +84,15 @@ def _listed(lengths: Sequence[int]) -> str:
     return f"{lengths[0]}, {lengths[1]}, ... {lengths[-1]} ({len(lengths)} lengths)"
 
 
-def architectures_table(plan: Plan, missing: Counter[GroupKey] | None = None, paces: Paces | None = None) -> Table:
+def architectures_table(plan: Plan, preview: Preview | None = None) -> Table:
     """Return a table of the architectures with parameters, tasks and cells.
 
-    With ``missing`` and ``paces`` it also has the number of cells to train and the training time.
+    With a preview it also has the number of cells to train and the training time.
     """
-    has_populations = any(pace and pace.models > 1 for pace in (paces or {}).values())
+    paces = preview.paces if preview else {}
+    has_populations = any(isinstance(pace, Pace) and pace.models > 1 for pace in paces.values())
     columns = ["architecture", ">parameters", ">tasks", ">cells"]
-    if missing is not None:
+    if preview is not None:
         columns += [">to train", ">at once", ">time"] if has_populations else [">to train", ">time"]
     rows = table("Architectures", *columns)
     tuning = len(plan.suite.learning_rates) * plan.suite.tuning_seeds if plan.searches else 0
@@ -133,12 +100,12 @@ def architectures_table(plan: Plan, missing: Counter[GroupKey] | None = None, pa
     for spec in plan.architectures:
         pairs = [pair for pair in plan.pairs if pair.architecture == spec]
         row: list[str | Text] = [str(spec), _parameters(spec, plan), str(len(pairs)), str(cells_per_pair * len(pairs))]
-        if missing is not None:
-            pair_paces = {pair: pace for pair, pace in (paces or {}).items() if pair in pairs}
-            row.append(str(sum(missing[_group_key(pair)] for pair in pairs)))
+        if preview is not None:
+            own_paces = {pair: pace for pair, pace in paces.items() if pair in pairs}
+            row.append(str(sum(preview.missing[group_key(pair)] for pair in pairs)))
             if has_populations:
-                row.append(_population_sizes(pair_paces))
-            row.append(_time(pair_paces, missing, plan.suite.samples))
+                row.append(_population_sizes(own_paces))
+            row.append(_time(preview, own_paces))
         rows.add_row(*row)
     return rows
 
@@ -151,14 +118,15 @@ def _parameters(spec: Spec, plan: Plan) -> str:
 
 
 def _population_sizes(paces: Paces) -> str:
-    sizes = sorted({pace.models for pace in paces.values() if pace})
+    sizes = sorted({pace.models for pace in paces.values() if isinstance(pace, Pace)})
     if not sizes:
         return ""
     return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
 
 
-def _time(paces: Paces, missing: Counter[GroupKey], samples: int) -> Text:
-    return Text("raises", "red") if None in paces.values() else Text(duration(_seconds(paces, missing, samples)))
+def _time(preview: Preview, paces: Paces) -> Text:
+    raises = any(isinstance(pace, str) for pace in paces.values())
+    return Text("raises", "red") if raises else Text(duration(preview.seconds_of(paces)))
 
 
 def _not_applicable(plan: Plan) -> Table:

@@ -16,11 +16,13 @@ import typer
 from typer.core import TyperGroup
 
 from harness.encoding import replace_unencodable
-from harness.errors import UserError
+from harness.errors import UserError, close_match
 
 USER_ERROR, INTERRUPTED = 2, 130
 HINT = re.compile(r"\.? \(?(?:Possible options:|Did you mean(?: one of:)?) (.*?)\??\)?$")
 """The suggestion at the end of a parser error, as several versions of the parser write it."""
+CHOICE = re.compile(r"'(?P<value>[^']*)' is not one of (?P<choices>'.*')$")
+"""The end of a parser error about a value that is not among its choices."""
 
 
 class OneLineErrors(TyperGroup):
@@ -62,11 +64,14 @@ def interruption() -> typer.Exit:
 
 def usage_error(error: Any) -> str:
     """Return an error of the parser in the style of our own messages."""
-    text = error.format_message().strip().removesuffix(".")
+    text = error.format_message().strip().removesuffix(".").replace("Value error, ", "")
     text = text.replace(": Input should be ", f"{_rejected_value(error)}: must be ")
     text = HINT.sub(r"; did you mean \1?", text)
     if gpu := re.search(r"'cuda:(\d+)' is not one of", text):
         text += f"; choose a GPU as in CUDA_VISIBLE_DEVICES={gpu[1]} ... --device cuda"
+    elif choice := CHOICE.search(text):
+        match = close_match(choice["value"], re.findall(r"'([^']*)'", choice["choices"]))
+        text += f"; did you mean {match}?" if match else ""
     path = error.ctx.command_path if getattr(error, "ctx", None) else "lengthwise"
     hint = "" if "did you mean" in text or " is not one of " in text else f"; see {path} --help"
     return text[:1].lower() + text[1:] + hint

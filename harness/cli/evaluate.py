@@ -18,9 +18,10 @@ def evaluate(
     workers: arguments.Workers = None,
     precision: arguments.Precision = "float32",
     deterministic: arguments.Deterministic = False,
+    quiet: arguments.Quiet = False,
 ) -> None:
     """Evaluate trained cells at more lengths or on a variant of their task, and update the report."""
-    from harness.cli.console import console
+    from harness.cli.console import console, messages
     from harness.cli.report import catalog_for, publish
     from harness.config.lengths import parse_grid
     from harness.config.suite import PLAIN
@@ -37,11 +38,11 @@ def evaluate(
     if samples and samples > MOST_SAMPLES:
         raise UserError(f"--samples {samples}: must be at most {MOST_SAMPLES}")
     request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
-    catalog, out = catalog_for([folder], plugin or []), console()
+    catalog, log = catalog_for([folder], plugin or []), messages(quiet)
     try:
         options = RunOptions(device, workers, Numerics(precision, deterministic))
-        failures = evaluate_folder(folder, [request], options, catalog, samples, out)
-        publish([folder], folder, catalog, out)
+        failures = evaluate_folder(folder, [request], options, catalog, samples, log)
+        publish([folder], folder, catalog, console(), log)
     except KeyboardInterrupt:
         raise interruption() from None
     raise typer.Exit(1 if failures else 0)

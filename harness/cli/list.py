@@ -1,37 +1,51 @@
 """``lengthwise list`` lists architectures, tasks or suites. It reads their files without importing them."""
 
-import json
-import sys
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from harness.cli import arguments
+from harness.cli.console import console, print_json, table
 from harness.config.suite_files import names, path_of, read_toml
+from harness.errors import UserError, suggest
 from harness.registry.catalog import Catalog, Kind
 
 KINDS: dict[str, Kind] = {"architectures": "architecture", "tasks": "task"}
 
 
+Family = Annotated[
+    str, typer.Option(metavar="PATTERN", help="Only this family, for example linear; * stands for any text.")
+]
+
+
 def list_(
     what: Annotated[Literal["architectures", "tasks", "suites"], typer.Argument(help="What to list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    family: Family = "*",
+    as_json: arguments.Json = False,
     plugin: arguments.Plugins = None,
 ) -> None:
     """List the available architectures, tasks or suites."""
-    rows = _suites() if what == "suites" else _entries(KINDS[what], plugin or [])
+    if what == "suites" and family != "*":
+        raise UserError(f"--family {family}: suites have no family; list architectures or tasks")
+    rows = _suites() if what == "suites" else _of_family(_entries(KINDS[what], plugin or []), family)
     if as_json:
-        # Escapes keep what an encoding other than UTF-8 would lose.
-        print(json.dumps(rows, indent=1, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
+        print_json(rows)
         return
-    from harness.cli.console import console, table
-
-    listing = table(f"{len(rows)} {what}", *(rows[0] if rows else ()))
+    listing = table(f"{len(rows)} {what if len(rows) != 1 else what[:-1]}", *(rows[0] if rows else ()))
     for row in rows:
         listing.add_row(*row.values())
     console().print(listing)
+
+
+def _of_family(rows: list[dict[str, str]], family: str) -> list[dict[str, str]]:
+    """Return the rows of a family; raise :class:`UserError` where there is none."""
+    chosen = [row for row in rows if fnmatchcase(row["family"], family)]
+    if not chosen:
+        raise UserError(f"unknown family {family!r}{suggest(family, {row['family'] for row in rows})}")
+    return chosen
 
 
 def _entries(kind: Kind, plugins: list[Path]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.evaluation.chance import ROWS, chance
 from harness.models.cost import Growth, measured_state, parameters, training_operations
 from harness.registry.options import Spec, build_model, build_task, options_of
-from tasks.base import IGNORE, Example, Task, decode, encode
+from tasks.base import IGNORE, Example, Task, decode, encode, worked_examples
 
 SHORT, LONG = 5, 40
 BINARY = ("0", "1", *SPECIALS)
@@ -57,6 +57,17 @@ def _balance(task: Task, answers: torch.Tensor) -> list[tuple[str, float]]:
     shares = torch.bincount(counted, minlength=len(task.symbols)) / len(counted)
     order = shares.argsort(descending=True, stable=True).tolist()
     return [(task.symbols[symbol], float(shares[symbol])) for symbol in order if shares[symbol]]
+
+
+def examples(spec: Spec) -> list[tuple[str, str, str]]:
+    """Return (options, source, answer) of the worked examples; of a RASP-L program, which has none, three samples."""
+    rows = [(example.options, *worked(example, spec)) for example in worked_examples(spec.entry.cls)]
+    if rows or not spec.entry.function:
+        return rows
+    task = build_task(spec)
+    source = task.sample(available_length(task, SHORT), Stream.of([0], str(spec), Purpose.SHOW, 0, 3, "cpu"))
+    pairs = zip(source, task.solve(source), strict=True)
+    return [("", " ".join(decode(task.symbols, s)), " ".join(decode(task.symbols, a[a != IGNORE]))) for s, a in pairs]
 
 
 def worked(example: Example, spec: Spec) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """``lengthwise report`` writes tables, plots and a report page from the records of one or several runs."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,34 +13,65 @@ if TYPE_CHECKING:
 
     from harness.registry.catalog import Catalog
 
+Patterns = tuple[Sequence[str], Sequence[str]]
+"""Patterns of architectures and of tasks; without any, all are shown."""
 
-def report(folders: arguments.Folders, output: arguments.ReportOutput = None, plugin: arguments.Plugins = None) -> None:
+
+def report(
+    folders: arguments.Folders,
+    architecture: arguments.ArchitectureFilter = None,
+    task: arguments.TaskFilter = None,
+    output: arguments.ReportOutput = None,
+    plugin: arguments.Plugins = None,
+    as_json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
+) -> None:
     """Write the report of one or several runs. A run need not be finished."""
-    from harness.cli.console import console
+    from harness.cli.console import console, messages
 
-    catalog, out = catalog_for(folders, plugin or []), console()
-    publish(folders, output or _default_output(folders), catalog, out)
+    patterns = (architecture or [], task or [])
+    target = output or _default_output(folders, is_selection=any(patterns))
+    publish(folders, target, catalog_for(folders, plugin or []), console(), messages(quiet), patterns, as_json)
 
 
-def publish(folders: list[Path], output: Path, catalog: "Catalog", out: "Console") -> None:
-    """Read the records of the folders, print the comparison and write the report."""
+def publish(
+    folders: list[Path],
+    output: Path,
+    catalog: "Catalog",
+    out: "Console",
+    log: "Console",
+    patterns: Patterns = ((), ()),
+    as_json: bool = False,
+) -> None:
+    """Read the records of the folders, print the comparison and write the report.
+
+    Args:
+        out: gets the tables, or the summary as JSON.
+        log: gets messages, such as the path of the page.
+        patterns: select architectures and tasks.
+    """
     from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
+    from harness.analysis.selection import select
+    from harness.cli.console import print_json
     from harness.execution.run import missing_plugins, moved_text
     from harness.report.results import Results
     from harness.report.terminal import terminal_report
     from harness.report.write import write_report
     from harness.storage.folder import RunFolder
 
-    cells, scores, meta = frames(folders, catalog)
+    cells, scores, meta = select(frames(folders, catalog), *patterns)
     results = Results.of(cells, scores, replace(meta, inspections=attention_maps(folders, cells, catalog)))
-    out.print(terminal_report(results, out.width))
+    if as_json:
+        print_json(json.loads(results.summary.to_json(orient="records")))
+    else:
+        out.print(terminal_report(results, out.width))
     page = write_report(results, output)
-    out.print(f"\nReport: {page}", soft_wrap=True)
+    log.print(f"Report: {page}", soft_wrap=True)
     for folder in folders:
         run = RunFolder(folder).run()
         if run and (missing := missing_plugins(run, catalog)):
-            out.print(f"{moved_text(missing)}.", soft_wrap=True)
+            log.print(f"{moved_text(missing)}.", soft_wrap=True)
 
 
 def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
@@ -59,8 +92,11 @@ def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
     return Catalog(tuple(dict.fromkeys(paths)))
 
 
-def _default_output(folders: list[Path]) -> Path:
-    """Return the folder of the run; for several runs a folder next to the first, named after all of them."""
-    if len(folders) == 1:
-        return folders[0]
-    return folders[0].parent / "+".join(folder.resolve().name for folder in folders)
+def _default_output(folders: list[Path], is_selection: bool) -> Path:
+    """Return the folder of the run; for several runs a folder next to the first, named after all of them.
+
+    The report of a selection gets a folder below it, so that it does not replace the report of everything.
+    """
+    joined = folders[0].parent / "+".join(folder.resolve().name for folder in folders)
+    whole = folders[0] if len(folders) == 1 else joined
+    return whole / "selection" if is_selection else whole

@@ -6,8 +6,7 @@ import typer
 
 from harness.cli import arguments
 from harness.cli.error_handling import interruption
-
-RESULTS = Path("results")
+from harness.errors import UserError
 
 
 def run(
@@ -33,17 +32,22 @@ def run(
     stale: arguments.StaleCells = None,
     retry_failed: arguments.RetryFailed = False,
     dry_run: arguments.DryRun = False,
+    as_json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
 ) -> None:
     """Train and evaluate the missing cells of a suite, and write the report.
 
     Options override the suite. Without SUITE, -a and -t together define a suite named custom.
     A cell is one model to train. Finished cells are kept, so the same command resumes an interrupted run.
-    -t FILE.py:FUNCTION makes a task from a RASP-L program.
+    -t FILE.py:FUNCTION makes a task from a RASP-L program. --json is for --dry-run.
     """
-    from harness.cli.console import console
-    from harness.cli.dry_run import preview
+    from harness.cli.announce import announce, show_preview
+    from harness.cli.console import console, messages
+    from harness.cli.output_folder import default_output
+    from harness.cli.preview import Preview
     from harness.cli.report import publish
-    from harness.cli.suite_options import Overrides, settings, suite_of
+    from harness.cli.set_options import settings
+    from harness.cli.suite_options import Overrides, suite_of
     from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
     from harness.execution.run_options import RunOptions
@@ -56,15 +60,18 @@ def run(
     }
     recipe = settings(set_ or [], steps=steps, train_lengths=train_lengths)
     chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, recipe, plugin or []))
-    catalog, out = Catalog(tuple(map(Path, chosen.plugins))), console()
-    plan, folder = make_plan(chosen, catalog), output or RESULTS / chosen.name
+    catalog, log = Catalog(tuple(map(Path, chosen.plugins))), messages(quiet)
+    plan, folder = make_plan(chosen, catalog), output or default_output(chosen)
     options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed)
     if dry_run:
-        preview(plan, folder, options, out)
-        return
+        raise typer.Exit(show_preview(Preview.of(plan, folder, options, log), as_json))
+    if as_json:
+        raise UserError("--json prints the plan of --dry-run; give both, or lengthwise report DIR --json afterwards")
     try:
-        outcome = execute(plan, folder, options, out)
-        publish([folder], folder, catalog, out)
+        if suite is None and bool(architecture) != bool(task):
+            announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
+        outcome = execute(plan, folder, options, log)
+        publish([folder], folder, catalog, console(), log)
     except KeyboardInterrupt:
         raise interruption() from None
     raise typer.Exit(1 if outcome.failed else 0)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import arguments
+from harness.cli import arguments, completion
 from harness.config.suite_files import is_suite_file, names, path_of
-from harness.errors import UserError, unknown
-from harness.registry.catalog import PACKAGES, Catalog, Entry, program_of
+from harness.errors import UserError
+from harness.registry.catalog import Catalog
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,42 +26,54 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="Name of an architecture, a task or a suite. Options can follow, as in lstm:width=32.",
+            metavar="NAME|FILE.py",
+            help="An architecture, a task, a suite, or a Python file. Options can follow, as in lstm:width=32.",
+            autocompletion=completion.everything,
         ),
     ],
     plugin: arguments.Plugins = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Describe an architecture, a task or a suite: source, options, examples and measurements."""
-    from harness.cli.console import console
+    from harness.cli.console import console, print_json
+    from harness.cli.show_data import entry_data, suite_data
+    from harness.cli.targets import specs_of
 
+    is_suite = is_suite_file(name) or path_of(name).is_file()
+    specs = [] if is_suite else specs_of(name, plugin or [], names())
+    if as_json:
+        print_json([suite_data(name)] if is_suite else [entry_data(spec) for spec in specs])
+        return
     out = console()
-    if is_suite_file(name) or path_of(name).is_file():
-        parts = _suite(name)
-    else:
-        file, spec = program_of(name)
-        catalog = Catalog((*(plugin or []), *([file] if file else [])))
-        entries = entries_named(spec.partition(":")[0], catalog)
-        parts = (part for entry in entries for part in _entry(entry, spec, catalog))
-    for part in parts:
+    are_programs = len(specs) > 1 and all(spec.entry.function for spec in specs)
+    for part in _suite(name) if is_suite else _programs(specs) if are_programs else _entries(specs):
         out.print(part)
 
 
-def entries_named(name: str, catalog: Catalog) -> list[Entry]:
-    """Return the architecture and the task of this name; raise :class:`UserError` where there is neither."""
-    entries = [catalog.entries[kind][name] for kind in PACKAGES if name in catalog.entries[kind]]
-    if not entries:
-        raise unknown("name", name, [*catalog.names("architecture"), *catalog.names("task"), *names()])
-    return entries
+def _entries(specs: "Sequence[Spec]") -> "Iterator[RenderableType]":
+    for spec in specs:
+        yield from _entry(spec)
 
 
-def _entry(entry: Entry, text: str, catalog: Catalog) -> "Iterator[RenderableType]":
+def _programs(specs: "Sequence[Spec]") -> "Iterator[RenderableType]":
+    """Yield a table of the programs of a file."""
+    from harness.cli.console import table
+    from harness.cli.docstrings import opening
+
+    file = getattr(specs[0].entry.path, "name", "")
+    rows = table(f"{len(specs)} programs of {file}", "program", "what it says")
+    for spec in specs:
+        rows.add_row(spec.entry.function, opening(spec.entry.cls).partition("\n")[0])
+    yield rows
+    yield f"\nlengthwise show {file}:FUNCTION describes one of them."
+
+
+def _entry(spec: "Spec") -> "Iterator[RenderableType]":
     from rich.text import Text
 
     from harness.cli.docstrings import opening, paragraphs
-    from harness.registry.options import Spec
 
-    spec = Spec.parse(entry.kind, text, catalog)
+    entry = spec.entry
     origin = "" if entry.origin == "built-in" else f" · {entry.origin}"
     yield Text.assemble((str(spec), "bold cyan"), (f"  {entry.kind} · {entry.family}{origin}", "dim"))
     yield from paragraphs(sys.modules[entry.cls.__module__].__doc__ or "", opening(entry.cls))
@@ -125,22 +137,21 @@ def _task(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.cli.audit import TEST_LENGTH, TRAIN_LENGTHS, audit_table
     from harness.cli.console import table
     from harness.cli.docstrings import argument_texts
-    from harness.cli.measured_facts import at_lengths, worked
+    from harness.cli.measured_facts import at_lengths, examples
     from harness.config.lengths import Span
     from harness.evaluation.chance import ROWS
     from harness.evaluation.shortcuts import audit_task
     from harness.registry.options import build_task, options_of
-    from tasks.base import worked_examples
 
     task, entry = build_task(spec), spec.entry
     yield f"\nPaper: {task.paper}" if task.paper else ""
     yield f"Answer: {task.answer}   Alphabet: {_abridged(task.symbols)}   Lengths: {_range(task.lengths)}"
     yield from _program(task)
     yield from _options("Options", options_of(entry), argument_texts(entry.cls))
-    examples = table("Worked examples", "options", ">source", "answer")
-    for example in worked_examples(entry.cls):
-        examples.add_row(example.options, *worked(example, spec))
-    yield examples
+    shown = table("Examples", "options", ">source", "answer")
+    for row in examples(spec):
+        shown.add_row(*row)
+    yield shown
     title = f"Measured on {ROWS:,} sources"
     measurements = table(title, ">length", ">chance exact", ">chance token", ">distinct", "answer symbols")
     for at in _with_user_errors(at_lengths(spec, task), spec):

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cli.set_options import Values, recipes, set_options
+from harness.config.lengths import Span
 from harness.config.recipe import make_recipe
 from harness.config.suite import Suite, load, make
-from harness.errors import UserError
-from harness.registry.catalog import program_of
+from harness.registry.catalog import Catalog, split_file
 
 DEFAULT, CUSTOM = "quick", "custom"
 
@@ -21,71 +22,58 @@ class Overrides:
     """Values from the command line. Empty lists, and ``None`` in ``suite``, override nothing.
 
     Attributes:
-        architectures: specs that replace those of the suite.
+        architectures: specs that replace those of the suite; ``file.py`` and its options are the entry of that plug-in.
         tasks: specs that replace those of the suite; ``file.py:function`` is a RASP-L program of that plug-in.
         suite: values of other keys of the suite.
-        recipe: values of recipe keys.
+        recipe: values of recipe keys, and of options that architectures or tasks have.
         plugins: files in addition to those of the suite.
     """
 
     architectures: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     suite: dict[str, Any] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe: Values = field(default_factory=dict)
     plugins: list[Path] = field(default_factory=list)
 
 
 def suite_of(name: str | None, overrides: Overrides) -> Suite:
     """Return the suite of this name, or the default or custom one, with the overrides applied."""
-    recipe = make_recipe(overrides.recipe, "--set")
-    programs = [program_of(task) for task in overrides.tasks]
-    tasks, files = [name for _, name in programs], [file for file, _ in programs if file]
-    is_custom = name is None and bool(overrides.architectures and tasks)
-    values = _custom(recipe.train_lengths.high) if is_custom else load(name or DEFAULT).model_dump()
-    values["architectures"] = overrides.architectures or values["architectures"]
+    points = recipes(overrides.recipe)
+    split = [[split_file(text) for text in texts] for texts in (overrides.architectures, overrides.tasks)]
+    architectures, tasks = ([spec for _, spec in specs] for specs in split)
+    is_custom = name is None and bool(architectures and tasks)
+    values = _custom(points) if is_custom else load(name or DEFAULT).model_dump()
+    values["architectures"] = architectures or values["architectures"]
+    files = [
+        str(path.resolve()) for path in (*overrides.plugins, *(file for pair in split for file, _ in pair if file))
+    ]
+    values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *files]))
 
     # An entry keeps its own settings, except those that the command line overrides.
     entries = _chosen(values["tasks"], tasks)
     keys = {key: value for key, value in overrides.suite.items() if value is not None}
-    overridden = {*overrides.recipe, *keys, *(["architectures"] if overrides.architectures else [])}
-    values["tasks"] = [_without(entry, overridden) for entry in entries]
+    overridden = {*overrides.recipe, *keys, *(["architectures"] if architectures else [])}
+    swept = {key for key in points[0] if len(overrides.recipe[key]) > 1}
+    each = [{key: value for key, value in point.items() if key in swept} for point in points]
+    values["tasks"] = [_without(entry, overridden) | point for entry in entries for point in each]
+    fixed = {key: value for key, value in points[0].items() if key not in swept}
+    values["recipe"] = values.get("recipe", {}) | fixed
+    options = {key: value for key, value in overrides.recipe.items() if key not in points[0]}
+    changed = set_options(values, options, Catalog(tuple(map(Path, values["plugins"])))) if options else set()
 
     # Claims and evaluations can be about architectures, tasks and lengths that the overrides removed.
-    if overrides.architectures or tasks or "test_lengths" in keys:
+    if architectures or tasks or changed or "test_lengths" in keys:
         values["known"] = []
-    if tasks:
-        evaluations = values.get("evaluation", [])
+    if tasks or "task" in changed:
+        evaluations, entries = values.get("evaluation", []), values["tasks"]
         values["evaluation"] = [variant for variant in evaluations if any(_concerns(variant, e) for e in entries)]
-
-    values["recipe"] = values.get("recipe", {}) | overrides.recipe
-    plugins = [*values.get("plugins", []), *(str(path.resolve()) for path in (*overrides.plugins, *files))]
-    return make(values | keys | {"plugins": list(dict.fromkeys(plugins))}, "command line")
+    return make(values | keys, "command line")
 
 
-def settings(pairs: list[str], **named: Any) -> dict[str, Any]:
-    """Return the recipe keys of ``--set key=value``, and those of ``named`` that are not None."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, sign, value = (part.strip() for part in pair.partition("="))
-        if not sign or not key:
-            raise UserError(f"--set {pair!r}: write key=value, for example --set batch_size=32")
-        if not value:
-            raise UserError(f"--set {pair!r}: {key} has no value; write key=value, for example --set batch_size=32")
-        if key in values:
-            raise UserError(f"--set {pair!r}: {key} is also set to {values[key]}; give it once")
-        values[key] = None if value == "none" else value
-    given = {key: value for key, value in named.items() if value is not None}
-    for key, value in given.items():
-        if key in values:
-            raise UserError(
-                f"--{key.replace('_', '-')} {value}: --set {key}={values[key]} is given too; give one of them"
-            )
-    return values | given
-
-
-def _custom(longest: int) -> dict[str, Any]:
+def _custom(points: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a suite without architectures and tasks. It tests up to five times the longest training length."""
-    return {"name": CUSTOM, "architectures": [], "tasks": [], "test_lengths": f"{longest + 1}:{5 * longest}"}
+    longest = max(make_recipe(point).train_lengths.high for point in points)
+    return {"name": CUSTOM, "architectures": [], "tasks": [], "test_lengths": str(Span(longest + 1, 5 * longest))}
 
 
 def _chosen(entries: list[dict[str, Any]], specs: list[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ summary and does not affect the others.
 
 import ast
 import importlib
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ PACKAGES: dict[Kind, str] = {"architecture": "architectures", "task": "tasks"}
 _ROOT = Path(__file__).resolve().parents[2]
 _IMPORTERS = (__file__, plugin_import.__file__)
 """Files whose lines are no place of an error in an imported file."""
+FILE_SPEC = re.compile(r"([^=]*\.py)(?::(.*))?")
+"""A Python file, and after a colon the options of its entry or the name of a program in it."""
 
 
 @dataclass
@@ -147,18 +150,24 @@ class Catalog:
 
     def find(self, kind: Kind, name: str) -> Entry:
         """Return the entry; raise :class:`UserError` with the closest name where there is none."""
-        if name not in self.entries[kind]:
-            raise unknown(kind, name, self.entries[kind])
-        return self.entries[kind][name]
+        if name in self.entries[kind]:
+            return self.entries[kind][name]
+        programs = [entry for entry in self.entries[kind] if entry.startswith(f"{name}.")]
+        if programs:
+            functions = ", ".join(program.removeprefix(f"{name}.") for program in programs)
+            raise UserError(f"{name}.py is a file of programs; choose one as {name}.py:FUNCTION from {functions}")
+        if Path(f"{name}.py").is_file():
+            raise UserError(f"unknown {kind} {name!r}; for the file of that name write {name}.py")
+        raise unknown(kind, name, self.entries[kind])
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names in catalog order. Colours of plots and the order of rows follow it."""
         return list(self.entries[kind])
 
-    def of_plugin(self, path: Path) -> Entry:
-        """Return the entry that a plug-in file defines."""
+    def entries_of(self, path: Path) -> list[Entry]:
+        """Return what a plug-in file defines: one architecture, one task, or a task for each program."""
         entries = (entry for kind in PACKAGES for entry in self.entries[kind].values())
-        return next(entry for entry in entries if entry.path == path.resolve() and entry.origin == "plug-in")
+        return [entry for entry in entries if entry.path == path.resolve() and entry.origin == "plug-in"]
 
 
 @cache
@@ -199,12 +208,18 @@ def _built_in(kind: Kind) -> dict[str, Entry]:
     return entries
 
 
-def program_of(text: str) -> tuple[Path | None, str]:
-    """Split ``file.py:function`` into the file and the name of the task; other text has no file and is the name."""
-    file, _, function = text.rpartition(":")
-    if not (file.endswith(".py") and function.isidentifier()):
+def split_file(text: str) -> tuple[Path | None, str]:
+    """Split ``FILE.py``, ``FILE.py:KEY=VALUE`` or ``FILE.py:FUNCTION`` into the file and the spec of its entry.
+
+    The spec is ``FILE``, ``FILE:KEY=VALUE`` or ``FILE.FUNCTION``. Other text has no file and is the spec.
+    """
+    match = FILE_SPEC.fullmatch(text.strip())
+    if match is None:
         return None, text
-    return Path(file), f"{Path(file).stem}.{function}"
+    file, rest = Path(match[1]), match[2]
+    if rest is None:
+        return file, file.stem
+    return file, f"{file.stem}{'.' if rest.isidentifier() else ':'}{rest}"
 
 
 def _plugin(path: Path) -> list[Entry]:

@@ -34,8 +34,8 @@ class UserProgram(Task):
         try:
             self._try()
         except RuleBroken as error:
-            hint = "" if self.distinct else "; if its tokens must differ, declare DISTINCT = True"
-            raise ValueError(f"the program {error}{hint}") from None
+            hint = "; if its tokens must differ, declare DISTINCT = True" if "never ends" in str(error) else ""
+            raise ValueError(f"the program {error}{'' if self.distinct else hint}") from None
         except Exception as error:
             raise ValueError(f"the program raises {type(error).__name__}: {error}".partition("\n")[0]) from None
 
@@ -56,6 +56,10 @@ class UserProgram(Task):
             shuffled = torch.rand(TRIAL_ROWS, count, generator=generator).argsort(dim=1)[:, :size]
             source = shuffled if self.distinct else torch.randint(count, (TRIAL_ROWS, size), generator=generator)
             answer = self.solve(source)
+            is_empty = (answer == IGNORE).all(dim=1)
+            if bool(is_empty.any()):
+                text = " ".join(self.symbols[token] for token in source[is_empty][0].tolist())
+                raise RuleBroken(f"says END at once for the source `{text}`: an answer needs at least one token")
             tokens = torch.cat((source, answer.clamp(min=0)), dim=1)
             next_tokens(self.program, tokens, max(INT8, 2 * len(self.symbols)))
 

@@ -131,7 +131,7 @@ def plugin(folder: Path, text: str) -> Spec:
     file = folder / "plugin.py"
     file.write_text(text)
     catalog = Catalog((file,))
-    entry = catalog.of_plugin(file)
+    entry = catalog.entries_of(file)[0]
     return Spec(entry.kind, entry.name, catalog=catalog)
 
 

@@ -57,10 +57,11 @@ def write(name: str, text: str) -> Path:
 
 
 def user_error(*arguments: object) -> str:
-    """Call a command that must fail with exit code 2 and one line on standard error, and return the line."""
+    """Call a command that must fail with exit code 2 and one line, after any messages, and return the line."""
     result = call(*arguments)
     assert result.exit_code == 2, result.output
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("lengthwise: ")
-    return lines[0].removeprefix("lengthwise: ")
+    *messages, line = result.stderr.splitlines()
+    assert not any(message.startswith(("lengthwise: ", "Traceback")) for message in messages), result.stderr
+    assert line.startswith("lengthwise: ")
+    assert "Value error" not in line
+    return line.removeprefix("lengthwise: ")

@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from command_line import json_lines
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
-from harness.cli.suite_options import Overrides, settings, suite_of
+from harness.cli.output_folder import default_output
+from harness.cli.set_options import settings
+from harness.cli.suite_options import Overrides, suite_of
 from harness.registry.catalog import Catalog
 
 SUITE = """
@@ -176,6 +180,92 @@ def test_architectures_and_tasks_define_a_custom_suite() -> None:
     assert (chosen.name, chosen.recipe, chosen.test_lengths) == ("custom", {"train_lengths": "1:30"}, "31:150")
 
 
+def test_set_sweeps_recipe_keys_and_options() -> None:
+    values = settings(["width=8,16", "batch_size=4,8", "base=2", "answer=none"], steps=7)
+    chosen = suite_of(None, Overrides(["lstm", "gru:width=3"], ["parity", "addition"], recipe=values))
+    assert chosen.architectures == ["lstm:width=8", "lstm:width=16", "gru:width=3"]
+    tasks = [(entry.task, entry.overrides) for entry in chosen.tasks]
+    assert tasks == [(t, {"batch_size": size}) for t in ("parity", "addition:base=2") for size in ("4", "8")]
+    assert chosen.recipe == {"steps": 7, "answer": None}
+    longest = suite_of(None, Overrides(["lstm"], ["parity"], recipe=settings(["train_lengths=1:5,1:8"])))
+    assert longest.test_lengths == "9:40"
+
+
+def test_set_applies_to_the_architectures_that_a_task_names(suite: Path) -> None:
+    suite.write_text(SUITE.replace('test_lengths = "6"', 'test_lengths = "6"\narchitectures = ["lstm:depth=1"]'))
+    chosen = suite_of(str(suite), Overrides(recipe=settings(["width=4,5"])))
+    assert chosen.architectures[2:4] == ["lstm:depth=1,width=4", "lstm:depth=1,width=5"]
+    assert chosen.tasks[0].architectures == ["lstm:depth=1,width=4", "lstm:depth=1,width=5"]
+
+
+def test_a_custom_run_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(*pairs: str, seeds: int = 1, architectures: Sequence[str] = ("lstm", "gru")) -> Path:
+        values = Overrides(list(architectures), ["parity"], {"seeds": seeds}, settings(pairs))
+        return default_output(suite_of(None, values))
+
+    same = {folder(), folder(seeds=3), folder(architectures=("gru", "lstm"))}
+    assert len(same) == 1
+    assert len({*same, folder("steps=3"), folder(architectures=("gru",))}) == 3
+    monkeypatch.setenv("LENGTHWISE_RESULTS", "elsewhere")
+    assert re.fullmatch(r"elsewhere/custom-[0-9a-f]{4}", str(folder()))
+
+
+def test_a_run_says_what_it_takes_from_the_default_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.execution.run.execute", stop)
+    output = call("run", "-a", "lstm:width=8,depth=1", "--seeds", 2, "--learning-rate", "0.1", code=130).stderr
+    assert "No -t is given, so the run takes the 3 tasks of suite quick: parity, majority, reverse:alpha" in output
+    assert "6 models to train: at most about" in output
+
+
+def test_output_can_be_json(suite: Path) -> None:
+    preview = json.loads(call("run", suite, "--dry-run", "--json", "-t", "parity", "-a", "lstm").stdout)
+    assert (preview["suite"], preview["to_train"], preview["errors"]) == ("mine", 4, [])
+    assert preview["tasks"][0]["lengths"]["plain"][-1] == 6
+    [shown] = json.loads(call("show", "parity", "--json").stdout)
+    assert shown["examples"][0]["answer"] == "1"
+    [shown] = json.loads(call("show", "lstm:width=8", "--json").stdout)
+    assert {option["name"]: option["default"] for option in shown["options"]}["width"] == 64
+    assert json.loads(call("show", suite, "--json").stdout)[0]["cells"] == 24
+    assert {"section": "Versions", "subject": "torch"}.items() <= json.loads(call("doctor", "--json").stdout)[2].items()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_report_of_a_selection(suite: Path) -> None:
+    run = call("run", suite, *SMALL, "-a", "lstm", "-a", "gru", "-t", "parity", "-q", "--output", "run")
+    assert (run.stderr, "gru" in run.stdout) == ("", True)
+    result = call("report", "run", "--architecture", "l*", "--task", "parity*", "--json")
+    assert "Report: run/selection/report.html" in result.stderr
+    [row] = json.loads(result.stdout)
+    assert (row["architecture"], row["task"], row["planned"]) == ("lstm", "parity", 1)
+    refused = CliRunner().invoke(app, ["report", "run", "-a", "lsmt*"])
+    assert (refused.exit_code, "matches 'lsmt*'; did you mean lstm?" in refused.stderr) == (2, True)
+
+
+def test_the_width_of_piped_output_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = call("list", "architectures", "--family", "recurrent").stdout.splitlines()
+    assert 50 < max(map(len, rows)) <= 60
+    assert "4 architectures" in rows[1]
+
+
+WORDS = {
+    "run -a transformer_": "transformer_encdec",
+    "run known": "known-results",
+    "check parity_": "parity_scratchpad",
+}
+
+
+@pytest.mark.parametrize("line", WORDS)
+def test_a_shell_completes_names(line: str) -> None:
+    words = f"lengthwise {line}"
+    environment = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    result = CliRunner().invoke(app, [], env={"_LENGTHWISE_COMPLETE": "complete_bash", **environment})
+    assert result.stdout.split() == [WORDS[line]]
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(suite: Path) -> None:
     output = call("run", suite, "--dry-run").stdout
     assert "24 cells, 24 to train" in output
@@ -195,7 +285,7 @@ def test_a_dry_run_lists_pairs_that_are_not_applicable(suite: Path) -> None:
 
 
 def test_a_run_writes_its_report(suite: Path) -> None:
-    output = call("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity").stdout
+    output = call("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity").stderr
     assert "Report: results/mine/report.html" in output
     assert "A suite of mine" in Path("results/mine/report.html").read_text()
 
@@ -204,7 +294,7 @@ def test_a_run_writes_its_report(suite: Path) -> None:
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_a_run_and_its_plan_show_the_notes(suite: Path, dry: list[str]) -> None:
     arguments = ["-a", "lstm:depth=1", "-t", "parity", "--seeds", "1", "--workers", "1", "--set", "warmup=9", *dry]
-    output = " ".join(call("run", suite, *arguments).stdout.split())
+    output = " ".join(call("run", suite, *arguments).output.split())
     assert "parity: the warm-up of 9 steps is longer than the training of 3" in output
     assert "ends at 33% of its peak" in output
 
@@ -213,12 +303,12 @@ def test_a_run_and_its_plan_show_the_notes(suite: Path, dry: list[str]) -> None:
 def test_a_second_run_trains_nothing(suite: Path) -> None:
     run = ("run", suite, "--seeds", 1, "--learning-rate", "0.003", "--workers", "1")
     first = call(*run)
-    assert "Suite mine, records in results/mine: 6 cells, 6 to train." in first.stdout
-    assert "[6/6] " in first.stdout
+    assert "Suite mine, records in results/mine: 6 cells, 6 to train." in first.stderr
+    assert "[6/6] " in first.stderr
     assert "Solved to" in first.stdout
     before = files("results/mine/cells")
     second = call(*run)
-    assert "6 cells, 6 done." in second.stdout
+    assert "6 cells, 6 done." in second.stderr
     assert files("results/mine/cells") == before
 
 
@@ -227,9 +317,9 @@ def test_more_lengths_and_variants_without_training(suite: Path) -> None:
     call("run", suite, *SMALL, "-a", "lstm:depth=1")
     training = {path: stamp for path, stamp in files("results/mine/cells").items() if path.name == "training.json"}
     evaluate = ("evaluate", "results/mine", "--workers", "1", "--test-lengths")
-    assert "[2/2]" in call(*evaluate, "12,14").stdout
-    assert "[1/1]" in call(*evaluate, "3", "-t", "addition:base=2,padding=2", "--variant", "padded").stdout
-    assert not call(*evaluate, "12,14").stdout.startswith("[")
+    assert "[2/2]" in call(*evaluate, "12,14").stderr
+    assert "[1/1]" in call(*evaluate, "3", "-t", "addition:base=2,padding=2", "--variant", "padded").stderr
+    assert not call(*evaluate, "12,14").stderr.startswith("[")
     evaluated = {
         (e["variant"], e["length"]) for path in Path("results").rglob("evaluations.jsonl") for e in json_lines(path)
     }
@@ -244,17 +334,17 @@ def test_a_report_of_several_runs_and_of_a_plugin_that_was_deleted(suite: Path) 
     call(*run, "-a", "fleeting:width=8", "--plugin", "fleeting.py", "--output", "runs/a")
     call(*run, "-a", "lstm:width=8", "--output", "runs/b")
     Path("fleeting.py").unlink()
-    output = call("report", "runs/a", "runs/b").stdout
+    output = call("report", "runs/a", "runs/b").output
     assert "Report: runs/a+b/report.html" in output
     assert "fleeting" in output
     assert "lstm" in output
-    assert "Report: elsewhere/report.html" in call("report", "runs/a", "--output", "elsewhere").stdout
+    assert "Report: elsewhere/report.html" in call("report", "runs/a", "--output", "elsewhere").stderr
 
 
 @pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize(
     ("kind", "specs"),
-    [("architecture", ["-a", "my_own:width=8", "-t", "parity"]), ("task", ["-t", "my_own", "-a", "lstm"])],
+    [("architecture", ["-a", "my_own.py:width=8", "-t", "parity"]), ("task", ["-t", "my_own.py", "-a", "lstm"])],
 )
 def test_a_starter_file_works(kind: str, specs: list[str]) -> None:
     output = call("new", kind, "my_own").stdout
@@ -264,12 +354,19 @@ def test_a_starter_file_works(kind: str, specs: list[str]) -> None:
     assert "Starter" not in text
     assert "All checks passed" in call("check", "my_own.py").stdout
     assert "my_own" in call("list", f"{kind}s", "--plugin", "my_own.py").stdout
-    assert "plug-in" in call("show", "my_own", "--plugin", "my_own.py").stdout
-    call("run", "--plugin", "my_own.py", *specs, *SMALL, "--train-lengths", "1:4", "--test-lengths", "5")
+    assert "plug-in" in call("show", specs[1]).stdout
+    call("run", *specs, *SMALL, "--train-lengths", "1:4", "--test-lengths", "5")
     second = CliRunner().invoke(app, ["new", kind, "my_own"])
     assert second.exit_code == 2
     assert "exists already" in second.stderr
     assert Path("my_own.py").read_text() == text
+
+
+def test_a_starter_of_a_program_passes_the_checks() -> None:
+    assert "run -t my_own.py:my_own" in call("new", "program", "my_own").stdout
+    path = Path("my_own.py")
+    path.write_text(path.read_text().replace("abcdefghijklmnopqrstuvwxyz", "abcdefgh"))  # fewer letters are faster
+    assert "All checks passed" in call("check", "my_own.py").stdout
 
 
 def test_a_failed_check_is_explained() -> None:

@@ -66,7 +66,7 @@ def test_every_command_prints_under_ascii(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM.format(lines=lines)]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment(**C_LOCALE))
     assert process.returncode == 0, process.stderr.decode()
-    output = process.stdout.decode("ascii")
+    output = (process.stdout + process.stderr).decode("ascii")
     assert "Report: results/mine/report.html" in output
     assert " + The class has a docstring" in output or " + The file and its class" in output
     for page in ("report.html", "report.md"):
@@ -112,7 +112,7 @@ def test_a_suite_with_a_byte_order_mark_or_a_capital_ending_is_read(encoding: st
     Path(name).write_text(SUITE, encoding=encoding)
     result = call("run", name, "--workers", "1")
     assert result.exit_code == 0, result.output
-    assert "Suite mine, records in results/mine" in result.stdout
+    assert "Suite mine, records in results/mine" in result.output
     assert call("show", name).exit_code == 0
 
 

@@ -71,11 +71,11 @@ def test_a_model_that_fails_is_a_failed_cell_and_the_run_continues(name: str) ->
     run = ["run", "--plugin", plugin, "-a", f"{name}:width=8", *LSTM, *PARITY, *SMALL, "--output", "run"]
     result = call(*run)
     assert result.exit_code == 1, result.output
-    assert reason in result.stdout
-    assert "FAILED" in result.stdout
-    assert result.stdout.index("FAILED") < result.stdout.index("[2/2] lstm")
-    assert result.stdout.count("lstm") > 1
-    assert "Report: run/report.html" in result.stdout
+    assert reason in result.output
+    assert "FAILED" in result.output
+    assert result.output.index("FAILED") < result.output.index("[2/2] lstm")
+    assert result.output.count("lstm") > 1
+    assert "Report: run/report.html" in result.output
     assert call(*run).exit_code == 1
     records = [json.loads(path.read_text()) for path in Path("run").glob("cells/*/failure.json")]
     if name != "raises_late":
@@ -88,11 +88,11 @@ def test_a_model_that_cannot_be_built_is_a_failed_cell() -> None:
     plugin = write("unbuilt.py", text)
     run = ["run", "--plugin", plugin, "-a", "unbuilt:width=8", *LSTM, *PARITY, *SMALL, "--output", "run"]
     preview = call(*run, "--dry-run")
-    assert preview.exit_code == 0, preview.output
-    assert "raises" in preview.stdout
+    assert preview.exit_code == 1, preview.output
+    assert "raises" in preview.output
     result = call(*run)
     assert result.exit_code == 1
-    assert "ZeroDivisionError" in result.stdout
+    assert "ZeroDivisionError" in result.output
 
 
 PLANNING = {
@@ -112,11 +112,11 @@ def test_a_model_that_raises_in_planning_is_a_note_and_a_failed_cell(name: str, 
     write("suite.toml", text.replace("seeds = 1", f'seeds = 1\nplugins = ["{name}.py"]\n{match}'))
     run = ["run", "suite.toml", "--workers", "1", "--output", "run"]
     preview = call(*run, "--dry-run")
-    assert preview.exit_code == 0, preview.output
-    assert "raises" in preview.stdout
+    assert preview.exit_code == 1, preview.output
+    assert "raises" in preview.output
     result = call(*run)
     assert result.exit_code == 1, result.output
-    assert reason in result.stdout
+    assert reason in result.output
     records = Path("run").glob("cells/*/*.json*")
     assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     notes = json.loads(Path("run/run.json").read_text())["notes"]
@@ -152,11 +152,11 @@ def test_a_task_that_raises_is_a_note_and_failed_cells(where: str) -> None:
     plugin = write("mine.py", TASK.format(**TASK_FAULTS[where]))
     run = ["run", "--plugin", plugin, *LSTM, "-t", "mine", *PARITY, *SMALL, "--steps", "9", "--output", "run"]
     preview = call(*run, "--dry-run")
-    assert preview.exit_code == 0, preview.output
-    assert "raises" in preview.stdout
+    assert preview.exit_code == 1, preview.output
+    assert "raises" in preview.output
     result = call(*run)
     assert result.exit_code == 1, result.output
-    assert "division by zero" in result.stdout
+    assert "division by zero" in result.output
     records = Path("run").glob("cells/*/*.json*")
     assert sorted(path.name for path in records) == ["evaluations.jsonl", "failure.json", "training.json"]
     assert any("mine raises" in note for note in json.loads(Path("run/run.json").read_text())["notes"])
@@ -177,17 +177,17 @@ def test_a_run_records_distinct_questions_and_those_seen_in_training() -> None:
 def test_failed_cells_are_retried_on_request_and_stale_cells_of_a_plugin_always() -> None:
     plugin = write("moody.py", MIXER.format(body="raise RuntimeError('not today')"))
     run = ["run", "--plugin", plugin, "-a", "moody:width=8", *PARITY, *SMALL, "--output", "run"]
-    assert "1 to train" in call(*run).stdout
+    assert "1 to train" in call(*run).output
     again = call(*run)
     assert again.exit_code == 1
-    assert "1 failed" in again.stdout
-    assert "1 to train" in call(*run, "--retry-failed").stdout
+    assert "1 failed" in again.output
+    assert "1 to train" in call(*run, "--retry-failed").output
     write("moody.py", MIXER.format(body="return self.inner(x)"))
     forget_code()
     assert "cells trained with code that has changed since: 1" in user_error(*run, "--stale", "fail")
     fixed = call(*run)
     assert fixed.exit_code == 0, fixed.output
-    assert "1 to train; 1 trained with code that has changed since" in fixed.stdout
+    assert "1 to train; 1 trained with code that has changed since" in fixed.output
 
 
 def forget_code() -> None:
@@ -215,9 +215,9 @@ def scores(folder: Path) -> dict[str, list[tuple]]:
 def test_a_killed_run_resumes_and_two_workers_give_the_scores_of_one() -> None:
     """After SIGKILL in the middle, the next run trains only the missing cells."""
     run = ["run", *LSTM, *PARITY, "-t", "majority", *SMALL, "--seeds", "3", "--steps", "150"]
-    process = subprocess.Popen(lengthwise(*run, "--output", "killed"), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while "[2/" not in process.stdout.readline():
+    process = subprocess.Popen(lengthwise(*run, "--output", "killed"), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "[2/" not in process.stderr.readline():
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -225,7 +225,7 @@ def test_a_killed_run_resumes_and_two_workers_give_the_scores_of_one() -> None:
     assert 2 <= len(finished) < 6
     result = call(*run, "--output", "killed", "--workers", "2")
     assert result.exit_code == 0, result.output
-    assert f"6 cells, {len(finished)} done, {6 - len(finished)} to train" in result.stdout
+    assert f"6 cells, {len(finished)} done, {6 - len(finished)} to train" in result.output
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert call(*run, "--output", "whole").exit_code == 0
     assert scores(Path("killed")) == scores(Path("whole"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_snapshot import TASK, Killed, cells, result, train
 
-from harness.cli.dry_run import _total
+from harness.cli.preview import total_text
 from harness.data.presentation import Batch
 from harness.execution.job import Event, Job
 from harness.execution.plan import Variant
@@ -221,10 +221,10 @@ def test_halves_cover_the_population() -> None:
 
 
 def test_the_dry_run_names_the_group_size() -> None:
-    several = _total(3, 0.0, False, RunOptions("cuda", 1))
+    several = total_text(3, 0.0, False, RunOptions("cuda", 1))
     assert "3 groups of at most 64 models, halved where memory runs out, to train and evaluate on cuda" in several
-    assert "0 groups to train and evaluate on cpu" in _total(0, 0.0, False, RunOptions("cpu", 1))
-    assert "at most about 1 s, less where models fit early" in _total(1, 1.0, True, RunOptions("cpu", 1))
+    assert "0 groups to train and evaluate on cpu" in total_text(0, 0.0, False, RunOptions("cpu", 1))
+    assert "at most about 1 s, less where models fit early" in total_text(1, 1.0, True, RunOptions("cpu", 1))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and glibc")

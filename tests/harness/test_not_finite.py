@@ -115,8 +115,8 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
     options = [*SMALL, "--test-lengths", "5,32", "--samples", "32", "--output", "run"]
     ran = call("run", "--plugin", plugin, "-a", "late:width=8,depth=1", "-t", "parity", *options)
     assert ran.exit_code == 0, ran.output
-    assert "not finite at 32" in ran.stdout
-    assert "§: some logits were not finite" in " ".join(ran.stdout.split())
+    assert "not finite at 32" in ran.output
+    assert "§: some logits were not finite" in " ".join(ran.output.split())
     (path,) = Path("run").glob("cells/*/evaluations.jsonl")
     records = {record["length"]: record for record in json_lines(path)}
     assert (records[5]["status"], records[32]["status"]) == ("ok", "not finite")
@@ -127,7 +127,7 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
     page = write_report(Results.of(cells, scores, meta), Path("report")).read_text(encoding="utf-8")
     assert "logits at 32" in page
     again = call("run", "--plugin", plugin, "-a", "late:width=8,depth=1", "-t", "parity", *options)
-    assert "1 cell, 1 done" in again.stdout
+    assert "1 cell, 1 done" in again.output
 
 
 def test_not_finite_is_a_score_and_not_the_end_of_the_grid() -> None:
@@ -222,8 +222,8 @@ def test_a_task_that_may_draw_empty_batches_is_trained_with_a_warning() -> None:
     options = [*TINY, *recipe, "--steps", "60", "--workers", "1", "--output", "run"]
     ran = call("run", "--plugin", plugin, *LSTM, "-t", "quiet", *options)
     assert ran.exit_code == 0, ran.output
-    assert "of 60 training batches ask for nothing" in ran.stdout
-    assert "diverged" not in ran.stdout
+    assert "of 60 training batches ask for nothing" in ran.output
+    assert "diverged" not in ran.output
     assert not unasked_warning(spec, Recipe(train_lengths="1:4", batch_size=64, answer="readout"))
 
 

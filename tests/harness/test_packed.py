@@ -45,7 +45,7 @@ def test_a_run_packed_in_place_can_be_continued(run: RunFolder) -> None:
     before = records(run.path)
     assert call("pack", "run").exit_code == 0
     assert not list(run.path.glob("cells/*/*.json"))
-    assert "2 cells, 2 done" in call(*RUN).stdout
+    assert "2 cells, 2 done" in call(*RUN).output
     assert call("evaluate", "run", "--test-lengths", "9", "--workers", "1").exit_code == 0
     after = RunFolder(run.path)
     assert [len(after.cell(cell).evaluations) for cell in after.cell_ids()] == [len(b[2]) + 1 for b in before]  # type: ignore[index]

@@ -151,7 +151,7 @@ def test_a_misspelt_answer_does_not_let_a_model_read_the_answer() -> None:
     write("copies.py", TASK)
     write("means.py", MIXER)
     run = ["run", "--plugin", "copies.py", "--plugin", "means.py", "-a", "means", *LSTM, "-t", "copies", *SMALL]
-    assert "not causal" in call(*run, "--dry-run").stdout
+    assert "not causal" in call(*run, "--dry-run").output
     write("copies.py", TASK.replace("generate", "Generate"))
     forget(Path("copies.py").resolve())
     assert "answer = 'Generate'" in user_error(*run)

@@ -192,11 +192,11 @@ def test_the_command_line_sets_the_numerics() -> None:
     run = shlex.split(
         f"run {options} --test-lengths 5 --steps 3 --workers 1 --output results --precision bfloat16 --deterministic"
     )
-    assert "groups to train" in call(*run, "--dry-run").stdout
+    assert "1 group to train" in call(*run, "--dry-run").output
     assert call(*run).exit_code == 0
     assert frames([Path("results")], CATALOG)[0].dtype.tolist() == ["bfloat16"]
     assert call("evaluate", "results", "--test-lengths", 7, "--workers", 1).exit_code == 0
     assert frames([Path("results")], CATALOG)[0].dtype.tolist() == ["bfloat16, some lengths evaluated in float32"]
     failed = call(*run, "-a", "lru:width=8,depth=1")
     assert failed.exit_code == 1
-    assert "raised PrecisionError: cannot be computed in bfloat16" in failed.stdout
+    assert "raised PrecisionError: cannot be computed in bfloat16" in failed.output

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from harness.check import run_checks
+from harness.cli import app
 from harness.cli.suite_options import Overrides, suite_of
 from harness.data.rng import Stream
 from harness.errors import UserError
-from harness.registry.catalog import Catalog, program_of
+from harness.registry.catalog import Catalog, split_file
 from harness.registry.options import Spec, build_task
 from harness.registry.plugin_import import forget
 from tasks import rasp
@@ -120,6 +123,10 @@ def _helper(x):
     return x
 
 
+def empty(x):
+    return full(x, END)
+
+
 def two_arguments(x, y):
     return x
 '''
@@ -135,7 +142,7 @@ def mine(tmp_path: Path) -> Iterator[Catalog]:
 
 def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
     names = [entry.name for entry in mine.entries["task"].values() if entry.origin == "plug-in"]
-    assert names == [f"mine.{name}" for name in ("echo", "forever", "leaves", "branches", "divides")]
+    assert names == [f"mine.{name}" for name in ("echo", "forever", "leaves", "branches", "divides", "empty")]
     task = build_task(Spec.parse("task", "mine.echo", mine))
     assert (task.symbols, task.lengths) == (tuple("abcdefgh"), range(1, 9))
     source = task.sample(6, Stream.of([0], "mine.echo", "test", 0, 8, "cpu"))
@@ -150,6 +157,7 @@ def test_each_program_of_a_file_is_a_task(mine: Catalog) -> None:
         ("leaves", "task mine.leaves: the program leaves its alphabet: it outputs 8"),
         ("branches", "task mine.branches: the program branches on a value"),
         ("divides", "task mine.divides: the program raises TypeError: unsupported operand"),
+        ("empty", "task mine.empty: the program says END at once for the source `"),
     ],
 )
 def test_what_is_wrong_with_a_users_program_is_one_clear_line(mine: Catalog, name: str, words: str) -> None:
@@ -157,11 +165,30 @@ def test_what_is_wrong_with_a_users_program_is_one_clear_line(mine: Catalog, nam
         build_task(Spec.parse("task", f"mine.{name}", mine))
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+    failed = list(run_checks(Spec.parse("task", f"mine.{name}", mine)))
+    assert [(result.name, result.problem) for result in failed] == [("program", str(caught.value))]
+
+
+def test_a_file_of_programs_is_listed_and_one_of_them_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE)
+    shown = CliRunner().invoke(app, ["show", "mine.py"])
+    listed = [line.split()[0] for line in shown.stdout.splitlines() if line.strip()]
+    assert listed[2:-1] == ["echo", "forever", "leaves", "branches", "divides", "empty"]
+    for line, words in {
+        "show mine.py:ehco": "did you mean mine.echo?",
+        "run -t mine.py -a lstm": "choose one as mine.py:FUNCTION from echo, forever",
+        "run -t mine -a lstm": "for the file of that name write mine.py",
+    }.items():
+        result = CliRunner().invoke(app, line.split())
+        assert (result.exit_code, words in result.stderr) == (2, True)
 
 
 def test_a_file_and_a_function_name_a_program() -> None:
-    assert program_of("some/mine.py:echo") == (Path("some/mine.py"), "mine.echo")
-    assert program_of("addition:base=2") == (None, "addition:base=2")
+    assert split_file("some/mine.py:echo") == (Path("some/mine.py"), "mine.echo")
+    assert split_file("some/mine.py:heads=2") == (Path("some/mine.py"), "mine:heads=2")
+    assert split_file("some/mine.py") == (Path("some/mine.py"), "mine")
+    assert split_file("addition:base=2") == (None, "addition:base=2")
     suite = suite_of(None, Overrides(architectures=["lstm"], tasks=["some/mine.py:echo", "parity"]))
     assert [entry.task for entry in suite.tasks] == ["mine.echo", "parity"]
     assert suite.plugins == [str(Path("some/mine.py").resolve())]
@@ -184,4 +211,7 @@ def test_the_example_of_the_language_runs(tmp_path: Path) -> None:
     task = build_task(Spec.parse("task", "example.copy", catalog))
     source = task.sample(10, Stream.of([0], "example.copy", "test", 0, 64, "cpu"))
     assert torch.equal(task.solve(source), source)
+    results = list(run_checks(Spec.parse("task", "example.copy", catalog)))
+    assert len(results) > 10
+    assert not [result.problem for result in results if not result.ok]
     forget(file)

@@ -1,0 +1,113 @@
+"""``--set KEY=VALUE``: a key of the recipe, or an option of architectures and tasks. Several values are swept.
+
+``--set width=32,64 --set batch_size=16,32`` compares each architecture in two widths, trained with two batch sizes. A
+key of the recipe changes the tasks. Another key is added to each spec that has an option of that name. A spec that
+gives the option itself keeps it.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any
+
+from harness.config.recipe import Recipe, make_recipe
+from harness.errors import UserError, suggest
+from harness.registry.catalog import Catalog, Kind
+from harness.registry.option_types import COMMA
+from harness.registry.options import options_of
+
+WHOLE = ("optimizer_options",)
+"""Keys whose value may have commas, so they cannot be swept."""
+
+Values = dict[str, list[Any]]
+"""The values of each key; one value sets the key, several are swept."""
+
+
+def settings(pairs: Sequence[str], **named: Any) -> Values:
+    """Return the values of ``--set key=value,value``, and those of ``named`` that are not None."""
+    values: Values = {}
+    for pair in pairs:
+        key, sign, text = (part.strip() for part in pair.partition("="))
+        if not sign or not key:
+            raise UserError(f"--set {pair!r}: write key=value, for example --set batch_size=32")
+        if key in values:
+            raise UserError(f"--set {pair!r}: {key} is also set to {_text(values[key])}; give it once")
+        values[key] = [text] if key in WHOLE else [word.strip() for word in COMMA.split(text)]
+        if not all(values[key]):
+            raise UserError(f"--set {pair!r}: {key} has no value; write key=value, for example --set batch_size=32")
+    for key, value in named.items():
+        if value is not None and key in values:
+            option = f"--{key.replace('_', '-')} {value}"
+            raise UserError(f"{option}: --set {key}={_text(values[key])} is given too; give one of them")
+    texts = {key: [None if text == "none" else text for text in words] for key, words in values.items()}
+    return texts | {key: [value] for key, value in named.items() if value is not None}
+
+
+def _text(values: Iterable[Any]) -> str:
+    return ",".join(map(str, values))
+
+
+def recipes(values: Values) -> list[dict[str, Any]]:
+    """Return the recipe keys of each point of the sweep, checked; one empty dictionary where there are none."""
+    keys = [key for key in values if key in Recipe.model_fields]
+    points = [dict(zip(keys, point, strict=True)) for point in product(*(values[key] for key in keys))]
+    for point in points:
+        make_recipe(point, "--set")
+    return points
+
+
+def set_options(suite: dict[str, Any], values: Values, catalog: Catalog) -> set[Kind]:
+    """Add the options among the values to the specs of a suite; return the kinds of specs that changed.
+
+    Raises:
+        UserError: if a key is neither of the recipe nor an option of any architecture or task of the suite.
+    """
+    changed: set[Kind] = set()
+    for key in (key for key in values if key not in Recipe.model_fields):
+        architectures = {text: _swept("architecture", text, key, values[key], catalog) for text in _named(suite)}
+        tasks = [(entry, _swept("task", entry["task"], key, values[key], catalog)) for entry in suite["tasks"]]
+        kinds: dict[Kind, bool] = {
+            "architecture": any(map(len, architectures.values())),
+            "task": any(len(texts) for _, texts in tasks),
+        }
+        if not any(kinds.values()):
+            raise _unknown_key(suite, key, values[key], catalog)
+        changed |= {kind for kind, has_option in kinds.items() if has_option}
+        suite["architectures"] = [new for text in suite["architectures"] for new in architectures[text] or [text]]
+        suite["tasks"] = [
+            {**entry, "task": text} | _chosen(entry, architectures)
+            for entry, texts in tasks
+            for text in texts or [entry["task"]]
+        ]
+    return changed
+
+
+def _named(suite: dict[str, Any]) -> list[str]:
+    """Return the specs of all architectures that a suite names, for all tasks or for some."""
+    return [*suite["architectures"], *(text for entry in suite["tasks"] for text in entry.get("architectures") or ())]
+
+
+def _chosen(entry: dict[str, Any], architectures: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the architectures of a task that is only for some of them."""
+    chosen = entry.get("architectures") or ()
+    return {"architectures": [new for text in chosen for new in architectures[text] or [text]]} if chosen else {}
+
+
+def _swept(kind: Kind, text: str, key: str, values: list[Any], catalog: Catalog) -> list[str]:
+    """Return a spec with each value of an option; nothing where the entry has no such option, or the spec gives it."""
+    name, colon, options = text.partition(":")
+    given = {pair.partition("=")[0].strip() for pair in options.split(",")}
+    if key not in options_of(catalog.find(kind, name.strip())) or key in given:
+        return []
+    return [f"{text}{',' if colon else ':'}{key}={'none' if value is None else value}" for value in values]
+
+
+def _unknown_key(suite: dict[str, Any], key: str, values: list[Any], catalog: Catalog) -> UserError:
+    """Return the error for a key that nothing has; the closest key of the recipe or option is suggested."""
+    specs: list[tuple[Kind, str]] = [("architecture", text) for text in _named(suite)]
+    specs += [("task", entry["task"]) for entry in suite["tasks"]]
+    options = {name: kind for kind, text in specs for name in options_of(catalog.find(kind, text.partition(":")[0]))}
+    if key in options:
+        return UserError(f"--set {key}={_text(values)}: each {options[key]} with this option gives it in its spec")
+    if key in ("learning_rate", "learning_rates"):
+        return UserError(f"--set has no key {key!r}: use --learning-rate")
+    return UserError(f"--set has no key {key!r}{suggest(key, {*Recipe.model_fields, *options})}")
