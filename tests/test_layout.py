@@ -20,6 +20,7 @@ STAGES = [
     "report",
     "check",
     "bench",
+    "api",
     "cli",
 ]
 

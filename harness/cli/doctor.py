@@ -73,7 +73,7 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from harness.cli.output_folder import results_root
+    from harness.config.custom import results_root
 
     for name in OUR_PACKAGES:
         others = [str(path) for path in _importable(name) if path.resolve().parent != ROOT]

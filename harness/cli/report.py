@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.run_catalog import catalog_for
 from harness.cli import arguments
 
 if TYPE_CHECKING:
@@ -72,24 +73,6 @@ def publish(
         run = RunFolder(folder).run()
         if run and (missing := missing_plugins(run, catalog)):
             log.print(f"{moved_text(missing)}.", soft_wrap=True)
-
-
-def catalog_for(folders: list[Path], plugins: list[Path]) -> "Catalog":
-    """Return the catalog with ``plugins`` and with those plug-ins of the runs whose files still exist.
-
-    A plug-in of a run is replaced by one in ``plugins`` with the same file name. Of several recorded plug-ins of one
-    name the first counts.
-    """
-    from harness.registry.catalog import Catalog
-    from harness.storage.folder import RunFolder
-
-    runs = [run for run in (RunFolder(folder).run() for folder in folders) if run]
-    recorded = [Path(plugin) for run in runs for plugin in run.suite.get("plugins", [])]
-    paths = [path.resolve() for path in plugins]
-    for path in recorded:
-        if path.is_file() and path.stem not in {other.stem for other in paths}:
-            paths.append(path)
-    return Catalog(tuple(dict.fromkeys(paths)))
 
 
 def _default_output(folders: list[Path], is_selection: bool) -> Path:

@@ -43,11 +43,11 @@ def run(
     """
     from harness.cli.announce import announce, show_preview
     from harness.cli.console import console, messages
-    from harness.cli.output_folder import default_output
     from harness.cli.preview import Preview
     from harness.cli.report import publish
     from harness.cli.set_options import settings
     from harness.cli.suite_options import Overrides, suite_of
+    from harness.config.custom import default_output
     from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
     from harness.execution.run_options import RunOptions

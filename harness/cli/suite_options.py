@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.set_options import Values, recipes, set_options
-from harness.config.lengths import Span
+from harness.config.custom import CUSTOM, custom_test_lengths
 from harness.config.recipe import make_recipe
 from harness.config.suite import Suite, load, make
 from harness.registry.catalog import Catalog, split_file
 
-DEFAULT, CUSTOM = "quick", "custom"
+DEFAULT = "quick"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
 def _custom(points: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a suite without architectures and tasks. It tests up to five times the longest training length."""
     longest = max(make_recipe(point).train_lengths.high for point in points)
-    return {"name": CUSTOM, "architectures": [], "tasks": [], "test_lengths": str(Span(longest + 1, 5 * longest))}
+    return {"name": CUSTOM, "architectures": [], "tasks": [], "test_lengths": custom_test_lengths(longest)}
 
 
 def _chosen(entries: list[dict[str, Any]], specs: list[str]) -> list[dict[str, Any]]:

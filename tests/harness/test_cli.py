@@ -14,9 +14,9 @@ from command_line import json_lines
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
-from harness.cli.output_folder import default_output
 from harness.cli.set_options import settings
 from harness.cli.suite_options import Overrides, suite_of
+from harness.config.custom import default_output
 from harness.registry.catalog import Catalog
 
 SUITE = """

@@ -1,7 +1,7 @@
-"""The default folder of a run: below the results folder, named after the suite.
+"""Custom suites: those that architectures and tasks define on the command line or in Python, without a file.
 
-Runs that ``-a`` and ``-t`` define are all of the suite ``custom``. Their folder has a hash of architectures, tasks and
-recipe in its name, so different comparisons do not mix. More seeds, learning rates or test lengths extend the same one.
+They all have the name ``custom``. Their default folder has a hash of architectures, tasks and recipe in its name, so
+different comparisons do not mix. More seeds, learning rates or test lengths extend the same one.
 """
 
 import hashlib
@@ -10,11 +10,17 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.cli.suite_options import CUSTOM
+from harness.config.lengths import Span
 from harness.config.suite import Suite
 
+CUSTOM = "custom"
 ROOT_VARIABLE = "LENGTHWISE_RESULTS"
 DIGITS = 4
+
+
+def custom_test_lengths(longest: int) -> str:
+    """Return test lengths from the longest training length on to five times of it."""
+    return str(Span(longest + 1, 5 * longest))
 
 
 def results_root() -> Path:

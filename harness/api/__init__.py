@@ -1,0 +1,1 @@
+"""Lengthwise from Python: what the module ``lengthwise`` offers. The command line does not use it."""
