@@ -20,6 +20,7 @@ STAGES = [
     "report",
     "check",
     "bench",
+    "track",
     "api",
     "cli",
 ]

@@ -18,6 +18,7 @@ from harness.cli.pack import pack
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.show import show
+from harness.cli.track import track
 
 app = typer.Typer(
     name="lengthwise",
@@ -48,7 +49,9 @@ def lengthwise(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Train and compare": {"run": run, "evaluate": evaluate, "report": report, "compare": compare, "pack": pack},
+    "Train and compare": {
+        **{"run": run, "evaluate": evaluate, "report": report, "compare": compare, "pack": pack, "track": track},
+    },
     "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},
     "Test this machine": {"doctor": doctor, "bench": bench},

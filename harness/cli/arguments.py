@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from harness.cli import completion
+from harness.track import TRACKERS
 
 SUBJECTS, TRAINING, EXECUTION = "Architectures and tasks", "Training and evaluation", "Execution and output"
 """Headings of the help page under which the options are grouped."""
@@ -163,6 +164,12 @@ StaleCells = Annotated[
         "What to do with cells whose code has changed since training (default: rerun cells of plug-ins, keep others).",
     ),
 ]
+TRACKER = " | ".join(TRACKERS)
+Track = Annotated[
+    list[str] | None,
+    _option(EXECUTION, TRACKER, "Also write finished cells to an experiment tracker; repeatable.", "--track"),
+]
+TrackTo = Annotated[list[str], _option(EXECUTION, TRACKER, "The tracker; repeatable.", "--to")]
 Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]

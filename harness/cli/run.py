@@ -31,6 +31,7 @@ def run(
     output: arguments.Output = None,
     stale: arguments.StaleCells = None,
     retry_failed: arguments.RetryFailed = False,
+    track: arguments.Track = None,
     dry_run: arguments.DryRun = False,
     as_json: arguments.Json = False,
     quiet: arguments.Quiet = False,
@@ -53,6 +54,7 @@ def run(
     from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
+    from harness.track.mirror import Mirror
 
     overridden = {
         **{"seeds": seeds, "first_seed": first_seed, "learning_rates": learning_rate, "tuning_seeds": tuning_seeds},
@@ -70,7 +72,8 @@ def run(
     try:
         if suite is None and bool(architecture) != bool(task):
             announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
-        outcome = execute(plan, folder, options, log)
+        with Mirror(track or [], folder, log.print) as mirror:
+            outcome = execute(plan, folder, options, log, mirror.show)
         publish([folder], folder, catalog, console(), log)
     except KeyboardInterrupt:
         raise interruption() from None

@@ -212,13 +212,14 @@ def _suite(name: str) -> "Iterator[RenderableType]":
     from harness.cli.dry_run import architectures_table, tasks_table
     from harness.config.suite import load
     from harness.execution.make_plan import make_plan
+    from harness.report.number_format import plural
 
     suite = load(name)
     plan = make_plan(suite, Catalog(tuple(map(Path, suite.plugins))))
     yield Text.assemble((suite.name, "bold cyan"), ("  suite", "dim"))
     yield from paragraphs(suite.title, suite.description)
     rates = ", ".join(f"{rate:g}" for rate in suite.learning_rates)
-    counts = f"{len(plan.cells)} cells, {suite.seeds} seeds, {suite.samples} sequences per test set"
+    counts = f"{plural(len(plan.cells), 'cell')}, {plural(suite.seeds, 'seed')}, {suite.samples} sequences per test set"
     yield f"\n{counts}, learning rates {rates}"
     yield tasks_table(plan)
     yield architectures_table(plan)

@@ -57,6 +57,10 @@ Emit = Callable[[Event], None]
 """Passes an event on to the launcher."""
 
 
+def ignore(event: Event) -> None:
+    """Do nothing with an event."""
+
+
 class JobContext:
     """Common base of evaluator and worker: a job with its folder, device and presentation, and methods to report.
 

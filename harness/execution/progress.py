@@ -31,7 +31,9 @@ class Display:
     def __enter__(self) -> "Display":
         if self.is_live and self.jobs:
             self.bars.start()
-            self.total = self.bars.add_task(f"[bold]{self.cells} cells", total=self.cells, left="")
+            self.total = self.bars.add_task(
+                f"[bold]{self.cells} cell{'s' if self.cells != 1 else ''}", total=self.cells, left=""
+            )
         return self
 
     def __exit__(

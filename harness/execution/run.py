@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.config.cell import SCHEMA, Cell, cell_of
 from harness.encoding import encodable, repaired
 from harness.errors import UserError
-from harness.execution.job import Job
+from harness.execution.job import Emit, Event, Job, ignore
 from harness.execution.plan import Plan, Variant
 from harness.execution.pool import launch
 from harness.execution.progress import Display
@@ -60,25 +60,28 @@ class EvaluationRequest:
         return Variant(self.variant, spec, lengths) if lengths else None
 
 
-def execute(plan: Plan, output: Path, options: RunOptions, console: Console | None = None) -> Outcome:
+def execute(
+    plan: Plan, output: Path, options: RunOptions, console: Console | None = None, listener: Emit = ignore
+) -> Outcome:
     """Train and evaluate the cells of a plan that have no record yet; finished cells are kept.
 
-    With several learning rates, the tuning cells come first, then the cells with the rates that they chose.
+    With several learning rates, the tuning cells come first, then the cells with the rates that they chose. A
+    ``listener`` gets each event of the workers, after the display.
     """
     options, console, folder = options.resolved(), console or Console(), RunFolder(output)
     folder.check(plan.suite.name)
     for note in plan.notes:
         _print(f"Note: {note}.", console)
     before = with_chosen_rates(plan, folder)
-    outcome = _execute_known(before, folder, options, console)
+    outcome = _execute_known(before, folder, options, console, listener)
     after = with_chosen_rates(plan, folder)
     if after.cells == before.cells:
         return outcome
     _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
-    return replace(outcome, failed=_execute_known(after, folder, options, console).failed)
+    return replace(outcome, failed=_execute_known(after, folder, options, console, listener).failed)
 
 
-def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: Console) -> Outcome:
+def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: Console, listener: Emit) -> Outcome:
     """Train and evaluate the cells of a plan whose learning rates are known."""
     status = run_status(plan, folder, options.stale, options.retry_failed)
     with options.numerics.applied():
@@ -88,7 +91,7 @@ def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: 
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):
         _print(message, console)
-    failed = _launch(jobs, options, console)
+    failed = _launch(jobs, options, console, listener)
     return Outcome(status, failed + len(status.failed))
 
 
@@ -155,10 +158,15 @@ def _print(line: str, console: Console) -> None:
     console.print(encodable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)
 
 
-def _launch(jobs: list[Job], options: RunOptions, console: Console) -> int:
+def _launch(jobs: list[Job], options: RunOptions, console: Console, listener: Emit = ignore) -> int:
     """Run the jobs and return how many cells failed."""
+
+    def emit(event: Event) -> None:
+        display.show(event)
+        listener(event)
+
     with Display(jobs, console) as display:
-        launch(jobs, options.worker_count, display.show)
+        launch(jobs, options.worker_count, emit)
     return display.failed
 
 

@@ -26,7 +26,7 @@ def test_answers_in_symbols_are_those_that_the_harness_scored(run: Path, task: s
     model = lengthwise.load_model(run, cell[:10])
     assert not model.module.training
     row = scores[(scores.cell == cell) & (scores.length == 2)].iloc[0]
-    questions = {question for question in model.questions(2, 400)}
+    questions = set(model.questions(2, 400))
     assert len(questions) == row.n
     right = [model.predict(question) == model.solve(question) for question in sorted(questions)]
     assert sum(right) / len(right) == pytest.approx(row.exact)
