@@ -16,7 +16,7 @@ from harness.registry.options import Spec
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "executed by tests/test_documents.py -->\n```python\n"
 EXAMPLES = re.findall(f"{MARK}(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
-NAMES = ("ema", "first", "lion")
+NAMES = ("ema", "first", "ascending", "lion")
 TINY = ["-a", "lstm", "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "6"]
 TOY = ["--steps", "2", "--samples", "8", "--seeds", "1", "--workers", "1"]
 
@@ -43,7 +43,7 @@ def test_example_is_short(text: str) -> None:
     assert len(text.splitlines()) <= 30
 
 
-@pytest.mark.parametrize("name", ["ema", "first"])
+@pytest.mark.parametrize("name", ["ema", "first", "ascending"])
 def test_example_passes_the_checks(plugins: Path, name: str) -> None:
     catalog = Catalog((plugins / f"{name}.py",))
     entry = catalog.entries_of(plugins / f"{name}.py")[0]
@@ -59,10 +59,12 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for pag
 def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(command)[1:]
+    if words[0] != "report":  # one command draws the plots
+        monkeypatch.setattr("harness.report.write.write_report", lambda results, folder: folder / "report.html")
     for file in plugins.glob("*.py") if words[0] != "new" else ():
         (tmp_path / file.name).write_text(file.read_text())
     folders = [word for word in words if word.startswith("results/")]
-    for folder in folders if words[0] in {"evaluate", "report", "pack", "compare"} else ():
+    for folder in folders if words[0] in {"evaluate", "report", "pack", "compare", "track"} else ():
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
     toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8", "--no-workers"]}.get(words[0], [])
     result = CliRunner().invoke(app, words + toy)
