@@ -36,17 +36,17 @@ def audit(
     """
     from rich.progress import track
 
-    from harness.cli.console import console, table
+    from harness.cli.console import console, messages, table
     from harness.config.lengths import Span
     from harness.evaluation.shortcuts import audit_task
     from harness.registry.catalog import Catalog
     from harness.registry.options import Spec
 
-    catalog, out = Catalog(tuple(plugin or [])), console()
+    catalog, out, log = Catalog(tuple(plugin or [])), console(), messages()
     specs = [Spec.parse("task", text, catalog) for text in task or catalog.names("task")]
     span = Span.parse(train_lengths, "train lengths")
     rows: list[tuple[str, AuditRow]] = []
-    for spec in track(specs, "measuring", console=out, transient=True, disable=not out.is_terminal):
+    for spec in track(specs, "measuring", console=log, transient=True, disable=not log.is_terminal):
         rows += [(str(spec), row) for row in audit_task(spec, span, test_length)]
     if output is not None:
         write_csv(output, rows)

@@ -41,7 +41,7 @@ def bench(
     size. Tasks make 256 rows of length 100. The two sides of each ratio are measured in turn.
     """
     from harness.cli.bench_tables import MEASUREMENTS, Setting
-    from harness.cli.console import console
+    from harness.cli.console import messages
     from harness.execution.run_options import resolve_device
     from harness.models.precision import FLOAT32
     from harness.registry.catalog import Catalog
@@ -56,23 +56,24 @@ def bench(
             _print_workers(specs[0], steps)
     figure = measurement.draw(output.with_suffix(".png")) if output else None
     if figure:
-        console().print(f"Picture: {figure}")
+        messages().print(f"Picture: {figure}", soft_wrap=True)
 
 
 def _print_table(measurement: "Measurement", specs: Sequence[str], output: Path | None) -> None:
     """Measure one spec after another and print a table; a file gets each row as soon as it is measured."""
     from rich.progress import track
 
-    from harness.cli.console import console, table
+    from harness.cli.console import console, messages, table
 
     first, *others = measurement.columns
-    rows, out = table(measurement.title, first, *(f">{name}" for name in others)), console()
+    rows, log = table(measurement.title, first, *(f">{name}" for name in others)), messages()
     with _row_writer(output) as write_row:
         write_row(list(measurement.columns))
-        for spec in track(specs, "measuring", console=out, transient=True, disable=not out.is_terminal):
+        for spec in track(specs, "measuring", console=log, transient=True, disable=not log.is_terminal):
             for row in measurement.rows(spec):
                 rows.add_row(*row)
                 write_row(row)
+    out = console()
     out.print(rows)
     if measurement.note:
         out.print(measurement.note, style="dim")

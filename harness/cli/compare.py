@@ -25,7 +25,7 @@ Output = Annotated[
 def compare(first: First, second: Second, output: Output = None, plugin: arguments.Plugins = None) -> None:
     """Compare two runs of the same suite with different seeds: ranks, medians and verdicts."""
     from harness.analysis.reproducibility import compare_pairs
-    from harness.cli.console import console
+    from harness.cli.console import console, messages
     from harness.errors import UserError
     from harness.report.reproducibility import agreement_sentence, changed_table, tasks_table
 
@@ -43,7 +43,7 @@ def compare(first: First, second: Second, output: Output = None, plugin: argumen
     out.print("", *sentences, sep="\n")
     if output:
         output.write_text(_text(output, pairs, tables, sentences), encoding="utf-8")
-        out.print(f"Written: {output}", soft_wrap=True)
+        messages().print(f"Written: {output}", soft_wrap=True)
 
 
 def _read(folders: list[Path], plugins: list[Path]) -> "dict[Path, Results]":

@@ -70,9 +70,9 @@ def run(
     if as_json:
         raise UserError("--json prints the plan of --dry-run; give both, or lengthwise report DIR --json afterwards")
     try:
-        if suite is None and bool(architecture) != bool(task):
+        if suite is None and bool(architecture) != bool(task) and not quiet:
             announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
-        with Mirror(track or [], folder, log.print) as mirror:
+        with Mirror(track or [], folder, (messages() if quiet else log).print) as mirror:
             outcome = execute(plan, folder, options, log, mirror.show)
         publish([folder], folder, catalog, console(), log)
     except KeyboardInterrupt:

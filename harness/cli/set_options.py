@@ -7,6 +7,7 @@ gives the option itself keeps it.
 
 from collections.abc import Iterable, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from harness.config.recipe import Recipe, make_recipe
@@ -46,38 +47,42 @@ def _text(values: Iterable[Any]) -> str:
     return ",".join(map(str, values))
 
 
-def recipes(values: Values) -> list[dict[str, Any]]:
-    """Return the recipe keys of each point of the sweep, checked; one empty dictionary where there are none."""
-    keys = [key for key in values if key in Recipe.model_fields]
-    points = [dict(zip(keys, point, strict=True)) for point in product(*(values[key] for key in keys))]
+def recipe_points(values: Values) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the recipe keys with one value, and each point of the sweep over the others; all are checked."""
+    known = {key: values[key] for key in values if key in Recipe.model_fields}
+    fixed = {key: words[0] for key, words in known.items() if len(words) == 1}
+    swept = {key: words for key, words in known.items() if len(words) > 1}
+    points = [dict(zip(swept, point, strict=True)) for point in product(*swept.values())]
     for point in points:
-        make_recipe(point, "--set")
-    return points
+        make_recipe(fixed | point, "--set")
+    return fixed, points
 
 
-def set_options(suite: dict[str, Any], values: Values, catalog: Catalog) -> set[Kind]:
+def set_options(suite: dict[str, Any], values: Values) -> set[Kind]:
     """Add the options among the values to the specs of a suite; return the kinds of specs that changed.
 
     Raises:
         UserError: if a key is neither of the recipe nor an option of any architecture or task of the suite.
     """
-    changed: set[Kind] = set()
-    for key in (key for key in values if key not in Recipe.model_fields):
-        architectures = {text: _swept("architecture", text, key, values[key], catalog) for text in _named(suite)}
-        tasks = [(entry, _swept("task", entry["task"], key, values[key], catalog)) for entry in suite["tasks"]]
-        kinds: dict[Kind, bool] = {
-            "architecture": any(map(len, architectures.values())),
-            "task": any(len(texts) for _, texts in tasks),
-        }
-        if not any(kinds.values()):
-            raise _unknown_key(suite, key, values[key], catalog)
-        changed |= {kind for kind, has_option in kinds.items() if has_option}
-        suite["architectures"] = [new for text in suite["architectures"] for new in architectures[text] or [text]]
-        suite["tasks"] = [
-            {**entry, "task": text} | _chosen(entry, architectures)
-            for entry, texts in tasks
-            for text in texts or [entry["task"]]
-        ]
+    keys = [key for key in values if key not in Recipe.model_fields]
+    catalog = Catalog(tuple(map(Path, suite["plugins"]))) if keys else None
+    return {kind for key in keys if catalog for kind in _set_option(suite, key, values[key], catalog)}
+
+
+def _set_option(suite: dict[str, Any], key: str, values: list[Any], catalog: Catalog) -> set[Kind]:
+    """Add one option to the specs that have it; return their kinds."""
+    architectures = {text: _swept("architecture", text, key, values, catalog) for text in _named(suite)}
+    tasks = {entry["task"]: _swept("task", entry["task"], key, values, catalog) for entry in suite["tasks"]}
+    by_kind: dict[Kind, dict[str, list[str]]] = {"architecture": architectures, "task": tasks}
+    changed = {kind for kind, swept in by_kind.items() if any(swept.values())}
+    if not changed:
+        raise _unknown_key(suite, key, values, catalog)
+    suite["architectures"] = [new for text in suite["architectures"] for new in architectures[text] or [text]]
+    suite["tasks"] = [
+        {**entry, "task": text} | _chosen(entry, architectures)
+        for entry in suite["tasks"]
+        for text in tasks[entry["task"]] or [entry["task"]]
+    ]
     return changed
 
 

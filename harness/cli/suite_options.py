@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cli.set_options import Values, recipes, set_options
+from harness.cli.set_options import Values, recipe_points, set_options
 from harness.config.custom import CUSTOM, custom_test_lengths
 from harness.config.recipe import make_recipe
 from harness.config.suite import Suite, load, make
-from harness.registry.catalog import Catalog, split_file
+from harness.registry.catalog import split_file
 
 DEFAULT = "quick"
 
@@ -38,41 +38,44 @@ class Overrides:
 
 def suite_of(name: str | None, overrides: Overrides) -> Suite:
     """Return the suite of this name, or the default or custom one, with the overrides applied."""
-    points = recipes(overrides.recipe)
-    split = [[split_file(text) for text in texts] for texts in (overrides.architectures, overrides.tasks)]
-    architectures, tasks = ([spec for _, spec in specs] for specs in split)
+    fixed, points = recipe_points(overrides.recipe)
+    architectures, tasks = _specs(overrides.architectures), _specs(overrides.tasks)
     is_custom = name is None and bool(architectures and tasks)
-    values = _custom(points) if is_custom else load(name or DEFAULT).model_dump()
+    values = _custom(fixed, points) if is_custom else load(name or DEFAULT).model_dump()
+    keys = {key: value for key, value in overrides.suite.items() if value is not None}
     values["architectures"] = architectures or values["architectures"]
-    files = [
-        str(path.resolve()) for path in (*overrides.plugins, *(file for pair in split for file, _ in pair if file))
-    ]
-    values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *files]))
+    values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *_plugins(overrides)]))
+    values["recipe"] = values.get("recipe", {}) | fixed
 
     # An entry keeps its own settings, except those that the command line overrides.
-    entries = _chosen(values["tasks"], tasks)
-    keys = {key: value for key, value in overrides.suite.items() if value is not None}
     overridden = {*overrides.recipe, *keys, *(["architectures"] if architectures else [])}
-    swept = {key for key in points[0] if len(overrides.recipe[key]) > 1}
-    each = [{key: value for key, value in point.items() if key in swept} for point in points]
-    values["tasks"] = [_without(entry, overridden) | point for entry in entries for point in each]
-    fixed = {key: value for key, value in points[0].items() if key not in swept}
-    values["recipe"] = values.get("recipe", {}) | fixed
-    options = {key: value for key, value in overrides.recipe.items() if key not in points[0]}
-    changed = set_options(values, options, Catalog(tuple(map(Path, values["plugins"])))) if options else set()
+    entries = [_without(entry, overridden) for entry in _chosen(values["tasks"], tasks)]
+    values["tasks"] = [entry | point for entry in entries for point in points]
+    changed = set_options(values, overrides.recipe)
 
     # Claims and evaluations can be about architectures, tasks and lengths that the overrides removed.
     if architectures or tasks or changed or "test_lengths" in keys:
         values["known"] = []
     if tasks or "task" in changed:
-        evaluations, entries = values.get("evaluation", []), values["tasks"]
-        values["evaluation"] = [variant for variant in evaluations if any(_concerns(variant, e) for e in entries)]
+        evaluations = values.get("evaluation", [])
+        values["evaluation"] = [v for v in evaluations if any(_concerns(v, entry) for entry in values["tasks"])]
     return make(values | keys, "command line")
 
 
-def _custom(points: list[dict[str, Any]]) -> dict[str, Any]:
+def _specs(texts: list[str]) -> list[str]:
+    """Return the specs of texts that may name files."""
+    return [split_file(text)[1] for text in texts]
+
+
+def _plugins(overrides: Overrides) -> list[str]:
+    """Return the paths of the files that are given as plug-ins or as a part of a spec."""
+    named = (split_file(text)[0] for text in (*overrides.architectures, *overrides.tasks))
+    return [str(file.resolve()) for file in (*overrides.plugins, *filter(None, named))]
+
+
+def _custom(fixed: dict[str, Any], points: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a suite without architectures and tasks. It tests up to five times the longest training length."""
-    longest = max(make_recipe(point).train_lengths.high for point in points)
+    longest = max(make_recipe(fixed | point).train_lengths.high for point in points)
     return {"name": CUSTOM, "architectures": [], "tasks": [], "test_lengths": custom_test_lengths(longest)}
 
 

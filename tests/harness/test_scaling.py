@@ -117,7 +117,7 @@ def start_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def bench(*words: str) -> str:
     result = CliRunner().invoke(app, ["bench", *words], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return result.output
 
 
 def test_bench_growth_writes_rows_and_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
