@@ -13,10 +13,11 @@ import pandas as pd
 from harness.analysis.schema import ReportMeta
 from harness.errors import UserError, suggest
 
-Frames = tuple[pd.DataFrame, pd.DataFrame, ReportMeta]
+Loaded = tuple[pd.DataFrame, pd.DataFrame, ReportMeta]
+"""What ``harness.analysis.load.frames`` returns: cells, scores and meta."""
 
 
-def select(frames: Frames, architectures: Sequence[str], tasks: Sequence[str]) -> Frames:
+def select(loaded: Loaded, architectures: Sequence[str], tasks: Sequence[str]) -> Loaded:
     """Return the frames of the architectures and tasks that match any of the patterns; no pattern selects all.
 
     Claims of the suites are left out, because they can be about what was not selected.
@@ -24,7 +25,7 @@ def select(frames: Frames, architectures: Sequence[str], tasks: Sequence[str]) -
     Raises:
         UserError: if a pattern matches nothing.
     """
-    cells, scores, meta = frames
+    cells, scores, meta = loaded
     pairs = [*zip(cells["architecture"], cells["task"], strict=True), *(pair[:2] for pair in meta.not_applicable)]
     chosen_architectures = _matching("architecture", architectures, {architecture for architecture, _ in pairs})
     chosen_tasks = _matching("task", tasks, {task for _, task in pairs})

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from architectures.base import SequenceModel
 from harness.analysis.run_catalog import catalog_for
-from harness.api.results import PathLike
+from harness.api.frames import PathLike
 from harness.config.cell import Cell, cell_of
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose

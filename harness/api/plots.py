@@ -1,4 +1,4 @@
-"""Plots of results on matplotlib axes. Each function takes the frames of :class:`Results` and returns the axes.
+"""Plots of results on matplotlib axes. Each function takes the frames of :class:`Frames` and returns the axes.
 
 They show the models that reports show: the seeds at the chosen learning rate. Rows can be selected before with pandas.
 """
