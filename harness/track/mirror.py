@@ -26,7 +26,7 @@ class Mirror:
         warn: gets one sentence for a tracker that fails.
 
     Raises:
-        UserError: if the package of a tracker is not installed.
+        UserError: if a tracker's package is not installed, or it cannot start.
     """
 
     def __init__(self, names: Sequence[str], folder: Path, warn: Callable[[str], object]) -> None:
@@ -71,12 +71,12 @@ def _write_to(tracker: Tracker, cell: TrackedCell) -> None:
 
 
 def _read(folder: RunFolder, cell: str, warn: Callable[[str], object]) -> TrackedCell | None:
-    """Return what trackers show of a cell; a damaged record is reported."""
+    """Return what trackers show of a cell; a record that cannot be read is reported."""
     try:
         run = folder.run()
         return tracked_cell(run, cell, folder.cell(cell)) if run else None
-    except UserError as error:
-        warn(f"Not tracked: {error}.")
+    except Exception as error:
+        warn(f"Cell {cell} is not tracked: {error}.")
         return None
 
 

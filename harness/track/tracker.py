@@ -27,7 +27,7 @@ def open_tracker(name: str, folder: Path) -> Tracker:
     """Return the tracker of this name for a run folder, ``RunTracker`` of its module.
 
     Raises:
-        UserError: if there is no such tracker, or its package is not installed.
+        UserError: if there is no such tracker, its package is not installed, or it cannot start.
     """
     if name not in TRACKERS:
         raise unknown("tracker", name, TRACKERS)
@@ -36,5 +36,8 @@ def open_tracker(name: str, folder: Path) -> Tracker:
     except ImportError as error:
         hint = f'install it with pip install "lengthwise[{name}]"'
         raise UserError(f"tracker {name}: a package is missing ({error}); {hint}") from None
-    tracker: Tracker = module.RunTracker(folder)
+    try:
+        tracker: Tracker = module.RunTracker(folder)
+    except Exception as error:
+        raise UserError(f"tracker {name} cannot start: {error}") from error
     return tracker

@@ -1,8 +1,10 @@
 """Weights & Biases: one run for each cell, with the cell's id. ``WANDB_MODE=offline`` keeps them in ``DIR/wandb``.
 
-A cell that is written again resumes its run. The service ignores steps that it has already.
+A cell that is written again resumes its run. The service ignores steps that it has already. The key of the service is
+asked for before the training, not at its first cell.
 """
 
+import os
 from pathlib import Path
 
 import wandb
@@ -15,6 +17,8 @@ class RunTracker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if os.environ.get("WANDB_MODE") not in ("offline", "disabled"):
+            wandb.login()
 
     def write(self, cell: TrackedCell) -> None:
         """Write one cell as a run."""
