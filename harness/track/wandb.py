@@ -1,10 +1,11 @@
 """Weights & Biases: one run for each cell, with the cell's id. ``WANDB_MODE=offline`` keeps them in ``DIR/wandb``.
 
-A cell that is written again resumes its run. The service ignores steps that it has already. The key of the service is
-asked for before the training, not at its first cell.
+A cell that is written again resumes its run. The service ignores steps that it has already;
+offline, the earlier files of the cell are replaced. The key of the service is asked for before the training.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import wandb
@@ -22,6 +23,8 @@ class RunTracker:
 
     def write(self, cell: TrackedCell) -> None:
         """Write one cell as a run."""
+        for earlier in (self.folder / "wandb").glob(f"offline-run-*-{cell.id}"):
+            shutil.rmtree(earlier)
         names = {"project": cell.project, "group": cell.group, "name": cell.name, "id": cell.id}
         settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
         run = wandb.init(**names, config=cell.config, resume="allow", dir=str(self.folder), settings=settings)

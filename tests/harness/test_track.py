@@ -154,7 +154,7 @@ def test_wandb_stores_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     write_twice("wandb")
     from wandb.proto.wandb_internal_pb2 import Record
 
-    file = sorted(Path("run/wandb").glob("offline-run-*/run-0123456789abcdef.wandb"))[-1]
+    [file] = Path("run/wandb").glob("offline-run-*/run-0123456789abcdef.wandb")
     history: list[dict[str, float]] = []
     summary: dict[str, float] = {}
     for data in leveldb_records(file.read_bytes()[7:]):
