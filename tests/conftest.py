@@ -5,4 +5,5 @@ import os
 import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for what tests start
+os.environ.pop("COLUMNS", None)  # the workers of pytest-xdist have one, and output would be as narrow as that
 torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from harness.analysis.labels import label_of
 from harness.config.cell import Cell, cell_of
 from harness.config.recipe import make_recipe
 from harness.errors import UserError
-from harness.registry.catalog import PACKAGES, Catalog
+from harness.registry.catalog import PACKAGES, Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of, training_fingerprint
 from harness.registry.options import Spec
 from harness.training.custom import custom_fingerprints
@@ -24,13 +24,15 @@ from harness.training.custom import custom_fingerprints
 class CurrentGroup:
     """What holds for all cells of one architecture, task and recipe.
 
-    ``architecture`` and ``task`` are labels. ``fingerprints`` are those of the current code by kind and recipe key;
-    code that is gone has none. ``cell`` is one of the cells in canonical form, ``None`` where its code is gone.
+    ``architecture`` and ``task`` are labels, ``family`` and ``task_family`` the folders of their files.
+    ``fingerprints`` are those of the current code by kind and recipe key; code that is gone has none. ``cell`` is one
+    of the cells in canonical form, ``None`` where its code is gone.
     """
 
     architecture: str
     task: str
     family: str
+    task_family: str
     fingerprints: Mapping[str, str]
     cell: Cell | None
 
@@ -66,14 +68,19 @@ class CurrentCode:
         return self._groups[key]
 
     def _look_up(self, values: dict[str, Any]) -> CurrentGroup:
-        entry = self._catalog.entries["architecture"].get(values["architecture"]["name"])
+        families = {kind: self._family(kind, values[kind]["name"]) for kind in PACKAGES}
         return CurrentGroup(
             architecture=label_of("architecture", values["architecture"], self._shared, self._catalog),
             task=label_of("task", values["task"], {}, self._catalog),
-            family=entry.family if entry else "unknown",
+            family=families["architecture"],
+            task_family=families["task"],
             fingerprints=self._fingerprints(values),
             cell=_canonical(values, self._catalog),
         )
+
+    def _family(self, kind: Kind, name: str) -> str:
+        entry = self._catalog.entries[kind].get(name)
+        return entry.family if entry else "unknown"
 
     def _fingerprints(self, values: dict[str, Any]) -> dict[str, str]:
         """Return the fingerprints of the current code; unknown entries have none."""

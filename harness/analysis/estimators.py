@@ -1,6 +1,6 @@
 """Estimators: Wilson and bootstrap intervals, the interquartile mean, and the mean over lengths."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -10,6 +10,10 @@ import numpy as np
 INTERVAL_SEEDS = 5
 """Fewest seeds for which an interval is given."""
 RESAMPLES = 2000
+CHUNK = 1000
+"""Most rows whose resamples are in memory at once."""
+
+Weights = Callable[[int], np.ndarray]
 
 
 def wilson(successes: Any, n: Any, confidence: float = 0.95) -> tuple[Any, Any]:
@@ -27,31 +31,58 @@ def wilson(successes: Any, n: Any, confidence: float = 0.95) -> tuple[Any, Any]:
     return np.where(sampled, np.maximum(center - half, 0), 0.0), np.where(sampled, np.minimum(center + half, 1), 1.0)
 
 
-def iqm(values: Any, axis: int = -1) -> Any:
-    """Return the mean of the middle half along an axis; a value on its edge counts by the fraction that lies inside."""
-    # Sorting puts NaN last, so the first n values are the finite ones.
-    ordered = np.sort(np.moveaxis(np.asarray(values, dtype=float), axis, -1))
-    n, rank = (~np.isnan(ordered)).sum(-1, keepdims=True), np.arange(ordered.shape[-1])
-    # Value number r covers [r, r + 1] of [0, n]; its weight is the part of it inside [n/4, 3n/4].
-    weights = np.clip(np.minimum(rank + 1, 0.75 * n) - np.maximum(rank, 0.25 * n), 0, None)
-    # The weights sum to n/2.
-    return np.nansum(ordered * weights, axis=-1) / np.where(n[..., 0] > 0, n[..., 0] / 2, np.nan)
+def iqm_weights(n: int) -> np.ndarray:
+    """Return the weights ``[n]`` of sorted values in the mean of their middle half; edge values count by fractions."""
+    # Value number r covers [r, r + 1] of [0, n]; its weight is the part of it inside [n/4, 3n/4], which is n/2 long.
+    rank = np.arange(n)
+    return np.clip(np.minimum(rank + 1, 0.75 * n) - np.maximum(rank, 0.25 * n), 0, None) / (n / 2)
 
 
-def interval(values: Sequence[float], statistic: Callable[..., Any] = iqm) -> tuple[float, float] | None:
-    """Return a seeded 95% percentile bootstrap interval over seeds; ``None`` below five, where it would mislead."""
-    finite = [value for value in values if not np.isnan(value)]
-    if len(finite) < INTERVAL_SEEDS:
-        return None
-    # The ends are the 2.5% and 97.5% quantiles of the statistic over samples with replacement.
-    low, high = np.percentile(statistic(np.asarray(finite)[_resamples(len(finite))], axis=-1), [2.5, 97.5])
-    return float(low), float(high)
+def median_weights(n: int) -> np.ndarray:
+    """Return the weights ``[n]`` of sorted values in their median."""
+    rank = np.arange(n)
+    return ((rank == (n - 1) // 2) + 1.0 * (rank == n // 2)) / 2
+
+
+def iqm(values: Any) -> float:
+    """Return the interquartile mean of the values that are not NaN; NaN if there are none."""
+    numbers = np.asarray(values, dtype=float)
+    numbers = np.sort(numbers[~np.isnan(numbers)])
+    return float(numbers @ iqm_weights(len(numbers))) if len(numbers) else np.nan
+
+
+def intervals(values: Any, weights: Weights = iqm_weights) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends ``[N]`` of seeded 95% percentile bootstrap intervals over seeds.
+
+    NaN below ``INTERVAL_SEEDS`` seeds, where an interval would mislead.
+
+    Args:
+        values: ``[N, seeds]``; NaN where a seed has no value.
+        weights: the weights of sorted values in the statistic: ``iqm_weights`` or ``median_weights``.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float), axis=1)  # NaN comes last
+    counts, ends = (~np.isnan(ordered)).sum(axis=1), np.full((2, len(ordered)), np.nan)
+    # Where all values are equal, so are the ends.
+    constant = (counts >= INTERVAL_SEEDS) & (ordered[:, 0] == np.nanmax(ordered, axis=1, initial=-np.inf))
+    ends[:, constant] = ordered[constant, 0]
+    for n in set(counts[(counts >= INTERVAL_SEEDS) & ~constant].tolist()):
+        rows, resamples = np.flatnonzero((counts == n) & ~constant), _resamples(n, weights)
+        for chunk in np.array_split(rows, range(CHUNK, len(rows), CHUNK)):
+            ends[:, chunk] = np.percentile(ordered[chunk, :n] @ resamples, [2.5, 97.5], axis=1)
+    return ends[0], ends[1]
 
 
 @cache
-def _resamples(n: int) -> np.ndarray:
-    """Return the places of ``n`` values in each sample that is drawn from them with replacement ``[RESAMPLES, n]``."""
-    return np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
+def _resamples(n: int, weights: Weights) -> np.ndarray:
+    """Return what each of ``n`` sorted values contributes to the statistic of each resample ``[n, RESAMPLES]``.
+
+    A sample that is drawn from sorted values with replacement is sorted if its places are. So the statistic of all
+    resamples is one matrix product of the sorted values.
+    """
+    places = np.sort(np.random.default_rng(0).integers(0, n, (RESAMPLES, n)), axis=1)
+    shares = np.zeros((n, RESAMPLES))
+    np.add.at(shares, (places, np.arange(RESAMPLES)[:, None]), weights(n))
+    return shares
 
 
 def mean_over_lengths(lengths: Any, values: Any) -> float:

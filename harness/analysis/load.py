@@ -19,8 +19,8 @@ from harness.analysis.versions import Labels, StoredCell, add_versions, by_ident
 from harness.config.claims import Claim, with_canonical_specs
 from harness.config.lengths import Span
 from harness.errors import UserError
-from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_task
+from harness.registry.catalog import PACKAGES, Catalog
+from harness.registry.options import Spec, build_task, text_of
 from harness.storage.folder import CellRecords, RunFolder, check_schema
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
@@ -38,7 +38,12 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     add_recipes_to_labels(rows)
     frame = pd.DataFrame(rows, columns=list(CELLS))
     meta = _meta(runs, frame, labels, [*notes, *second_ids], catalog)
-    meta = replace(meta, recipes={row["task"]: row["recipe"] for row in rows})
+    meta = replace(
+        meta,
+        recipes={row["task"]: row["recipe"] for row in rows},
+        task_families={row["task"]: row["task_family"] for row in rows},
+        specs={row[kind]: row["specs"][kind] for kind in PACKAGES for row in rows},
+    )
     return frame, pd.DataFrame(scores, columns=list(SCORES)), meta
 
 
@@ -116,6 +121,8 @@ def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, code:
         "dtype": _number_format(record.provenance),
         "git": record.provenance.git,
         "recipe": values["recipe"],
+        "task_family": known.task_family,
+        "specs": {kind: text_of(values[kind]["name"], values[kind]["options"]) for kind in PACKAGES},
     }
 
 
@@ -214,6 +221,7 @@ def _meta(
         description="\n\n".join(run.suite["description"] for run in runs if run.suite["description"]),
         created=max(run.provenance.created for run in runs),
         command=[run.command for run in runs],
+        plugins=list(dict.fromkeys(plugin for run in runs for plugin in run.suite.get("plugins", []))),
         git=first.provenance.git,
         versions=first.provenance.versions,
         catalog_order=_in_catalog_order(cells, catalog),

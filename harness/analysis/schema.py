@@ -99,6 +99,15 @@ class ReportMeta:
     tasks_order: Sequence[str] = ()
     """Task labels in the order of their columns."""
 
+    task_families: Mapping[str, str] = field(default_factory=dict)
+    """Family of each task label."""
+
+    specs: Mapping[str, str] = field(default_factory=dict)
+    """The whole spec of each architecture label and of each task label, as records store it."""
+
+    plugins: Sequence[str] = ()
+    """Paths of the plug-ins of the runs."""
+
     programs: Mapping[str, int | None] = field(default_factory=dict)
     """Core operations of the RASP-L program of each task label; ``None`` where no program is known."""
 

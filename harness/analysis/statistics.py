@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
+from harness.analysis.estimators import intervals, iqm, mean_over_lengths, wilson
 from harness.analysis.schema import CELLS, complete, is_scored
 from harness.config.cell import TUNING_SEED
 
@@ -270,8 +270,8 @@ def _over_seeds(selected: pd.DataFrame, all_rates: pd.DataFrame, counts: dict[st
         scores = selected[name].dropna().tolist()
         if scores:
             scores += [0.0] * failed
-        low, high = interval(scores) or (np.nan, np.nan)
-        statistics = {"": _median(scores), "_iqm": float(iqm(scores)), "_low": low, "_high": high}
+        low, high = (float(end[0]) for end in intervals([scores])) if scores else (np.nan, np.nan)
+        statistics = {"": _median(scores), "_iqm": iqm(scores), "_low": low, "_high": high}
         statistics |= {"_fit": _median(fitted[name]), "_max": all_rates[name].max()}
         summary |= {name + suffix: value for suffix, value in statistics.items()}
     return summary

@@ -171,6 +171,7 @@ Track = Annotated[
 ]
 TrackTo = Annotated[list[str], _option(EXECUTION, TRACKER, "The tracker; repeatable.", "--to")]
 Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
+Figures = Annotated[bool, typer.Option("--figures", help="Also draw every plot, as SVG, PDF and PNG in plots/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]
 DryRun = Annotated[

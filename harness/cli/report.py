@@ -26,13 +26,15 @@ def report(
     plugin: arguments.Plugins = None,
     as_json: arguments.Json = False,
     quiet: arguments.Quiet = False,
+    figures: arguments.Figures = False,
 ) -> None:
     """Write the report of one or several runs. A run need not be finished."""
     from harness.cli.console import console, messages
 
     patterns = (architecture or [], task or [])
     target = output or _default_output(folders, is_selection=any(patterns))
-    publish(folders, target, catalog_for(folders, plugin or []), console(), messages(quiet), patterns, as_json)
+    catalog = catalog_for(folders, plugin or [])
+    publish(folders, target, catalog, console(), messages(quiet), patterns, as_json, figures)
 
 
 def publish(
@@ -43,6 +45,7 @@ def publish(
     log: "Console",
     patterns: Patterns = ((), ()),
     as_json: bool = False,
+    figures: bool = False,
 ) -> None:
     """Read the records of the folders, print the comparison and write the report.
 
@@ -50,6 +53,7 @@ def publish(
         out: gets the tables, or the summary as JSON.
         log: gets messages, such as the path of the page.
         patterns: select architectures and tasks.
+        figures: whether static plots are drawn too.
     """
     from harness.analysis.attention_maps import attention_maps
     from harness.analysis.load import frames
@@ -58,7 +62,7 @@ def publish(
     from harness.execution.run import missing_plugins, moved_text
     from harness.report.results import Results
     from harness.report.terminal import terminal_report
-    from harness.report.write import write_report
+    from harness.report.write import write_figures, write_report
     from harness.storage.folder import RunFolder
 
     cells, scores, meta = select(frames(folders, catalog), *patterns)
@@ -68,6 +72,9 @@ def publish(
     else:
         out.print(terminal_report(results, out.width))
     page = write_report(results, output)
+    if figures:
+        write_figures(results, output)
+        log.print(f"Plots: {output / 'plots'}", soft_wrap=True)
     log.print(f"Report: {page}", soft_wrap=True)
     for folder in folders:
         run = RunFolder(folder).run()

@@ -1,4 +1,4 @@
-"""Groups of panels, drawn together as one figure for papers, out of which the panels of the page are cut.
+"""Groups of panels, drawn together as one figure for papers. The page draws its own plots.
 
 Only matplotlib's object API is used, so no window system and no global state is involved. The same frames always give
 the same files, byte for byte.
@@ -9,19 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from harness.report import number_format as fmt
-from harness.report.inline_svg import HEADING, cut, inline
 from harness.report.style import COLORS, INK, PAPER, RC, PlotStyle
 
 LETTERS = 8
@@ -30,11 +27,11 @@ LETTERS = 8
 HEADING_INCHES = 0.25
 """Height of the heading of a panel."""
 
-PAD = 2.0
-"""Points around a panel that is cut out of a figure."""
-
 MAX_FIGURE_INCHES = 13.0
 """Largest width of a figure for papers."""
+
+TRUETYPE = 42
+"""The kind of fonts that PDF files embed; many journals do not accept matplotlib's default."""
 
 
 @dataclass(frozen=True)
@@ -59,38 +56,13 @@ class PanelGroup:
     keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """All panels of a group in one figure, drawn once: as a file for papers, and cut into panels for the page.
-
-    ``svg`` is the whole figure; ``pictures`` are its panels as inline SVG in the colours of the page.
-    """
-
-    svg: bytes
-    pictures: tuple[str, ...]
-    figure: Figure
-
-    def write(self, *files: Path) -> None:
-        """Write the figure to each file in the format of the file's suffix, ``.svg`` or ``.png``."""
-        for file in files:
-            file.write_bytes(self.svg if file.suffix == ".svg" else _png(self.figure))
-
-
-def draw(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle]) -> Drawing:
-    """Draw all panels of a group in one figure with its legend."""
-    with rc_context({**RC, "svg.hashsalt": panel_group.name}):
-        figure, placed = _combined_figure(panel_group, plot_styles)
-        svg = _svg(figure)
-        pictures = []
-        for place, (panel, parts) in enumerate(zip(panel_group.panels, placed, strict=True)):
-            panel_svg = cut(svg.decode(), f"panel-{place}", _box(figure, parts))
-            pictures.append(inline(panel_svg, f"{panel_group.name}-{place + 1}", panel.title))
-    return Drawing(svg, tuple(pictures), figure)
-
-
 def save(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle], *files: Path) -> None:
-    """Draw all panels in one figure with its legend; write it to each file in the format of the file's suffix."""
-    draw(panel_group, plot_styles).write(*files)
+    """Draw all panels in one figure with its legend; write it to each file: ``.svg``, ``.pdf`` or ``.png``."""
+    with rc_context({**RC, "svg.hashsalt": panel_group.name, "pdf.fonttype": TRUETYPE}):
+        figure = combined_figure(panel_group, plot_styles)
+        svg = _svg(figure)  # first, because it fixes the layout for the others
+        for file in files:
+            file.write_bytes(svg if file.suffix == ".svg" else WRITERS[file.suffix](figure))
 
 
 def _svg(figure: Figure) -> bytes:
@@ -109,30 +81,17 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-class Parts(NamedTuple):
-    """What a panel consists of in a figure; a panel with a colour bar has two axes."""
-
-    axes: list[Axes]
-    heading: list[Text]
-
-
-def _box(figure: Figure, parts: Parts) -> tuple[float, float, float, float]:
-    """Return left, top, width and height of a panel without its heading, in points of the figure."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    for text in parts.heading:
-        text.set_visible(False)
-    bounds = Bbox.union([box for ax in parts.axes if (box := ax.get_tightbbox(renderer))])
-    for text in parts.heading:
-        text.set_visible(True)
-    scale = 72 / figure.dpi
-    left, right = (scale * x for x in bounds.intervalx)
-    bottom, top = (scale * y for y in bounds.intervaly)
-    height = 72 * figure.get_figheight()
-    return left - PAD, height - top - PAD, right - left + 2 * PAD, top - bottom + 2 * PAD
+def _pdf(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return buffer.getvalue()
 
 
-def _combined_figure(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle]) -> tuple[Figure, list[Parts]]:
-    """Return the figure and the parts of each panel in it."""
+WRITERS = {".png": _png, ".pdf": _pdf}
+
+
+def combined_figure(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle]) -> Figure:
+    """Return a figure of all panels, with a legend below them."""
     panels = panel_group.panels
     # All axes get the size of the largest panel, in as many columns as fit; the heading needs more height.
     width, height = (max(panel.size[axis] for panel in panels) for axis in (0, 1))
@@ -144,27 +103,20 @@ def _combined_figure(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle])
     legend_height = ceil(len(handles) / (2 * columns)) * 0.22 + 0.2 if handles else 0
     figure = Figure(figsize=(width * columns, height * rows + legend_height), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    placed = [_draw_panel(figure, grid[place], panel, place) for place, panel in enumerate(panels)]
+    for ax, panel in zip(grid, panels, strict=False):
+        _draw_panel(ax, panel)
     for ax in grid[len(panels) :]:  # the axes that are left over in the last row
         ax.set_axis_off()
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2 * columns)
-    return figure, placed
+    return figure
 
 
-def _draw_panel(figure: Figure, ax: Axes, panel: Panel, place: int) -> Parts:
-    """Draw a panel with its heading. The names of its axes and of its heading are used to cut it out of the figure."""
-    before = set(figure.axes)
+def _draw_panel(ax: Axes, panel: Panel) -> None:
+    """Draw a panel with its heading."""
     panel.draw(ax)
-    axes = [ax, *(other for other in figure.axes if other not in before)]
-    title = "\n".join(fmt.break_name(panel.title, int(LETTERS * panel.size[0])))
-    heading: list[Text] = [ax.set_title(title, pad=16 if panel.note else 6)]
-    heading.append(ax.annotate(panel.note, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7.5, alpha=0.75))
-    for number, part in enumerate(axes):
-        part.set_gid(f"panel-{place}-{number}")
-    for number, text in enumerate(heading):
-        text.set_gid(f"{HEADING}-{2 * place + number}")
-    return Parts(axes, heading)
+    ax.set_title("\n".join(fmt.break_name(panel.title, int(LETTERS * panel.size[0]))), pad=16 if panel.note else 6)
+    ax.annotate(panel.note, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7.5, alpha=0.75)
 
 
 def legend_handles(names: Iterable[str], plot_styles: dict[str, PlotStyle]) -> list[Line2D]:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from harness.analysis.estimators import INTERVAL_SEEDS, interval
+from harness.analysis.estimators import INTERVAL_SEEDS, intervals, median_weights
 from harness.analysis.schema import is_scored
 from harness.report import number_format as fmt
 from harness.report.captions import MEASURES, chance, selection
@@ -80,11 +80,10 @@ def draw_one(ax: Axes, rows: pd.DataFrame, measure: str, style: PlotStyle) -> No
     if len(evaluated) < len(rows):
         ax.plot(median[-1:], "|", color=style.color, ms=11, mew=1.8, zorder=4)
     # A band between the ends of the intervals, where there are enough seeds.
-    intervals = {x: interval(seeds.tolist(), np.median) for x, seeds in evaluated.groupby("x")[measure]}
-    ends = {x: pair for x, pair in intervals.items() if pair}
-    if ends:
-        low, high = np.array([*ends.values()]).T
-        ax.fill_between(np.array([*ends], dtype=float), low, high, color=style.color, alpha=0.15, lw=0, zorder=1)
+    by_seed = evaluated.pivot_table(index="x", columns="cell", values=measure)
+    low, high = intervals(by_seed, median_weights)
+    if np.isfinite(low).any():
+        ax.fill_between(by_seed.index.to_numpy(dtype=float), low, high, color=style.color, alpha=0.15, lw=0, zorder=1)
 
 
 def dodges(n: int) -> list[float]:

@@ -6,7 +6,7 @@ Tables, plots and page all read a :class:`Results`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -16,9 +16,11 @@ from harness.analysis.learning_rate_windows import add_scores_beyond, rate_windo
 from harness.analysis.schema import CELLS, SCORES, ReportMeta, complete, is_scored
 from harness.analysis.statistics import PAIR, compare_learning_rates, grade_cells, has_tuning, is_tuning, summarize
 from harness.evaluation.shortcuts import SOLVED
-from harness.report.style import PlotStyle, plot_styles
 from harness.report.table_cell import TableCell
 from harness.storage.records import NOT_FINITE
+
+if TYPE_CHECKING:
+    from harness.report.style import PlotStyle
 
 
 class Shortcut(NamedTuple):
@@ -82,9 +84,6 @@ class Results:
         all_pairs = [*zip(cells.architecture, cells.task, strict=True), *self.not_applicable]
         self.architectures = _ordered(meta.catalog_order, (architecture for architecture, _ in all_pairs))
         self.tasks = _ordered(meta.tasks_order, (task for _, task in all_pairs))
-        self.plot_styles: dict[str, PlotStyle] = plot_styles(
-            [*meta.catalog_order, *self.architectures], meta.catalog_places
-        )
         self._rows = dict(zip(self._keys(self.summary), self.summary.to_dict("records"), strict=True))
 
     @classmethod
@@ -100,6 +99,13 @@ class Results:
     @staticmethod
     def _keys(frame: pd.DataFrame) -> Iterable[tuple[str, str, str]]:
         return zip(frame.architecture, frame.task, frame.variant, strict=True)
+
+    @cached_property
+    def plot_styles(self) -> "dict[str, PlotStyle]":
+        """Colour and marker of each architecture in the static plots."""
+        from harness.report.style import plot_styles  # imports matplotlib, which only drawings need
+
+        return plot_styles([*self.meta.catalog_order, *self.architectures], self.meta.catalog_places)
 
     @cached_property
     def selection(self) -> pd.Series:
@@ -202,6 +208,10 @@ class Results:
             samples=_ends(beyond.n if len(beyond) else lengths.n),
             multi_token=bool((rows.tokens > rows.n).any()),
         )
+
+    def summary_row(self, architecture: str, task_result: TaskResult) -> dict[Any, Any]:
+        """Return the row of ``summary`` of one architecture on one task or variant; empty where there is none."""
+        return self._rows.get((architecture, task_result.task, task_result.variant), {})
 
     def table_cell(self, architecture: str, task_result: TaskResult) -> TableCell:
         """Return the cell of one architecture on one task or variant."""

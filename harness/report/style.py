@@ -9,10 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.markers import MarkerStyle
-from matplotlib.path import Path
-from matplotlib.transforms import Affine2D
-
 COLORS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
     *("#56B4E9", "#6A5ACD", "#A8326F", "#8F8F2E", "#808080"),
@@ -62,15 +58,6 @@ class PlotStyle:
     color: str
     marker: str
 
-    @property
-    def swatch(self) -> str:
-        """A small inline SVG of the marker on its line."""
-        shape = MarkerStyle(self.marker)
-        path = shape.get_path().transformed(shape.get_transform()).transformed(Affine2D().scale(9, -9).translate(12, 6))
-        line = f'<path d="M0 6H24" stroke="{self.color}" stroke-width="1.6"/>'
-        mark = f'<path d="{_svg(path)}" fill="{self.color}"/>'
-        return f'<svg class="swatch" viewBox="0 0 24 12" aria-hidden="true">{line}{mark}</svg>'
-
 
 def plot_styles(order: Iterable[str], places: Mapping[str, int] | None = None) -> dict[str, PlotStyle]:
     """Return a style for each architecture, the same in every report where that is possible.
@@ -88,13 +75,3 @@ def plot_styles(order: Iterable[str], places: Mapping[str, int] | None = None) -
         unused = (slot for slot in candidates if slot % len(COLORS) not in used_colors)
         slots[name] = next(unused, preferred + len(slots))
     return {name: PlotStyle(COLORS[slots[name] % len(COLORS)], MARKERS[slots[name] % len(MARKERS)]) for name in names}
-
-
-def _svg(path: Path) -> str:
-    """Write a matplotlib path in the SVG path language."""
-    letters = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}
-    parts = []
-    for points, code in path.iter_segments(simplify=False):
-        numbers = "" if code == Path.CLOSEPOLY else " ".join(f"{value:.2f}" for value in points)
-        parts.append(letters[code] + numbers)
-    return "".join(parts)

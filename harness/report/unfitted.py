@@ -1,4 +1,4 @@
-"""Pairs that did not fit: a table and plots that show what training they were given.
+"""Pairs that did not fit: a table that shows what training they were given.
 
 A low score beyond training says nothing about a pair that did not learn its training lengths. So the report lists the
 best validation score at any learning rate, the window of rates, the budget and the loss of each such pair.
@@ -11,10 +11,8 @@ import pandas as pd
 from harness.analysis.statistics import FITTED_SHARE, PAIR
 from harness.report import number_format as fmt
 from harness.report.captions import Table, selection
-from harness.report.figures import PanelGroup
 from harness.report.rate_tables import explained_window, pair_window
 from harness.report.results import Results
-from harness.report.training_curves import loss_panels
 
 FEW = f"fewer than {FITTED_SHARE:.0%} of the reported seeds fit their training lengths"
 
@@ -58,14 +56,3 @@ def unfitted_pairs(results: Results) -> pd.DataFrame:
     best = best[[*PAIR, "validation_exact", "learning_rate"]].set_axis([*PAIR, "best", "best_rate"], axis=1)
     trained = results.progress.groupby(PAIR).agg(steps=("steps", "max"), final_loss=("final_loss", "median"))
     return few.merge(best, on=PAIR, how="left").merge(trained.reset_index(), on=PAIR, how="left")
-
-
-def unfitted_losses(results: Results) -> PanelGroup:
-    """Return the training losses of the pairs that did not fit, a panel for each task."""
-    cells = results.selected.merge(unfitted_pairs(results)[PAIR], on=PAIR)
-    caption = (
-        f"Each line is the training loss of one seed of a pair of which {FEW}. A seed that does not fit is trained for "
-        f"the full budget. {selection(results)}"
-    )
-    panels, legend = loss_panels(results, cells)
-    return PanelGroup("loss-unfitted", "Loss of pairs that did not fit", caption, panels, legend)

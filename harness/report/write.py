@@ -1,45 +1,47 @@
-"""Files of the report: tables, plots, and the HTML page that shows them all."""
+"""Files of the report: tables, data and the HTML page, which are always written, and static plots where asked for.
+
+Matplotlib is imported only where a plot is drawn, because that import takes longer than to write a small report.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError, suggest
-from harness.report.cost_plots import costs
 from harness.report.export import csv, data_frames, write_table
-from harness.report.figures import PanelGroup, draw, save
-from harness.report.fit_plots import steps_to_fit
-from harness.report.heatmaps import attention_maps, score_maps
-from harness.report.html import render
-from harness.report.length_curves import curves
-from harness.report.program_length import program_length_plots
-from harness.report.rate_plots import learning_rates
+from harness.report.page.render import render
 from harness.report.results import Results
 from harness.report.tables import tables
-from harness.report.training_curves import checkpoints, losses
-from harness.report.unfitted import unfitted_losses
+
+if TYPE_CHECKING:
+    from harness.report.figures import PanelGroup
 
 
 def write_report(results: Results, folder: Path) -> Path:
-    """Write ``report.html``, ``tables/*.csv|md|tex`` and ``plots/*.svg|png``; return the path of the page.
+    """Write ``report.html`` and ``tables/*.csv|md|tex``; return the path of the page.
 
     Next to the tables of the page, ``cells.csv``, ``scores.csv`` and ``curves.csv`` hold all data.
 
     The folder is created if it does not exist.
     """
-    for name in ("tables", "plots"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    tables_by_name = {table.name: table for table in tables(results)}
-    for table in tables_by_name.values():
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    all_tables = tables(results)
+    for table in all_tables:
         write_table(table, folder / "tables")
     for name, frame in data_frames(results).items():
         (folder / "tables" / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
-    groups = panel_groups(results)
-    drawings = {name: draw(group, results.plot_styles) for name, group in groups.items()}
-    for name, drawing in drawings.items():
-        drawing.write(*(folder / "plots" / f"{name}.{kind}" for kind in ("svg", "png")))
     page = folder / "report.html"
-    page.write_text(render(results, tables_by_name, groups, drawings), encoding="utf-8")
+    page.write_text(render(results, all_tables), encoding="utf-8")
     return page
+
+
+def write_figures(results: Results, folder: Path) -> None:
+    """Write every plot of the run into ``plots/`` as SVG, PDF and PNG; the folder is created if it does not exist."""
+    from harness.report.figures import save
+
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    for name, group in panel_groups(results).items():
+        save(group, results.plot_styles, *(folder / "plots" / f"{name}.{kind}" for kind in ("svg", "pdf", "png")))
 
 
 def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None:
@@ -48,6 +50,8 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
     Raises:
         UserError: if a name is not the name of a plot of this run.
     """
+    from harness.report.figures import save
+
     groups = panel_groups(results) if names else {}
     for name in names:
         if name not in groups:
@@ -55,8 +59,17 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
         save(groups[name], results.plot_styles, folder / f"{name}.png")
 
 
-def panel_groups(results: Results) -> dict[str, PanelGroup]:
+def panel_groups(results: Results) -> "dict[str, PanelGroup]":
     """Return the groups of plots that have something to show, by name."""
+    from harness.report.cost_plots import costs
+    from harness.report.fit_plots import steps_to_fit
+    from harness.report.heatmaps import attention_maps, score_maps
+    from harness.report.length_curves import curves
+    from harness.report.program_length_plots import program_length_plots
+    from harness.report.rate_plots import learning_rates
+    from harness.report.training_curves import checkpoints, losses
+    from harness.report.unfitted_plots import unfitted_losses
+
     groups = [score_maps(results), curves(results, "exact"), curves(results, "token"), program_length_plots(results)]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
     groups += [unfitted_losses(results), losses(results), attention_maps(results)]

@@ -7,6 +7,6 @@ import pytest
 
 @pytest.fixture
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test in a folder of its own, and do not draw plots."""
+    """Run the test in a folder of its own, and write no report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("harness.report.write.write_report", lambda results, folder: folder / "report.html")

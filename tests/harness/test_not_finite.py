@@ -125,7 +125,7 @@ def test_nan_at_long_lengths_is_recorded_and_reported() -> None:
     cells, scores, meta = frames([Path("run")], Catalog((plugin,)))
     assert scores[scores.length == 32].exact.tolist() == [0.0]
     page = write_report(Results.of(cells, scores, meta), Path("report")).read_text(encoding="utf-8")
-    assert "logits at 32" in page
+    assert "logits at 32" in page  # in the table of problems
     again = call("run", "--plugin", plugin, "-a", "late:width=8,depth=1", "-t", "parity", *options)
     assert "1 cell, 1 done" in again.output
 

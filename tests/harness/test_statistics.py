@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, trim_mean
 
-from harness.analysis.estimators import interval, iqm, mean_over_lengths, wilson
+from harness.analysis.estimators import intervals, iqm, mean_over_lengths, median_weights, wilson
 from harness.analysis.schema import CELLS, SCORES, complete
 from harness.analysis.statistics import (
     SolvedTo,
@@ -85,9 +85,14 @@ def test_interval_is_scipys_bootstrap_repeatable_and_only_from_five_seeds() -> N
     reference = bootstrap(
         (values,), trim_mean_of_six, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
     )
-    assert interval(values) == interval(values) == pytest.approx(tuple(reference.confidence_interval), abs=0.02)
-    assert interval(values[:4]) is None
-    assert interval([0.5] * 5) == (0.5, 0.5)
+    rows = [values, [*values[:4], math.nan, math.nan], [0.5] * 5 + [math.nan], values[::-1]]
+    low, high = intervals(rows)
+    assert (low[0], high[0]) == (low[3], high[3]) == pytest.approx(tuple(reference.confidence_interval), abs=0.02)
+    assert np.isnan([low[1], high[1]]).all()
+    assert (low[2], high[2]) == (0.5, 0.5)
+    median = bootstrap((values,), np.median, n_resamples=2000, method="percentile", rng=np.random.default_rng(0))
+    (low, high) = (float(end[0]) for end in intervals([values], median_weights))
+    assert (low, high) == pytest.approx(tuple(median.confidence_interval), abs=0.06)
 
 
 def trim_mean_of_six(values: np.ndarray) -> float:

@@ -1,7 +1,5 @@
 """Pairs that did not fit: their table, their losses, and the share of pairs that fit."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from factories import made_run
@@ -9,8 +7,8 @@ from matplotlib.figure import Figure
 
 from harness.report.results import Results
 from harness.report.summary import fit_sentence, run_summary
-from harness.report.unfitted import unfitted_losses, unfitted_table
-from harness.report.write import write_report
+from harness.report.unfitted import unfitted_table
+from harness.report.unfitted_plots import unfitted_losses
 
 RATES = (0.001, 0.01)
 
@@ -62,9 +60,3 @@ def test_the_summary_gives_the_share_of_pairs_by_suite(results: Results) -> None
     cells, scores, meta = made_run(("lstm", "mamba"), ("parity", "reverse"), 5, RATES, (1000,), tuning=2)
     two = Results.of(cells.assign(run=cells.task.map({"parity": "one", "reverse": "two"})), scores, meta)
     assert "lengths in one: 1 of 2 pairs of architecture and task (50%); two: 2 of 2 pairs" in fit_sentence(two)
-
-
-def test_the_page_shows_the_pairs(results: Results, tmp_path: Path) -> None:
-    page = write_report(results, tmp_path).read_text(encoding="utf-8")
-    assert '<section id="unfitted">' in page
-    assert 'id="loss-unfitted-1"' in page
