@@ -20,11 +20,13 @@ Loaded = tuple[pd.DataFrame, pd.DataFrame, ReportMeta]
 def select(loaded: Loaded, architectures: Sequence[str], tasks: Sequence[str]) -> Loaded:
     """Return the frames of the architectures and tasks that match any of the patterns; no pattern selects all.
 
-    Claims of the suites are left out, because they can be about what was not selected.
+    A selection has no claims of the suites, because they can be about what was not selected.
 
     Raises:
         UserError: if a pattern matches nothing.
     """
+    if not (architectures or tasks):
+        return loaded
     cells, scores, meta = loaded
     pairs = [*zip(cells["architecture"], cells["task"], strict=True), *(pair[:2] for pair in meta.not_applicable)]
     chosen_architectures = _matching("architecture", architectures, {architecture for architecture, _ in pairs})

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from command_line import call
 
+from harness.analysis.load import frames
+from harness.analysis.selection import select
 from harness.config.claims import Expectation, SeedScore, verdict
 from harness.config.suite import load, make
 from harness.errors import UserError
@@ -192,3 +194,9 @@ def test_the_report_has_a_verdict_on_each_claim(tmp_path: Path) -> None:
     assert "a wonder,does not appear,here" in table
     assert "a riddle,not put to the test,here" in table
     assert "Known results" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_only_a_selection_drops_the_claims() -> None:
+    loaded = frames([Path("results/reference/known-results")], CATALOG)
+    assert len(select(loaded, [], [])[2].known) == len(loaded[2].known) > 0
+    assert select(loaded, ["lstm"], [])[2].known == ()
