@@ -4,7 +4,8 @@
   0  success
   1  a cell failed, a check failed, or the installation has an error
   2  an error in what the user gave: the line names the value, the rule and the fix
-130  interrupted
+130  interrupted by Ctrl-C
+143  interrupted by SIGTERM
 ===  ==============================================================================
 """
 
@@ -56,10 +57,10 @@ def print_error(text: str, code: int = USER_ERROR) -> int:
     return code
 
 
-def interruption() -> typer.Exit:
+def interruption(error: KeyboardInterrupt) -> typer.Exit:
     """Print that the command was interrupted, and return its exit."""
-    text = "interrupted; finished cells are kept; give the same command again to resume"
-    return typer.Exit(print_error(text, INTERRUPTED))
+    text = "interrupted; finished cells and snapshots are kept; give the same command again to resume"
+    return typer.Exit(print_error(text, getattr(error, "code", INTERRUPTED)))
 
 
 def usage_error(error: Any) -> str:

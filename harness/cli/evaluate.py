@@ -25,6 +25,7 @@ def evaluate(
     from harness.cli.report import catalog_for, publish
     from harness.config.lengths import parse_grid
     from harness.config.suite import PLAIN
+    from harness.execution.interruption import INTERRUPTION
     from harness.execution.run import EvaluationRequest
     from harness.execution.run import evaluate as evaluate_folder
     from harness.execution.run_options import RunOptions
@@ -41,8 +42,9 @@ def evaluate(
     catalog, log = catalog_for([folder], plugin or []), messages(quiet)
     try:
         options = RunOptions(device, workers, Numerics(precision, deterministic))
-        failures = evaluate_folder(folder, [request], options, catalog, samples, log)
+        with INTERRUPTION.handled():
+            failures = evaluate_folder(folder, [request], options, catalog, samples, log)
         publish([folder], folder, catalog, console(), log)
-    except KeyboardInterrupt:
-        raise interruption() from None
+    except KeyboardInterrupt as error:
+        raise interruption(error) from None
     raise typer.Exit(1 if failures else 0)

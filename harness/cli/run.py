@@ -49,6 +49,7 @@ def run(
     from harness.cli.set_options import settings
     from harness.cli.suite_options import Overrides, suite_of
     from harness.config.custom import default_output
+    from harness.execution.interruption import INTERRUPTION
     from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
     from harness.execution.run_options import RunOptions
@@ -72,9 +73,10 @@ def run(
     try:
         if suite is None and bool(architecture) != bool(task) and not quiet:
             announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
-        with Mirror(track or [], folder, (messages() if quiet else log).print) as mirror:
+        mirror = Mirror(track or [], folder, (messages() if quiet else log).print)
+        with mirror, INTERRUPTION.handled():
             outcome = execute(plan, folder, options, log, mirror.show)
         publish([folder], folder, catalog, console(), log)
-    except KeyboardInterrupt:
-        raise interruption() from None
+    except KeyboardInterrupt as error:
+        raise interruption(error) from None
     raise typer.Exit(1 if outcome.failed else 0)

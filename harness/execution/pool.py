@@ -69,6 +69,8 @@ class Pool:
             return self.interrupted
         finally:
             for worker in self.workers:
+                worker.interrupt()
+            for worker in self.workers:
                 worker.stop()
 
     def _start_workers(self) -> None:

@@ -72,6 +72,13 @@ def execute(
     folder.check(plan.suite.name)
     for note in plan.notes:
         _print(f"Note: {note}.", console)
+    with folder.locked() as taken_over:
+        if taken_over:
+            _print(f"Note: {taken_over}.", console)
+        return _execute(plan, folder, options, console, listener)
+
+
+def _execute(plan: Plan, folder: RunFolder, options: RunOptions, console: Console, listener: Emit) -> Outcome:
     before = with_chosen_rates(plan, folder)
     outcome = _execute_known(before, folder, options, console, listener)
     after = with_chosen_rates(plan, folder)
@@ -122,8 +129,9 @@ def evaluate(
             f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
             "alphabet, and lengths that it has"
         )
-    jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], options)
-    return _launch(jobs, options, console or Console())
+    with folder.locked():
+        jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], options)
+        return _launch(jobs, options, console or Console())
 
 
 def _stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:

@@ -15,6 +15,7 @@ from harness.config.cell import Cell, Group
 from harness.data.questions import question_hashes
 from harness.evaluation.scoring import distinct_set
 from harness.execution.evaluator import Evaluator
+from harness.execution.interruption import INTERRUPTION
 from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
@@ -113,6 +114,7 @@ class Worker(JobContext):
                 trainer.save = None
             else:
                 self._save_snapshot(cells, snapshot)
+                INTERRUPTION.attend()
 
         tested = self._test_questions()
         trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save, tested=tested)
@@ -125,7 +127,8 @@ class Worker(JobContext):
         try:
             if self.device.type == "cuda":
                 check_fits_in_memory(trainer)
-            return trainer.run()
+            with INTERRUPTION.during(trainer):
+                return trainer.run()
         except Exception as error:
             can_split = is_out_of_memory(error) and len(cells) > 1 and trainer.done
             if can_split and (current := self._state_of(trainer, cells)):

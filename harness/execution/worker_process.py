@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import threading
 import traceback
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 from harness.encoding import replace_unencodable
+from harness.execution.interruption import INTERRUPTION, Interrupted
 from harness.execution.job import Event, Job
 from harness.execution.processes import clean_start, start_context
 from harness.execution.worker import run_job
@@ -74,10 +76,14 @@ class WorkerProcess:
             pass  # the process has ended
         return messages
 
-    def stop(self) -> None:
-        """End the process, at once unless it was told to stop, and free what belongs to it."""
+    def interrupt(self) -> None:
+        """Ask the process to end, after a snapshot of its training, unless it was told to stop anyway."""
         if not self.is_stopping:
             self.process.terminate()
+
+    def stop(self) -> None:
+        """End the process and free what belongs to it."""
+        self.interrupt()
         self.process.join(STOP_SECONDS)
         if self.process.is_alive():
             self.process.kill()
@@ -86,7 +92,15 @@ class WorkerProcess:
 
 
 def serve(connection: Connection, memory_share: float | None) -> None:
-    """Run the jobs that the launcher sends, until it sends ``None``."""
+    """Run the jobs that the launcher sends, until it sends ``None`` or ends the process by SIGTERM."""
+    try:
+        with INTERRUPTION.handled(signal.SIGTERM):
+            _serve(connection, memory_share)
+    except Interrupted as interrupted:
+        os._exit(interrupted.code)
+
+
+def _serve(connection: Connection, memory_share: float | None) -> None:
     threading.Thread(target=_exit_with_launcher, daemon=True).start()
     replace_unencodable()
     torch.set_num_threads(1)

@@ -6,8 +6,8 @@ from one file; newer records replace them.
 """
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from torch import Tensor
 from harness.config.cell import SCHEMA
 from harness.errors import UserError
 from harness.storage.atomic import append_lines, complete_lines, temporary_path, write_atomically
+from harness.storage.lock import locked
 from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
@@ -92,6 +93,19 @@ class RunFolder:
                 f"choose another with --output"
             )
 
+    @contextmanager
+    def locked(self) -> Iterator[str]:
+        """Hold the lock of the folder, which is created; see :func:`harness.storage.lock.locked`.
+
+        Raises :class:`UserError` if the folder cannot be written, or another process writes it.
+        """
+        with ExitStack() as stack:
+            try:
+                taken_over = stack.enter_context(locked(self.path))
+            except OSError as error:
+                raise _not_writable(self.path, error) from None
+            yield taken_over
+
     def open(self, run: RunRecord) -> None:
         """Create the folder, check that it belongs to this suite, and write the description of the run."""
         self.check(run.suite["name"])
@@ -101,9 +115,7 @@ class RunFolder:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(
-                f"output {self.path} is not writable: {error.strerror}; choose another with --output"
-            ) from None
+            raise _not_writable(self.path, error) from None
         write_atomically(self.path / "run.json", run.model_dump_json(indent=1))
 
     def run(self) -> RunRecord | None:
@@ -188,6 +200,10 @@ class RunFolder:
             (folder / name).unlink(missing_ok=True)
         for weights in folder.glob("weights-*"):
             weights.unlink()
+
+
+def _not_writable(path: Path, error: OSError) -> UserError:
+    return UserError(f"output {path} is not writable: {error.strerror}; choose another with --output")
 
 
 def _packed_cell(cell: str, records: CellRecords) -> PackedCell:
