@@ -13,6 +13,7 @@ from harness.cli.doctor import doctor
 from harness.cli.error_handling import OneLineErrors
 from harness.cli.evaluate import evaluate
 from harness.cli.list import list_
+from harness.cli.merge import merge
 from harness.cli.new import new
 from harness.cli.pack import pack
 from harness.cli.report import report
@@ -50,7 +51,8 @@ def lengthwise(
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train and compare": {
-        **{"run": run, "evaluate": evaluate, "report": report, "compare": compare, "pack": pack, "track": track},
+        **{"run": run, "evaluate": evaluate, "report": report, "compare": compare, "merge": merge, "pack": pack},
+        "track": track,
     },
     "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},

@@ -1,8 +1,13 @@
 """What ``lengthwise run`` says before it trains: the plan of a dry run, or what it takes from the default suite."""
 
+import shlex
+import sys
+from dataclasses import replace
+
 from rich.console import Console
 
-from harness.cli.preview import Preview, time_text
+from harness.cli.preview import Preview, group_key, time_text
+from harness.execution.progress import duration
 from harness.report.number_format import plural
 
 
@@ -18,6 +23,38 @@ def show_preview(preview: Preview, as_json: bool) -> int:
         for part in preview_tables(preview):
             out.print(part, soft_wrap=isinstance(part, str) and part.startswith("Suite"))
     return 1 if preview.errors else 0
+
+
+def show_shards(preview: Preview, count: int) -> int:
+    """Print the time of each shard and the command of an array job; return the exit code."""
+    from harness.cli.console import console, table
+    from harness.execution.shards import split
+
+    out, rows = console(), table(f"{count} shards", ">shard", ">pairs", ">models", ">time")
+    for index, plan in enumerate(split(preview.plan, count), 1):
+        paces = {pair: preview.paces[pair] for pair in plan.pairs if pair in preview.paces}
+        share = replace(preview, plan=plan, paces=paces)
+        models = sum(preview.missing[group_key(pair)] for pair in plan.pairs)
+        rows.add_row(f"{index}/{count}", str(len(plan.pairs)), str(models), duration(share.seconds))
+    out.print(rows)
+    out.print("\nAs measured just now, for one machine like this one per shard. With Slurm:\n")
+    out.print(array_command(sys.argv[1:], count), soft_wrap=True)
+    return 1 if preview.errors else 0
+
+
+def array_command(arguments: list[str], count: int) -> str:
+    """Return the ``sbatch`` line that runs every shard of a command line, ``run ... --dry-run --shards N``.
+
+    >>> array_command(["run", "quick", "--dry-run", "--shards", "4"], 4)
+    "sbatch --array=1-4 --wrap 'lengthwise run quick --shard $SLURM_ARRAY_TASK_ID/4'"
+    """
+    kept, skip = [], False
+    for word in arguments:
+        if not skip and word != "--dry-run" and not word.startswith("--shards"):
+            kept.append(word)
+        skip = word == "--shards"
+    command = f"lengthwise {shlex.join(kept)} --shard $SLURM_ARRAY_TASK_ID/{count}"
+    return f"sbatch --array=1-{count} --wrap {shlex.quote(command)}"
 
 
 def announce(preview: Preview, option: str, log: Console) -> None:

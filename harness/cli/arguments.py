@@ -173,6 +173,21 @@ TrackTo = Annotated[list[str], _option(EXECUTION, TRACKER, "The tracker; repeata
 Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
 Figures = Annotated[bool, typer.Option("--figures", help="Also draw every plot, as SVG, PDF and PNG in plots/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+ShardOption = Annotated[
+    str | None,
+    _option(
+        EXECUTION,
+        "I/N",
+        "Train only part I of N, into a folder of its own; lengthwise merge joins the parts.",
+        "--shard",
+    ),
+]
+Shards = Annotated[
+    int | None,
+    _option(
+        EXECUTION, "N", "With --dry-run: print the time of each of N shards, and a Slurm command.", "--shards", min=1
+    ),
+]
 RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]
 DryRun = Annotated[
     bool,

@@ -32,7 +32,9 @@ def run(
     stale: arguments.StaleCells = None,
     retry_failed: arguments.RetryFailed = False,
     track: arguments.Track = None,
+    shard: arguments.ShardOption = None,
     dry_run: arguments.DryRun = False,
+    shards: arguments.Shards = None,
     as_json: arguments.Json = False,
     quiet: arguments.Quiet = False,
 ) -> None:
@@ -42,7 +44,7 @@ def run(
     A cell is one model to train. Finished cells are kept, so the same command resumes an interrupted run.
     -t FILE.py:FUNCTION makes a task from a RASP-L program. --json is for --dry-run.
     """
-    from harness.cli.announce import announce, show_preview
+    from harness.cli.announce import announce, show_preview, show_shards
     from harness.cli.console import console, messages
     from harness.cli.preview import Preview
     from harness.cli.report import publish
@@ -53,6 +55,7 @@ def run(
     from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
     from harness.execution.run_options import RunOptions
+    from harness.execution.shards import Shard, part
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
     from harness.track.mirror import Mirror
@@ -65,9 +68,15 @@ def run(
     chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, recipe, plugin or []))
     catalog, log = Catalog(tuple(map(Path, chosen.plugins))), messages(quiet)
     plan, folder = make_plan(chosen, catalog), output or default_output(chosen)
+    if shard:
+        one = Shard.parse(shard)
+        plan, folder = part(plan, one), output or folder.with_name(f"{folder.name}-{one.name}")
     options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed)
+    if shards and not dry_run:
+        raise UserError("--shards prints the plan of --dry-run; give both, or --shard I/N to train one part")
     if dry_run:
-        raise typer.Exit(show_preview(Preview.of(plan, folder, options, log), as_json))
+        preview = Preview.of(plan, folder, options, log)
+        raise typer.Exit(show_shards(preview, shards) if shards else show_preview(preview, as_json))
     if as_json:
         raise UserError("--json prints the plan of --dry-run; give both, or lengthwise report DIR --json afterwards")
     try:
