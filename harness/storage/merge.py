@@ -25,19 +25,19 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[int, int]:
         UserError: if a folder holds no run, belongs to another suite, or has a record that contradicts another one;
             nothing is written then.
     """
-    target, sources = RunFolder(output), [RunFolder(folder) for folder in folders]
+    folder, sources = RunFolder(output), [RunFolder(path) for path in folders]
     runs = [_run_of(source) for source in sources]
-    existing = target.run()
+    existing = folder.run()
     for source, run in zip(sources, runs, strict=True):
         _check_suite(runs[0] if existing is None else existing, run, source.path)
-    _check_records([target, *sources])
-    with target.locked():
-        target.open(_joined([*([existing] if existing else []), *runs]))
-        had = set(target.cell_ids())
+    _check_records([folder, *sources])
+    with folder.locked():
+        folder.open(_joined([*([existing] if existing else []), *runs]))
+        had = set(folder.cell_ids())
         for source in sources:
             for cell in source.cell_ids():
-                _add(source, target, cell)
-        return len(set(target.cell_ids()) - had), len(had)
+                _add(source, folder, cell)
+        return len(set(folder.cell_ids()) - had), len(had)
 
 
 def _run_of(folder: RunFolder) -> RunRecord:

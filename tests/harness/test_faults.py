@@ -23,7 +23,8 @@ def test_an_interrupted_run_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("harness.execution.run.execute", interrupt)
     result = call("run", *LSTM, *PARITY, *SMALL)
     assert result.exit_code == 130
-    assert result.stderr == "lengthwise: interrupted; finished cells are kept; give the same command again to resume\n"
+    text = "interrupted; finished cells and snapshots are kept; give the same command again to resume"
+    assert result.stderr == f"lengthwise: {text}\n"
 
 
 def test_a_damaged_record_is_named_and_not_overwritten() -> None:
