@@ -143,6 +143,7 @@ class RWKV7(rwkv.RWKV):
         self.removal_scale.copy_(0.71 - 0.1 * (spread - 0.5))
         self.key_boost.fill_(1.02)
         self.bonus.fill_(-0.04)
+        self.norm.weight.fill_(((layer + 1) / depth) ** 0.7)
         for linear, bound in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
             nn.init.uniform_(linear.weight, -bound * width**-0.5, bound * width**-0.5)
         if layer:
