@@ -19,6 +19,7 @@ from harness.report.captions import (
     task_header,
 )
 from harness.report.claims import claims_table
+from harness.report.comparison_tables import pairs_table, profile_table, ranks_table
 from harness.report.dataset_tables import enough_table, sizes_table
 from harness.report.program_length import program_length_table
 from harness.report.rate_tables import rates_table, windows_table
@@ -31,7 +32,7 @@ from harness.report.training_tables import steps_table
 from harness.report.unfitted import unfitted_table
 
 OPTIONAL = {"known", "conjecture", "settings", "unfitted", "steps-to-fit", "rate-windows"}
-OPTIONAL |= {"training-set-sizes", "enough-sequences"}
+OPTIONAL |= {"training-set-sizes", "enough-sequences", "comparisons", "ranks", "profile"}
 """Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
@@ -46,7 +47,8 @@ def tables(results: Results) -> list[Table]:
     training = [settings_table(results), unfitted_table(results), steps_table(results)]
     rates = [rates_table(results), windows_table(results)]
     sizes = [sizes_table(results), enough_table(results)]
-    every = [*scores, *more, *sizes, *cost, *training, *rates, problems_table(results)]
+    over_tasks = [pairs_table(results), ranks_table(results), profile_table(results)]
+    every = [*scores, *more, *over_tasks, *sizes, *cost, *training, *rates, problems_table(results)]
     return [mark_stale(table, results) for table in every if len(table.frame) or table.name not in OPTIONAL]
 
 

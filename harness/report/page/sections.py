@@ -118,6 +118,7 @@ SECTIONS = (
         ),
         "attention",
     ),
+    Section("compare", "Architectures over all tasks", tables=("comparisons", "ranks", "profile")),
     Section("sizes", "How much data is enough", tables=("enough-sequences", "training-set-sizes")),
     Section("settings", "How the models were trained", tables=("settings",)),
     Section(

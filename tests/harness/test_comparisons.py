@@ -1,0 +1,76 @@
+"""Comparisons: probability of improvement, intervals, Holm's adjustment, ranks, and their tables."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from factories import made_run
+from scipy.stats import false_discovery_control, friedmanchisquare, rankdata
+
+from harness.analysis.comparisons import compare_all, critical_distance, holm, mean_ranks, scaled
+from harness.report.comparison_tables import pairs_table, profile_table, ranks_table, seed_scores
+from harness.report.results import Results
+
+RNG = np.random.default_rng(1)
+
+
+def test_the_probability_counts_pairs_of_seeds_and_ties_as_half() -> None:
+    one = {"a": np.array([0.9, 0.5, 0.5]), "b": np.array([0.2, 0.3, 0.4, 0.5])}
+    other = {"a": np.array([0.5, 0.1, 0.6]), "b": np.array([0.3, 0.3, 0.1])}
+    row = compare_all({"one": one, "other": other}).iloc[0]
+    by_task = [np.mean([(x > y) + 0.5 * (x == y) for x, y in product(one[t], other[t])]) for t in "ab"]
+    assert row.probability == pytest.approx(np.mean(by_task))
+    assert row.difference == pytest.approx(np.mean([one[t].mean() - other[t].mean() for t in "ab"]))
+    assert row.probability_low < row.probability < row.probability_high
+    again = compare_all({"one": one, "other": other}).iloc[0]
+    assert again.equals(row)
+
+
+def test_equal_architectures_are_not_told_apart_and_different_ones_are() -> None:
+    tasks = [f"task {n}" for n in range(6)]
+    same = {name: {task: RNG.normal(0.5, 0.1, 5) for task in tasks} for name in ("a", "b")}
+    better = {"c": {task: RNG.normal(0.9, 0.02, 5) for task in tasks}}
+    frame = compare_all(same | better).set_index(["better", "other"])
+    assert frame.p["c", "a"] < 0.01
+    assert frame.probability_low["c", "a"] > 0.95
+    (left,) = (row for pair, row in frame.iterrows() if "c" not in pair)
+    assert left.p > 0.05
+    assert left.difference_low < 0 < left.difference_high
+    identical = {name: {"t": np.ones(3)} for name in "xy"}
+    assert compare_all(identical)[["probability", "difference", "p"]].to_numpy().tolist() == [[0.5, 0.0, 1.0]]
+
+
+def test_holm_adjusts_in_order() -> None:
+    p = np.array([0.01, 0.04, 0.03, 0.005])
+    assert holm(p).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert (holm(p) >= false_discovery_control(p, method="bh") - 1e-12).all()  # controlling more costs more
+
+
+def test_ranks_share_ties_and_the_distance_is_demsars() -> None:
+    medians = np.array(
+        [[0.9, 0.9, 0.1, 0.2], [0.5, 0.7, 0.7, 0.1], [0.3, 0.2, 0.1, 0.0], [1, 1, 1, 0], [0.2, 0.3, 0.4, 0.5]]
+    )
+    scores = {f"a{k}": {f"t{n}": np.full(3, row[k]) for n, row in enumerate(medians)} for k in range(4)}
+    expected = np.mean([rankdata(-row) for row in medians], axis=0)
+    ranks = mean_ranks(scores).set_index("architecture")["rank"]
+    assert [ranks[f"a{k}"] for k in range(4)] == pytest.approx(expected.tolist())
+    assert critical_distance(4, 14) == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), rel=1e-3)  # his table 5
+    assert friedmanchisquare(*medians.T).pvalue > 0.05
+    assert np.isnan(mean_ranks({name: {"t0": np.ones(3)} for name in "abc"}).distance).all()
+
+
+def test_scaled_accuracy() -> None:
+    assert scaled(np.array([0.5, 1.0, 0.75]), 0.5).tolist() == [0.0, 1.0, 0.5]
+
+
+def test_the_tables_of_a_run() -> None:
+    results = Results.of(*made_run(seeds=3))
+    scores = seed_scores(results)
+    assert set(scores["mamba"]) == set(results.tasks)
+    assert set(scores["lstm"]) == set(results.tasks) - {"addition@long"}  # no longer length of it was scored
+    assert len(pairs_table(results).frame) == 10
+    assert ranks_table(results).frame["mean rank"].is_monotonic_increasing
+    profile = profile_table(results).data.set_index("architecture")
+    assert (profile["x1"] >= profile["x2"]).all()
+    few = Results.of(*made_run(("lstm", "mamba"), ("parity",), 2, (0.001,), (1000,)))
+    assert pairs_table(few).frame.empty
