@@ -28,7 +28,8 @@ from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRe
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
     """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has."""
     runs = {path: _run_of(path) for path in folders}
-    cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, _catalog_of(run, catalog))]
+    damaged: list[str] = []
+    cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, _catalog_of(run, catalog), damaged)]
     labels = add_versions(cells)
     notes = version_notes(cells)
     merged = [merge(same) for same in by_identity(cells)]
@@ -40,6 +41,7 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     meta = _meta(runs, frame, labels, [*notes, *second_ids], catalog)
     meta = replace(
         meta,
+        damaged=damaged,
         recipes={row["task"]: row["recipe"] for row in rows},
         task_families={row["task"]: row["task_family"] for row in rows},
         specs={row[kind]: row["specs"][kind] for kind in PACKAGES for row in rows},
@@ -47,12 +49,19 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     return frame, pd.DataFrame(scores, columns=list(SCORES)), meta
 
 
-def _cells_of(path: Path, run: RunRecord, catalog: Catalog) -> Iterator[StoredCell]:
-    """Yield the cells of a folder that have a record, in the order of the plan."""
+def _cells_of(path: Path, run: RunRecord, catalog: Catalog, damaged: list[str]) -> Iterator[StoredCell]:
+    """Yield the cells of a folder that have a record, in the order of the plan.
+
+    A cell whose record cannot be read is left out, and a note about it is added to ``damaged``.
+    """
     folder, code = RunFolder(path), CurrentCode(catalog, run.suite.get("model", {}))
     for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
         records = folder.cell(cell)
-        row = _cell_row(records, run, cell, code)
+        try:
+            row = _cell_row(records, run, cell, code)
+        except UserError as error:
+            damaged.append(f"Cell {cell} is left out: {error}.")
+            continue
         if row is not None:
             yield StoredCell(path, row, records)
 

@@ -125,3 +125,6 @@ class ReportMeta:
 
     notes: Sequence[str] = ()
     """Remarks of the plans."""
+
+    damaged: Sequence[str] = ()
+    """A sentence about each cell that is left out because its record cannot be read."""

@@ -20,6 +20,7 @@ from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.show import show
 from harness.cli.track import track
+from harness.cli.verify import verify
 
 app = typer.Typer(
     name="lengthwise",
@@ -52,7 +53,7 @@ def lengthwise(
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train and compare": {
         **{"run": run, "evaluate": evaluate, "report": report, "compare": compare, "merge": merge, "pack": pack},
-        "track": track,
+        **{"track": track, "verify": verify},
     },
     "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},

@@ -102,7 +102,7 @@ def cost_sentence(results: Results) -> str:
 def warnings(results: Results) -> list[str]:
     """Return warnings about numbers that are provisional or cannot be compared."""
     cells = results.cells[results.cells.status != "not applicable"]
-    lines = []
+    lines = list(results.meta.damaged)
     if stale := stale_sentence(results):
         lines.append(stale)
     missing = int((cells.status == "missing").sum())

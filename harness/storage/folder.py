@@ -30,6 +30,7 @@ R = TypeVar("R", bound=Record)
 
 EVALUATIONS, OLD_EVALUATIONS = "evaluations.jsonl", "evaluations.json"
 RECORD_FILES = ("training.json", "failure.json", EVALUATIONS, OLD_EVALUATIONS)
+REMEDY = "lengthwise verify DIR --quarantine moves it away"
 SUPERSEDED = "superseded"
 """A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
 
@@ -188,7 +189,7 @@ class RunFolder:
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
-            raise UserError(f"damaged record {path}: {error}; delete its folder and run again") from None
+            raise UserError(f"damaged record {path}: {error}; {REMEDY}") from None
 
     def _clear(self, cell: str) -> None:
         folder = self.cells / cell
@@ -228,7 +229,7 @@ def _read_evaluations(path: Path) -> list[EvaluationRecord]:
 
 def _damaged(path: Path, error: Exception) -> UserError:
     reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    return UserError(f"damaged record {path}: {reason}; delete that file and run again")
+    return UserError(f"damaged record {path}: {reason}; {REMEDY}")
 
 
 def check_schema(run: RunRecord, path: Path) -> None:

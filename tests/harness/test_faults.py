@@ -36,9 +36,15 @@ def test_a_damaged_record_is_named_and_not_overwritten() -> None:
         # The end of a line in evaluations.jsonl: an unfinished line is no damage.
         for damage in (f"{whole[: len(whole) // 2]}\n", '{"foreign": 1}\n', "\x00\n"):
             path.write_text(damage)
-            for command in (run, ["report", "run"], ["evaluate", "run", "--test-lengths", "9"]):
+            for command in (run, ["evaluate", "run", "--test-lengths", "9"]):
                 assert str(path) in user_error(*command)
                 assert path.read_text() == damage
+            verified = call("verify", "run")
+            if path.name != "run.json":
+                assert (verified.exit_code, "1 problem" in verified.stdout) == (1, True)
+                report = call("report", "run")
+                assert report.exit_code == 0
+                assert f"left out: damaged record {path}" in " ".join(report.output.split())
         path.write_text(whole)
     assert call(*run).exit_code == 0
 

@@ -1,0 +1,108 @@
+"""Verification of a run folder: every record can be read, belongs to its cell, and has counts that are possible."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+
+from harness.errors import UserError
+from harness.storage.folder import EVALUATIONS, OLD_EVALUATIONS, CellRecords, RunFolder
+from harness.storage.records import EvaluationRecord
+
+QUARANTINE = "quarantine"
+
+
+class Problem(NamedTuple):
+    """What is wrong with one file of a cell; ``file`` is empty for records in packed form."""
+
+    cell: str
+    file: str
+    text: str
+
+
+def problems(folder: RunFolder) -> Iterator[Problem]:
+    """Yield every problem of a folder, cell by cell."""
+    for cell in folder.cell_ids():
+        records = folder.cell(cell)
+        yield from _unreadable(cell, records)
+        yield from _foreign(cell, records)
+        yield from _impossible(cell, records)
+        yield from _damaged_weights(cell, folder.cells / cell)
+
+
+def quarantine(folder: RunFolder, problem: Problem) -> Path | None:
+    """Move the file of a problem out of the cell's folder; return its new path, ``None`` for packed records.
+
+    A run then trains or evaluates again what is missing.
+    """
+    source = folder.cells / problem.cell / problem.file
+    if not problem.file or not source.is_file():
+        return None
+    target = folder.path / QUARANTINE / problem.cell / problem.file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+    return target
+
+
+def _unreadable(cell: str, records: CellRecords) -> Iterator[Problem]:
+    for name, file in (("training", "training.json"), ("failure", "failure.json"), ("evaluations", EVALUATIONS)):
+        try:
+            getattr(records, name)
+        except UserError as error:
+            is_old = name == "evaluations" and (records.path / OLD_EVALUATIONS).is_file()
+            yield Problem(cell, OLD_EVALUATIONS if is_old else file, str(error))
+
+
+def read(records: CellRecords, name: str) -> Any:
+    """Return a record of a cell, ``None`` where it cannot be read."""
+    try:
+        return getattr(records, name)
+    except UserError:
+        return None
+
+
+def _foreign(cell: str, records: CellRecords) -> Iterator[Problem]:
+    """Yield records that describe another cell than the one whose folder they are in."""
+    for name, file in (("training", "training.json"), ("failure", "failure.json")):
+        record = read(records, name)
+        if record is not None and id_of(record.cell) != cell:
+            yield Problem(cell, _file(records, file), f"{file} describes cell {id_of(record.cell)}, not {cell}")
+
+
+def id_of(values: dict[str, Any]) -> str:
+    """Return the id of a recorded cell, the hash of its values (:attr:`harness.config.cell.Cell.id`)."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _impossible(cell: str, records: CellRecords) -> Iterator[Problem]:
+    training = read(records, "training")
+    if training is not None and not 0 <= training.validation_exact <= 1:
+        text = f"validation_exact is {training.validation_exact}, not in 0 to 1"
+        yield Problem(cell, _file(records, "training.json"), text)
+    for record in read(records, "evaluations") or ():
+        if text := _impossible_counts(record):
+            yield Problem(cell, _file(records, EVALUATIONS), f"length {record.length}: {text}")
+
+
+def _impossible_counts(record: EvaluationRecord) -> str:
+    if not 0 <= record.exact <= record.n:
+        return f"{record.exact} of {record.n} questions are right"
+    return "" if 0 <= record.right <= record.tokens else f"{record.right} of {record.tokens} tokens are right"
+
+
+def _file(records: CellRecords, name: str) -> str:
+    """Return the name of a file, or nothing if the record is packed."""
+    return name if (records.path / name).is_file() else ""
+
+
+def _damaged_weights(cell: str, folder: Path) -> Iterator[Problem]:
+    for path in sorted(folder.glob("weights-*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118 - the file is no dict
+                    file.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            yield Problem(cell, path.name, f"the weights cannot be read: {error}")

@@ -1,0 +1,69 @@
+"""Verification of run folders: what is damaged or impossible is named and can be moved away, and the rest is kept."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import call
+from test_resume import plan, run
+
+from harness.storage.folder import RunFolder
+from harness.storage.verify import id_of, problems, quarantine
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    run(plan(seeds=2), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> RunFolder:
+    return RunFolder(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_sound_folders_have_no_problems(folder: RunFolder) -> None:
+    assert list(problems(folder)) == []
+    for name in ("quick", "chomsky-small"):  # packed, the second by an earlier version
+        assert list(problems(RunFolder(Path("results/reference") / name))) == []
+    for cell in folder.cell_ids():
+        assert id_of(folder.cell(cell).training.cell) == cell  # type: ignore[union-attr]
+
+
+def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
+    first, second = folder.cell_ids()
+    cells = folder.cells
+    evaluations = cells / first / "evaluations.jsonl"
+    lines = [json.loads(line) | {"exact": 10**6} for line in evaluations.read_text().splitlines()]
+    evaluations.write_text("".join(f"{json.dumps(line)}\n" for line in lines[:1]))
+    next((cells / first).glob("weights-*")).write_bytes(b"damaged")
+    (cells / second / "training.json").write_text((cells / first / "training.json").read_text())
+    found = list(problems(folder))
+    assert [(problem.cell, problem.file.partition("-")[0]) for problem in found] == [
+        (first, "evaluations.jsonl"),
+        (first, "weights"),
+        (second, "training.json"),
+    ]
+    assert "1000000 of 2 questions are right" in found[0].text
+    assert f"describes cell {first}, not {second}" in found[2].text
+    for problem in found:
+        target = quarantine(folder, problem)
+        assert target is not None
+        assert target.is_file()
+    assert list(problems(folder)) == []
+
+
+@pytest.mark.usefixtures("temporary_folder")
+def test_the_command_names_problems_and_moves_only_if_asked(folder: RunFolder) -> None:
+    assert call("verify", folder.path).stdout.endswith("2 cells, 0 problems.\n")
+    path = folder.cells / folder.cell_ids()[0] / "training.json"
+    path.write_text("{}")
+    named = call("verify", folder.path)
+    assert (named.exit_code, path.is_file()) == (1, True)
+    moved = call("verify", folder.path, "--quarantine")
+    assert (moved.exit_code, path.is_file()) == (1, False)
+    assert "moved to" in moved.stdout
+    assert run(plan(seeds=2), folder.path).failed == 0
+    assert call("verify", folder.path).exit_code == 0
