@@ -85,6 +85,7 @@ MISSING = object()
 LATER_KEYS = {
     **{"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY},
     **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0, "distinct": 0, "begin": False},
+    **{"length_ratio": 1.0},
 }
 """Keys that older records lack, with their defaults."""
 
@@ -96,7 +97,7 @@ class Recipe(BaseModel):
         steps: optimizer steps.
         batch_size: sequences in a batch. All sequences of a batch have the same length.
         train_lengths: ``LOW:HIGH``; the length of each step is drawn from the task's lengths in this span, uniformly
-            unless lengths grow.
+            unless lengths grow or ``length_ratio`` is not 1.
         distinct: train on a fixed set of so many sequences, split evenly over the training lengths, from which the rows
             of each batch are drawn; 0 draws new sequences in every step. Each seed has its own set.
         answer: how the model answers; ``None`` for the default of the task.
@@ -117,6 +118,8 @@ class Recipe(BaseModel):
             them (:mod:`harness.training.stopping`).
         length_growth: how the longest length of a step grows: ``none``, ``steps`` or ``mastery``
             (:mod:`harness.data.step_lengths`).
+        length_ratio: how often a training length is drawn, divided by how often the length below it is: 1 is uniform,
+            a smaller number prefers short questions, a larger one long questions (:mod:`harness.data.step_lengths`).
         full_range_share: share of the steps that draw from all training lengths while lengths grow.
         checkpoints: number of checkpoints, evenly spaced. All are stored and evaluated; the last one is reported.
         optimizer: ``adamw``, or a torch optimizer as ``module:Class``; see :mod:`harness.training.custom`.
@@ -144,6 +147,7 @@ class Recipe(BaseModel):
     stop_when_fitted: bool = False
     grace: Share = 0.2
     length_growth: Literal["none", "steps", "mastery"] = "none"
+    length_ratio: Annotated[float, Interval(gt=0.0, le=GREATEST_RATE)] = 1.0
     full_range_share: Share = 0.0
     checkpoints: Positive = 1
     optimizer: Optimizer = ADAMW

@@ -39,9 +39,12 @@ def settings_table(results: Results) -> Table:
 
 
 def _lengths(recipe: Mapping[str, Any]) -> str:
-    growth = {"none": "uniform", "steps": "growing by steps", "mastery": "growing by mastery"}[recipe["length_growth"]]
+    ratio = recipe["length_ratio"]
+    drawn = "" if ratio == 1 else f", each length {ratio:g} times as often as the one below"
+    uniform = ", uniform" if ratio == 1 else ""
+    growth = {"none": uniform, "steps": ", growing by steps", "mastery": ", growing by mastery"}
     share = f", {recipe['full_range_share']:.0%} of the steps from all" if recipe["full_range_share"] else ""
-    return f"{recipe['train_lengths']}, {growth}{share}"
+    return f"{recipe['train_lengths']}{growth[recipe['length_growth']]}{share}{drawn}"
 
 
 def _batch(recipe: Mapping[str, Any]) -> str:

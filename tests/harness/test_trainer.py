@@ -77,6 +77,33 @@ def test_lengths_are_uniform_over_the_tasks_lengths() -> None:
     assert all(abs(count - 1000) < 150 for count in counts.values())
 
 
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.5])
+def test_a_length_is_drawn_ratio_times_as_often_as_the_one_below(ratio: float) -> None:
+    counts = Counter(lengths_of("parity", Recipe(steps=20_000, train_lengths="2:7", length_ratio=ratio)))
+    total = sum(ratio**length for length in range(2, 8))
+    expected = {length: 20_000 * ratio**length / total for length in range(2, 8)}
+    chi_squared = sum((counts[length] - mean) ** 2 / mean for length, mean in expected.items())
+    assert chi_squared < 20.5  # the 99.9 % quantile of five degrees of freedom
+
+
+@pytest.mark.parametrize(("ratio", "rare"), [(1e-3, 1000), (1e3, 1)])
+def test_lengths_whose_weight_rounds_to_zero_are_not_drawn(ratio: float, rare: int) -> None:
+    growing = Recipe(steps=2000, train_lengths="1:1000", length_ratio=ratio, length_growth="steps")
+    drawn = lengths_of("parity", growing)
+    assert drawn[0] == 1
+    assert rare not in drawn[1000:]
+    assert max(drawn) <= 1000
+
+
+def test_a_ratio_of_one_draws_what_integer_arithmetic_draws() -> None:
+    task = build_task(Spec.parse("task", "parity", CATALOG))
+    lengths = StepLengths(task, "parity", Recipe(train_lengths="1:997"))
+    firsts = [-(-k * 2**31 // 997) for k in range(1, 997)]  # the smallest draw of each length
+    lengths.draws += [draw - below for draw in firsts for below in (0, 1)] + [0, 2**31 - 1]
+    lengths.full_range = [True] * len(lengths.draws)
+    assert [lengths[step] for step in range(len(lengths.draws))] == [1 + (draw * 997 >> 31) for draw in lengths.draws]
+
+
 def test_more_steps_keep_the_lengths_of_the_first_ones() -> None:
     short, long = (lengths_of("parity", Recipe(steps=steps)) for steps in (50, 200))
     assert long[:50] == short
