@@ -9,8 +9,10 @@ Holm 1979, so that the chance of any false one stays below 5 %.
 Scores are *scaled accuracies*: exact match with chance at 0 and a perfect score at 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,46 +39,83 @@ def compare_all(scores: Scores) -> pd.DataFrame:
         scaled accuracy with ``difference_low`` and ``difference_high``, and ``p``, adjusted. The largest
         probability comes first.
     """
-    rows = []
-    for one, other in combinations(scores, 2):
-        common = [task for task in scores[one] if task in scores[other]]
-        samples = [(scores[one][task], scores[other][task]) for task in common]
-        samples = [(x, y) for x, y in samples if min(len(x), len(y)) >= FEWEST_SEEDS]
-        if samples:
-            rows.append(compare_two(one, other, samples))
-    frame = pd.DataFrame(rows)
+    samples = {pair: _samples(scores[pair[0]], scores[pair[1]]) for pair in combinations(scores, 2)}
+    # Pairs with as many seeds on as many tasks share their resamples, so they are compared together.
+    alike: dict[tuple[tuple[int, int], ...], list[tuple[str, str]]] = {}
+    for pair, of_pair in samples.items():
+        alike.setdefault(tuple((len(x), len(y)) for x, y in of_pair), []).append(pair)
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for pairs in (pairs for counts, pairs in alike.items() if counts):
+        by_task = zip(*(samples[pair] for pair in pairs), strict=True)
+        compared = compare_alike([(np.stack(x), np.stack(y)) for x, y in (zip(*task, strict=True) for task in by_task)])
+        rows |= dict(zip(pairs, map(_oriented, pairs, compared.to_dict("records")), strict=True))
+    frame = pd.DataFrame([rows[pair] for pair in samples if pair in rows])
     if frame.empty:
         return frame
     frame["p"] = holm(frame.p.to_numpy())
     return frame.sort_values("probability", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def compare_two(one: str, other: str, samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, object]:
-    """Return one row of :func:`compare_all`; ``samples`` are the seeds' scores of both on each task."""
-    if np.mean([x.mean() - y.mean() for x, y in samples]) < 0:
-        one, other, samples = other, one, [(y, x) for x, y in samples]
-    rng = np.random.default_rng(0)
-    better, differences, exchanged = (np.zeros((len(samples), RESAMPLES)) for _ in range(3))
-    for task, (x, y) in enumerate(samples):
-        drawn_x, drawn_y = (values[rng.integers(0, len(values), (RESAMPLES, len(values)))] for values in (x, y))
-        better[task] = wins(drawn_x, drawn_y)
-        differences[task] = drawn_x.mean(1) - drawn_y.mean(1)
-        both = rng.permuted(np.tile(np.concatenate((x, y)), (RESAMPLES, 1)), axis=1)
-        exchanged[task] = both[:, : len(x)].mean(1) - both[:, len(x) :].mean(1)
-    probability = np.mean([wins(x[None], y[None])[0] for x, y in samples])
-    difference = np.mean([x.mean() - y.mean() for x, y in samples])
-    as_large = np.abs(exchanged.mean(0)) >= abs(difference) - 1e-12
-    row: dict[str, object] = {"better": one, "other": other, "tasks": len(samples)}
-    row |= {"probability": probability, "difference": difference}
-    for name, values in (("probability", better.mean(0)), ("difference", differences.mean(0))):
-        row[f"{name}_low"], row[f"{name}_high"] = np.percentile(values, [2.5, 97.5])
-    return row | {"p": (1 + as_large.sum()) / (1 + RESAMPLES)}
+def _samples(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the seeds' scores of both on each common task on which both have enough seeds."""
+    common = [(one[task], other[task]) for task in one if task in other]
+    return [(x, y) for x, y in common if min(len(x), len(y)) >= FEWEST_SEEDS]
 
 
-def wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the share of pairs of seeds in which ``x`` ``[N, seeds]`` is above ``y``; ties count one half: ``[N]``."""
-    above, equal = x[:, :, None] > y[:, None], x[:, :, None] == y[:, None]
-    return (above + 0.5 * equal).mean((1, 2))
+def compare_alike(tasks: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return a row of statistics for each of N pairs that have as many seeds on as many tasks.
+
+    A statistic of a resample is linear in the shares of the seeds in it, or in products of two shares. So those of all
+    pairs and resamples are matrix products.
+
+    Args:
+        tasks: for each task the scores ``[N, seeds]`` of both architectures.
+    """
+    rng, pairs = np.random.default_rng(0), len(tasks[0][0])
+    probability, difference = np.zeros(pairs), np.zeros(pairs)
+    probabilities, differences, exchanged = (np.zeros((pairs, RESAMPLES)) for _ in range(3))
+    for x, y in tasks:
+        wins = above(x, y)
+        probability += wins.mean((1, 2))
+        difference += x.mean(1) - y.mean(1)
+        share_x, share_y = (_resampled_shares(rng, values.shape[1]) for values in (x, y))
+        for seed, share in enumerate(share_x):  # one seed at a time, because all products of shares take much memory
+            probabilities += wins[:, seed] @ (share * share_y)
+        differences += x @ share_x - y @ share_y
+        exchanged += np.hstack((x, y)) @ _exchanged_weights(rng, x.shape[1], y.shape[1])
+    as_large = (np.abs(exchanged) >= np.abs(difference)[:, None] - 1e-12).sum(1)
+    columns = {"tasks": len(tasks), "probability": probability / len(tasks), "difference": difference / len(tasks)}
+    for name, values in (("probability", probabilities), ("difference", differences)):
+        columns[f"{name}_low"], columns[f"{name}_high"] = np.percentile(values / len(tasks), [2.5, 97.5], axis=1)
+    return pd.DataFrame(columns | {"p": (1 + as_large) / (1 + RESAMPLES)})
+
+
+def _oriented(pair: tuple[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row whose first architecture has the higher mean."""
+    one, other = pair
+    if row["difference"] >= 0:
+        return {"better": one, "other": other, **row}
+    turned = {"probability": 1 - row["probability"], "difference": -row["difference"]}
+    turned |= {"probability_low": 1 - row["probability_high"], "probability_high": 1 - row["probability_low"]}
+    turned |= {"difference_low": -row["difference_high"], "difference_high": -row["difference_low"]}
+    return {"better": other, "other": one, **row, **turned}
+
+
+def above(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return ``[N, n, m]``: 1 where a seed of ``x`` ``[N, n]`` is above one of ``y`` ``[N, m]``, and 0.5 for ties."""
+    return (x[:, :, None] > y[:, None]) + 0.5 * (x[:, :, None] == y[:, None])
+
+
+def _resampled_shares(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return the share of each of ``n`` seeds in each resample with replacement: ``[n, RESAMPLES]``."""
+    drawn = rng.integers(0, n, (n, RESAMPLES))
+    return np.stack([(drawn == seed).mean(0) for seed in range(n)])
+
+
+def _exchanged_weights(rng: np.random.Generator, n: int, m: int) -> np.ndarray:
+    """Return the weights ``[n + m, RESAMPLES]`` of all seeds in a difference of means, dealt out at random."""
+    weights = np.repeat([1 / n, -1 / m], [n, m])
+    return rng.permuted(np.tile(weights[:, None], RESAMPLES), axis=0)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -106,7 +145,20 @@ def mean_ranks(scores: Scores) -> pd.DataFrame:
 
 def critical_distance(architectures: int, tasks: int) -> float:
     """Return Nemenyi's critical difference of mean ranks at 5 % (Demsar 2006, section 3.2.2)."""
-    from scipy.stats import studentized_range  # takes half a second, and most reports do not need it
-
-    quantile = float(studentized_range.ppf(0.95, architectures, np.inf)) / np.sqrt(2)
+    quantile = range_quantile(0.95, architectures) / np.sqrt(2)
     return float(quantile * np.sqrt(architectures * (architectures + 1) / (6 * tasks)))
+
+
+def range_quantile(probability: float, n: int) -> float:
+    """Return a quantile of the range of ``n`` independent standard normal variables.
+
+    The range is at most q if the lowest variable is at some z and the others lie in [z, z + q]. It is the studentized
+    range of infinite degrees of freedom, without importing ``scipy.stats``, which takes longer than a small report.
+    """
+    normal, step = NormalDist(), 0.02
+    z = np.arange(-8, 16, step)  # the normal distribution ends within 8, and no quantile that is asked for exceeds 8
+    density, below = (np.array([*map(function, z)]) for function in (normal.pdf, normal.cdf))
+    ranges = np.arange(int(8 / step))
+    lowest = len(z) - len(ranges)
+    shares = [n * step * density[:lowest] @ (below[place:][:lowest] - below[:lowest]) ** (n - 1) for place in ranges]
+    return float(np.interp(probability, shares, step * ranges))

@@ -5,9 +5,16 @@ from itertools import product
 import numpy as np
 import pytest
 from factories import made_run
-from scipy.stats import false_discovery_control, friedmanchisquare, rankdata
+from scipy.stats import (
+    bootstrap,
+    false_discovery_control,
+    friedmanchisquare,
+    permutation_test,
+    rankdata,
+    studentized_range,
+)
 
-from harness.analysis.comparisons import compare_all, critical_distance, holm, mean_ranks, scaled
+from harness.analysis.comparisons import compare_all, critical_distance, holm, mean_ranks, range_quantile, scaled
 from harness.report.comparison_tables import pairs_table, profile_table, ranks_table, seed_scores
 from harness.report.results import Results
 
@@ -24,6 +31,32 @@ def test_the_probability_counts_pairs_of_seeds_and_ties_as_half() -> None:
     assert row.probability_low < row.probability < row.probability_high
     again = compare_all({"one": one, "other": other}).iloc[0]
     assert again.equals(row)
+
+
+def test_intervals_and_p_are_those_of_scipy() -> None:
+    x, y = RNG.normal(0.6, 0.2, 6), RNG.normal(0.4, 0.2, 5)
+    row = compare_all({"x": {"t": x}, "y": {"t": y}}).iloc[0]
+
+    def difference(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+        return a.mean(axis) - b.mean(axis)
+
+    interval = bootstrap((x, y), difference, method="percentile", rng=0).confidence_interval
+    assert (row.difference_low, row.difference_high) == pytest.approx(tuple(interval), abs=0.02)
+    assert row.p == pytest.approx(permutation_test((x, y), difference).pvalue, abs=0.03)
+
+
+def test_a_pair_has_the_same_row_alone_among_others_and_turned() -> None:
+    scores = {name: {task: RNG.normal(0.5, 0.1, 3) for task in "tu"} for name in "abc"} | {"d": {"t": RNG.random(4)}}
+    every = compare_all(scores).drop(columns="p").set_index(["better", "other"])
+    for names in (("a", "b"), ("c", "d"), ("d", "c")):
+        alone = compare_all({name: scores[name] for name in names}).drop(columns="p").set_index(["better", "other"])
+        same = every.loc[alone.index]
+        points, ends = (
+            ["tasks", "probability", "difference"],
+            [name for name in every if name.endswith(("low", "high"))],
+        )
+        assert alone[points].to_numpy() == pytest.approx(same[points].to_numpy())
+        assert alone[ends].to_numpy() == pytest.approx(same[ends].to_numpy(), abs=0.05)
 
 
 def test_equal_architectures_are_not_told_apart_and_different_ones_are() -> None:
@@ -55,6 +88,8 @@ def test_ranks_share_ties_and_the_distance_is_demsars() -> None:
     ranks = mean_ranks(scores).set_index("architecture")["rank"]
     assert [ranks[f"a{k}"] for k in range(4)] == pytest.approx(expected.tolist())
     assert critical_distance(4, 14) == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), rel=1e-3)  # his table 5
+    for n in (3, 10, 40):
+        assert range_quantile(0.95, n) == pytest.approx(studentized_range.ppf(0.95, n, np.inf), rel=1e-4)
     assert friedmanchisquare(*medians.T).pvalue > 0.05
     assert np.isnan(mean_ranks({name: {"t0": np.ones(3)} for name in "abc"}).distance).all()
 

@@ -239,7 +239,8 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
 def test_a_report_without_figures_needs_no_scipy_and_no_matplotlib() -> None:
     """Importing either takes longer than to write a small report."""
     program = (
-        "import harness.report.write, harness.report.terminal, sys; print({'scipy', 'matplotlib'} & set(sys.modules))"
+        "import harness.report.write, harness.report.terminal, sys; from harness.analysis.comparisons import "
+        "critical_distance; critical_distance(5, 10); print({'scipy', 'matplotlib', 'seaborn'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
