@@ -36,11 +36,12 @@ def rates_table(results: Results) -> Table:
     """Return scores at every learning rate, with a mark at the chosen one, and the window of each pair."""
     data = results.rates.dropna(subset="learning_rate")
     rates, rows = sorted(data.learning_rate.unique()), []
+    texts_by_pair: dict[tuple[str, str], dict[float, str]] = {}
+    for row in data.to_dict("records"):
+        texts_by_pair.setdefault((row["task"], row["architecture"]), {})[row["learning_rate"]] = _rate_text(row)
     for task in results.tasks:
         for architecture in results.architectures:
-            pair_rows = data[(data.task == task) & (data.architecture == architecture)]
-            if len(pair_rows):
-                texts = {row["learning_rate"]: _rate_text(row) for row in pair_rows.to_dict("records")}
+            if texts := texts_by_pair.get((task, architecture)):
                 columns = {f"{rate:g}": texts.get(rate, "") for rate in rates}
                 window = {"window": pair_window(results, architecture, task)} if len(results.windows) else {}
                 rows.append({"task": task, "architecture": architecture, **columns, **window})

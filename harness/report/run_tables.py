@@ -18,18 +18,23 @@ STATE = "State is the size of the decoding state of one sequence after that many
 def cost_table(results: Results) -> Table:
     """Return the cost of each architecture over all tasks."""
     data = _cost_rows(results)
-    rows = []
+    rows, states = [], _state_columns(data)
     for architecture in results.architectures:
         own_rows = data[data.architecture == architecture]
         if len(own_rows):
-            rows.append({"architecture": architecture, **_cost_texts(own_rows, data)})
+            rows.append({"architecture": architecture, **_cost_texts(own_rows, states)})
     caption = f"Numbers are medians over tasks and seeds. {STATE} {devices(results)}"
     return Table("cost", "Cost", caption, pd.DataFrame(rows), data)
 
 
-def _cost_texts(rows: pd.DataFrame, data: pd.DataFrame) -> dict[str, str]:
-    """Return the cost of some rows as text; ``data`` has all rows, which name the lengths of the state columns."""
-    short, long = (f"state at {fmt.span(data[f'{end}_length'])}" for end in ("short", "long"))
+def _state_columns(data: pd.DataFrame) -> tuple[str, str]:
+    """Return the titles of the columns of state bytes, which name the lengths in all rows."""
+    return f"state at {fmt.span(data.short_length)}", f"state at {fmt.span(data.long_length)}"
+
+
+def _cost_texts(rows: pd.DataFrame, states: tuple[str, str]) -> dict[str, str]:
+    """Return the cost of some rows as text; ``states`` are the titles of the columns of state bytes."""
+    short, long = states
     return {
         "parameters": fmt.span_of(fmt.count, rows.parameters),
         "tokens/s": fmt.count(rows.tokens_per_second.median()),
@@ -59,13 +64,13 @@ def cost_by_task_table(results: Results) -> Table:
     done = results.selected[results.selected.status == "done"]
     used = done.groupby(["architecture", "task"]).distinct.median().reset_index()
     data = data.merge(used, how="left")
-    rows = []
+    rows, states = [], _state_columns(data)
     for task in results.tasks:
         by_name = data[data.task == task].set_index("architecture")
         for name in (name for name in results.architectures if name in by_name.index):
             row = by_name.loc[[name]]
             inputs = {"distinct inputs": fmt.score(row.distinct.iloc[0])}
-            rows.append({"task": task, "architecture": name, **_cost_texts(row, data), **inputs})
+            rows.append({"task": task, "architecture": name, **_cost_texts(row, states), **inputs})
     caption = (
         "Numbers are medians over seeds. Distinct inputs is the share of distinct inputs among all inputs drawn in "
         f"training. {STATE} {devices(results)}"
