@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import ARCHITECTURES, Run, made_run
+from factories import ARCHITECTURES, MULTI_TOKEN, TASKS, Run, made_run
 
 from harness.report.page.encoding import safe_json
 from harness.report.results import Results
@@ -29,7 +29,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 def hostile_run() -> Run:
     """Return a run in which names, reasons, notes and descriptions try to be HTML."""
     cells, scores, meta = made_run(("lstm", "mamba"), ("parity", "reverse"))
-    renamed = {"mamba": f"mamba{HOSTILE}"}
+    renamed = {"mamba": f"mamba{'a' * 200}{HOSTILE}"}
     cells = cells.assign(architecture=cells.architecture.replace(renamed), task=cells.task.replace("reverse", HOSTILE))
     cells = cells.assign(reason=cells.reason.where(cells.reason == "", HOSTILE))
     texts = {"title": HOSTILE, "description": HOSTILE, "notes": [HOSTILE], "git": HOSTILE, "command": [HOSTILE]}
@@ -39,7 +39,10 @@ def hostile_run() -> Run:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(Results.of(*made_run(seeds=5)), tmp_path_factory.mktemp("page"))
+    cells, scores, meta = made_run(seeds=5)
+    families = {task: "strings" if task in MULTI_TOKEN else "regular" for task in TASKS}
+    meta = replace(meta, task_families=families)
+    return write_report(Results.of(cells, scores, meta), tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,12 @@ def test_the_size_grows_slowly(tmp_path: Path) -> None:
         sizes.append(write_report(Results.of(*many), tmp_path / str(seeds)).stat().st_size)
     assert sizes[1] - sizes[0] < 10 * 1024 * len(ARCHITECTURES)
     assert sizes[0] < 1024**2
+
+
+def test_a_single_learning_rate_is_not_explained_as_a_choice(tmp_path: Path) -> None:
+    run = made_run(("lstm",), ("parity",), 1, (0.001,), (1000,))
+    text = write_report(Results.of(*run), tmp_path).read_text(encoding="utf-8")
+    assert "which chooses the rate" not in text.partition('<script type="application/json"')[0]
 
 
 def test_json_cannot_end_its_element() -> None:
@@ -149,7 +158,16 @@ def test_a_reader_can_sort_filter_and_switch_the_measure(browser: Any, report: P
     assert again.names() == opened.names()
     page.get_by_role("button", name="Reset").click()
     assert opened.names() == every
+    assert page.locator("tr.families th").all_inner_texts() == ["regular", "strings"]
     assert opened.messages == again.messages == []
+
+
+def test_a_link_leads_to_a_heading_below_the_controls(browser: Any, report: Path) -> None:
+    page = Opened(browser, report).page
+    page.get_by_role("link", name="Cost", exact=True).click()
+    top, bar = (page.locator(name).bounding_box() for name in ("#cost h2", ".bar"))
+    assert top["y"] >= bar["y"] + bar["height"]
+    assert "at=cost" in page.url
 
 
 def test_seeds_show_on_hover_and_with_the_keyboard(browser: Any, report: Path) -> None:
@@ -182,6 +200,9 @@ def test_every_view_is_drawn_without_errors_requests_or_sideways_scrolling(
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
     views = opened.page.locator("[data-view]:not([data-view=pair])")
     assert all(views.nth(place).locator("svg, table").count() for place in range(views.count()))
+    opened.page.emulate_media(media="print")  # on paper a header that stays in view would cover rows
+    positions = "all => all.filter(cell => getComputedStyle(cell).position !== 'static').length"
+    assert opened.page.locator("table th, table td").evaluate_all(positions) == 0
 
 
 def test_no_text_of_a_record_runs(browser: Any, hostile: Path) -> None:
@@ -191,3 +212,4 @@ def test_no_text_of_a_record_runs(browser: Any, hostile: Path) -> None:
     assert opened.page.evaluate("window.hostile") is None
     assert opened.messages == []
     assert any("onerror" in name for name in opened.names())
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 1400  # its name is 280 letters long

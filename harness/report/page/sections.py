@@ -142,7 +142,7 @@ def sections(results: Results, data: Mapping[str, Any], tables: Mapping[str, Tab
         content: dict[str, Any] = {
             "anchor": section.anchor,
             "title": section.title,
-            "caption": section.caption(results),
+            "caption": section.caption(results) if has_view or not section.data else "",
         }
         content |= {"view": has_view, "tables": present, "folded": bool(section.data or len(present) > 1)}
         shown.append(content | {"otherwise": "" if present else section.otherwise})

@@ -11,7 +11,7 @@ function drawAttention(view) {
     const title = h("h4", {}, nameOf(report.architectures[group[0].a]), h("small", {}, `on ${report.tasks[group[0].t].name}`));
     return h("div", { class: "pair-maps" }, title, h("div", { class: "maps" }, group.map(mapFigure)));
   });
-  view.replaceChildren(...(figures.length ? figures : [h("p", {}, "The filters show nothing here.")]));
+  view.replaceChildren(...(figures.length ? figures : [h("p", {}, NO_DATA)]));
 }
 
 function mapFigure(map) {

@@ -27,6 +27,9 @@ function drawControls(bar) {
     h("details", { class: "legend", open: report.architectures.length <= 24 && innerWidth > 700 }, h("summary", {}, "Architectures: colours and filter"), h("div", { class: "families" }, families.map(familyChips))),
   );
   updateControls(bar);
+  const form = bar.querySelector("form");
+  const keepClear = () => document.documentElement.style.setProperty("--bar-height", `${form.offsetHeight}px`);
+  new ResizeObserver(keepClear).observe(form); // sections that are gone to stay below the bar
 }
 
 const toggled = (list, item) => (list.includes(item) ? list.filter((other) => other !== item) : [...list, item]);

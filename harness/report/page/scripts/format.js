@@ -34,6 +34,13 @@ function secondsText(value) {
   return value < 7200 ? `${Math.round(value / 60)} min` : `${Number((value / 3600).toPrecision(2))} h`;
 }
 
+/** Shorten a name in the middle: names of architectures often differ only in their last option. */
+function short(text, most) {
+  if (text.length <= most) return text;
+  const tail = Math.ceil((most - 1) * 0.6);
+  return `${text.slice(0, most - 1 - tail)}…${text.slice(-tail)}`;
+}
+
 const pretty = (text) => String(text).replaceAll(">=", "≥").replaceAll("<=", "≤");
 
 /** Write the range of some numbers: 1–20. */

@@ -1,16 +1,17 @@
 // Loss, validation and checkpoints: what happens during training.
 
+const CURVES = { loss: "training loss", valid: "exact match in validation" };
+
 function drawLosses(view) {
   const panels = shownTasks().filter((task) => !task.variant).map((task) => {
     const architectures = shownArchitectures().filter(({ a }) => cellsOf.has(key(a, task.t)));
     if (!architectures.length) return null;
-    const plot = (kind) => (width, ...who) => trainingPlot(width, task, kind, ...who);
-    return [
-      panel(task.name, "training loss", architectures, plot("loss")),
-      panel(task.name, "exact match in validation", architectures, plot("valid")),
-    ];
+    return Object.entries(CURVES).map(([kind, note]) => {
+      const measured = architectures.filter(({ a }) => cellsOf.get(key(a, task.t)).some((cell) => cell[kind][1].length));
+      return measured.length ? panel(task.name, note, measured, (width, ...who) => trainingPlot(width, task, kind, ...who)) : null;
+    }).filter(Boolean);
   });
-  showPanels(view, panels.filter(Boolean));
+  showPanels(view, panels.filter((kinds) => kinds?.length));
 }
 
 const lossText = (value) => (value < 1e-3 ? value.toExponential(0).replace("+", "") : `${Number(value.toPrecision(2))}`);
@@ -37,7 +38,7 @@ function trainingPlot(width, task, kind, members, others) {
   const y = kind === "loss"
     ? { type: "log", domain, ticks: logTicks(domain), tickFormat: lossText, label: "loss", labelArrow: "none", grid: true }
     : scoreAxis("exact match");
-  const label = `${kind === "loss" ? "training loss" : "exact match in validation"} by step on ${task.name}`;
+  const label = `${CURVES[kind]} by step on ${task.name}`;
   return plotOf(width, 230, label, { x: { ...stepAxis, nice: true }, y, marks, marginLeft: 46, marginRight: labelMargin(members, width) });
 }
 

@@ -2,6 +2,7 @@
 
 const LETTER = 5.9; // pixels of a letter of a name next to a line
 const LABELS = [56, 132]; // least and most pixels at the right for the names of lines
+const MOST_LETTERS = Math.floor((LABELS[1] - 12) / LETTER); // letters of a name next to a line
 const GAP = 11; // pixels between two names
 
 /** Return what all plots have in common; ``fill`` are the options of one plot. */
@@ -58,8 +59,8 @@ function endLabels(lines) {
   };
   const fill = (end) => end.architecture.color;
   return Plot.text(ends, {
-    ...{ y: "y", frameAnchor: "right", textAnchor: "start", dx: 8, text: (end) => end.architecture.name, fill },
-    ...{ lineWidth: (LABELS[1] - 12) / 10.5, textOverflow: "ellipsis-end", fontSize: 10.5, render },
+    ...{ y: "y", frameAnchor: "right", textAnchor: "start", dx: 8, text: (end) => short(end.architecture.name, MOST_LETTERS), fill },
+    ...{ fontSize: 10.5, render },
   });
 }
 

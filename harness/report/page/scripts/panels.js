@@ -2,6 +2,7 @@
 
 const MOST_IN_ONE = 8; // architectures in one plot; more are split by family
 const MOST_BANDS = 4; // bands in one plot; where there are more, only the highlighted one is drawn
+const NO_DATA = "There are no data of the architectures and tasks that are shown.";
 const waiting = new Map();
 const observer = new IntersectionObserver(
   (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawNow(entry.target)),
@@ -61,10 +62,10 @@ function panel(title, note, architectures, draw, height = 230) {
 
 /** Put panels into a view, one or a list of them for each task; of many tasks only the first until asked for all. */
 function showPanels(view, tasks, keys = []) {
-  const legend = keys.length ? h("ul", { class: "keys" }, keys.map((name) => h("li", {}, keySign(name), name))) : "";
+  const legend = keys.length && tasks.length ? h("ul", { class: "keys" }, keys.map((name) => h("li", {}, keySign(name), name))) : "";
   const most = view.all ? Infinity : isSplit(shownArchitectures().length) ? 4 : 12;
   const some = tasks.slice(0, most).flat();
-  const shown = some.length ? h("div", { class: "panels plots" }, some) : h("p", {}, "The filters show nothing here.");
+  const shown = some.length ? h("div", { class: "panels plots" }, some) : h("p", {}, NO_DATA);
   const showAll = () => ((view.all = true), showPanels(view, tasks, keys));
   const more = tasks.length > most ? h("button", { type: "button", class: "more", onclick: showAll }, `Show all ${tasks.length} tasks`) : "";
   view.replaceChildren(...[legend, shown, more].filter(Boolean));

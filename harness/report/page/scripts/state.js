@@ -53,4 +53,5 @@ const isShown = ({ name, family }) =>
   !state.hide.includes(name) && !state.off.includes(family) && contains(name, state.architecture);
 const shownArchitectures = () => report.architectures.filter(isShown);
 const isTaskShown = ({ name, family }) => contains(name, state.task) && (!state.family || family === state.family);
-const shownTasks = () => report.tasks.filter(isTaskShown);
+/** Return the shown tasks with those of a family together, in the order in which families first appear. */
+const shownTasks = () => [...d3.group(report.tasks.filter(isTaskShown), ({ family }) => family).values()].flat();

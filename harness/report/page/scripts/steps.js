@@ -34,8 +34,6 @@ function stepPlot(width, height, task, architectures) {
   return svg;
 }
 
-const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
-
 /** Let rules and points follow the highlight of their architectures. */
 function markRows(svg, rows) {
   const groups = [rows.filter(({ fits }) => fits), rows.filter(({ fits, left }) => !fits && left), rows];
