@@ -14,10 +14,11 @@ from harness.analysis.labels import label_of
 from harness.config.cell import Cell, cell_of
 from harness.config.recipe import make_recipe
 from harness.errors import UserError
+from harness.execution.recorded_code import recipe_fingerprints, unread_plugins
 from harness.registry.catalog import PACKAGES, Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of, training_fingerprint
 from harness.registry.options import Spec
-from harness.training.custom import custom_fingerprints
+from harness.storage.records import RunRecord
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ class CurrentCode:
 
     Args:
         catalog: the entries of today.
-        shared: the options that the suite sets for all architectures that have them.
+        run: the description of the run. Its plug-ins are not run, except those that the catalog has.
     """
 
-    def __init__(self, catalog: Catalog, shared: dict[str, Any]) -> None:
-        self._catalog, self._shared = catalog, shared
+    def __init__(self, catalog: Catalog, run: RunRecord) -> None:
+        self._catalog, self._run, self._shared = catalog, run, run.suite.get("model", {})
+        self._unread = {path.stem for path in unread_plugins(run, catalog)}
         self._groups: dict[str, CurrentGroup] = {}
         self._fingerprint = cache(fingerprint_of)
 
@@ -70,27 +72,37 @@ class CurrentCode:
     def _look_up(self, values: dict[str, Any]) -> CurrentGroup:
         families = {kind: self._family(kind, values[kind]["name"]) for kind in PACKAGES}
         return CurrentGroup(
-            architecture=label_of("architecture", values["architecture"], self._shared, self._catalog),
-            task=label_of("task", values["task"], {}, self._catalog),
+            architecture=self._label("architecture", values, self._shared),
+            task=self._label("task", values, {}),
             family=families["architecture"],
             task_family=families["task"],
             fingerprints=self._fingerprints(values),
             cell=_canonical(values, self._catalog),
         )
 
+    def _label(self, kind: Kind, values: dict[str, Any], shared: dict[str, Any]) -> str:
+        return label_of(kind, values[kind], shared, self._catalog, self._run.plugin_defaults.get(kind))
+
     def _family(self, kind: Kind, name: str) -> str:
         entry = self._catalog.entries[kind].get(name)
-        return entry.family if entry else "unknown"
+        if entry is None:
+            return "plug-in" if name.partition(".")[0] in self._unread else "unknown"
+        return entry.family
+
+    def _is_read(self, kind: Kind, name: str, options: dict[str, Any]) -> bool:
+        """Whether an entry is in the catalog and its options name no plug-in that is not."""
+        words = {word for value in options.values() if isinstance(value, str) for word in value.split("+")}
+        return name in self._catalog.entries[kind] and not words & self._unread
 
     def _fingerprints(self, values: dict[str, Any]) -> dict[str, str]:
-        """Return the fingerprints of the current code; unknown entries have none."""
+        """Return the fingerprints of the current code; code that is unknown or not run has none."""
         specs = [
             Spec(kind, values[kind]["name"], tuple(sorted(values[kind]["options"].items())), catalog=self._catalog)
             for kind in PACKAGES
-            if values[kind]["name"] in self._catalog.entries[kind]
+            if self._is_read(kind, values[kind]["name"], values[kind]["options"])
         ]
         try:
-            of_recipe = custom_fingerprints(make_recipe(values["recipe"]))
+            of_recipe = recipe_fingerprints(make_recipe(values["recipe"]))
         except UserError:
             of_recipe = {}
         return {spec.kind: self._fingerprint(spec) for spec in specs} | {"training": training_fingerprint()} | of_recipe

@@ -3,6 +3,7 @@
 Older records have options at their default in their specs. Their labels are those that the cells have now.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.config.recipe import Recipe
@@ -11,18 +12,28 @@ from harness.registry.catalog import Catalog, Kind
 from harness.registry.options import Spec, text_of
 
 
-def label_of(kind: Kind, values: dict[str, Any], shared: dict[str, Any], catalog: Catalog) -> str:
+def label_of(
+    kind: Kind,
+    values: dict[str, Any],
+    shared: dict[str, Any],
+    catalog: Catalog,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """Return ``name:key=value`` with the options in which a spec differs from its bare name in the suite.
 
     ``shared`` are the options that the suite sets for all architectures that have them. Where the code or an option is
-    gone, the recorded options are compared with ``shared`` only.
+    gone, the recorded ``defaults`` of its options by name take their place; without them, the recorded options are
+    compared with ``shared`` only.
     """
     name, options = values["name"], values["options"]
     try:
         spec = Spec.of(kind, name, options, catalog).resolved()
         bare = Spec.of(kind, name, {}, catalog).with_defaults(shared).resolved()
     except UserError:
+        of_entry = (defaults or {}).get(name)
         spec, bare = options, shared
+        if of_entry is not None:
+            spec, bare = {**of_entry, **options}, {**of_entry, **{k: v for k, v in shared.items() if k in of_entry}}
     return text_of(name, {key: value for key, value in sorted(spec.items()) if key not in bare or bare[key] != value})
 
 

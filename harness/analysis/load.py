@@ -26,10 +26,13 @@ from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRe
 
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
-    """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has."""
+    """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has.
+
+    No code that a folder names is run: a plug-in counts as known if the catalog has it.
+    """
     runs = {path: _run_of(path) for path in folders}
     damaged: list[str] = []
-    cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, _catalog_of(run, catalog), damaged)]
+    cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, catalog, damaged)]
     labels = add_versions(cells)
     notes = version_notes(cells)
     merged = [merge(same) for same in by_identity(cells)]
@@ -54,7 +57,7 @@ def _cells_of(path: Path, run: RunRecord, catalog: Catalog, damaged: list[str]) 
 
     A cell whose record cannot be read is left out, and a note about it is added to ``damaged``.
     """
-    folder, code = RunFolder(path), CurrentCode(catalog, run.suite.get("model", {}))
+    folder, code = RunFolder(path), CurrentCode(catalog, run)
     for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
         records = folder.cell(cell)
         try:
@@ -64,17 +67,6 @@ def _cells_of(path: Path, run: RunRecord, catalog: Catalog, damaged: list[str]) 
             continue
         if row is not None:
             yield StoredCell(path, row, records)
-
-
-def _catalog_of(run: RunRecord, catalog: Catalog) -> Catalog:
-    """Return the catalog with the plug-ins of a run; another run may have a plug-in of the same name."""
-    recorded = [path.resolve() for path in map(Path, run.suite.get("plugins", [])) if path.is_file()]
-    if set(recorded) <= set(catalog.plugins):
-        return catalog
-    try:
-        return Catalog(tuple(recorded))
-    except UserError:  # the file has changed since, and does not import today
-        return catalog
 
 
 def _scores_of(cell: StoredCell, others: list[StoredCell]) -> Iterator[dict[str, Any]]:

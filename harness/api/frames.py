@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.analysis.load import frames
-from harness.analysis.run_catalog import catalog_for
+from harness.registry.catalog import Catalog
 from harness.report.results import Results
 
 PathLike = str | Path
@@ -49,14 +49,13 @@ def load(*folders: PathLike, plugins: Iterable[PathLike] = ()) -> Frames:
 
     Args:
         folders: output folders of runs, packed or not.
-        plugins: Python files of architectures and tasks that are no longer where the run found them.
+        plugins: Python files of the runs' own architectures and tasks; without them ``stale`` is not known for these.
 
     Raises:
         UserError: if a folder holds no run.
     """
     paths = [Path(folder) for folder in folders]
-    catalog = catalog_for(paths, [Path(plugin) for plugin in plugins])
-    reported = Results.of(*frames(paths, catalog))
+    reported = Results.of(*frames(paths, Catalog(tuple(map(Path, plugins)))))
     grades = reported.grades[reported.grades.final & (reported.grades.variant == "")]
     fits = dict(zip(grades.cell, grades.fit, strict=True))
     cells = reported.cells.assign(

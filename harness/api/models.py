@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from architectures.base import SequenceModel
-from harness.analysis.run_catalog import catalog_for
 from harness.api.frames import PathLike
-from harness.config.cell import Cell, cell_of
+from harness.config.cell import Cell
 from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Purpose
 from harness.errors import UserError, suggest
 from harness.evaluation.scoring import choose, decode, fixed_set
+from harness.execution.recorded_code import stored_cell
 from harness.models.population import Population, build_seeded, load
+from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 from harness.storage.records import TrainingRecord
 from tasks.base import IGNORE
@@ -106,7 +107,8 @@ def load_model(
         folder: output folder of a run.
         cell: its id, as in the column ``cell``, or the beginning of it.
         step: a checkpoint; by default the last one.
-        plugins: Python files of its architecture or task, if they have moved.
+        plugins: Python files of its architecture and task, if they are the user's own. Their code must be that of the
+            training.
 
     Raises:
         UserError: if there is no such model, checkpoint or weight.
@@ -121,7 +123,8 @@ def load_model(
         raise UserError(
             f"cell {cell_id} has no checkpoint {step}; choose from {', '.join(map(str, record.checkpoints))}"
         )
-    known = cell_of(record.cell, catalog_for([Path(folder)], [Path(plugin) for plugin in plugins]))
+    known = stored_cell(run, cell_id, Catalog(tuple(map(Path, plugins))))
+    assert known is not None
     presentation = Presentation.of(known.task, known.recipe)
     model = build_seeded(known.architecture, presentation.symbols, known.seed)
     population = load([model], [run.weights(cell_id, step or record.checkpoints[-1])], "cpu")

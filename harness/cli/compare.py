@@ -49,10 +49,10 @@ def compare(first: First, second: Second, output: Output = None, plugin: argumen
 def _read(folders: list[Path], plugins: list[Path]) -> "dict[Path, Results]":
     """Return the results of each folder."""
     from harness.analysis.load import frames
-    from harness.cli.report import catalog_for
+    from harness.registry.catalog import Catalog
     from harness.report.results import Results
 
-    catalog = catalog_for(folders, plugins)
+    catalog = Catalog(tuple(plugins))
     return {folder: Results.of(*frames([folder], catalog)) for folder in folders}
 
 

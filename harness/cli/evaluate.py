@@ -20,9 +20,12 @@ def evaluate(
     deterministic: arguments.Deterministic = False,
     quiet: arguments.Quiet = False,
 ) -> None:
-    """Evaluate trained cells at more lengths or on a variant of their task, and update the report."""
+    """Evaluate trained cells at more lengths or on a variant of their task, and update the report.
+
+    Cells of a plug-in need its file (--plugin), with the code that trained them.
+    """
     from harness.cli.console import console, messages
-    from harness.cli.report import catalog_for, publish
+    from harness.cli.report import publish
     from harness.config.lengths import parse_grid
     from harness.config.suite import PLAIN
     from harness.execution.interruption import INTERRUPTION
@@ -30,6 +33,7 @@ def evaluate(
     from harness.execution.run import evaluate as evaluate_folder
     from harness.execution.run_options import RunOptions
     from harness.models.precision import Numerics
+    from harness.registry.catalog import Catalog
     from harness.registry.limits import MOST_SAMPLES
 
     if variant and not task:
@@ -39,7 +43,7 @@ def evaluate(
     if samples and samples > MOST_SAMPLES:
         raise UserError(f"--samples {samples}: must be at most {MOST_SAMPLES}")
     request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
-    catalog, log = catalog_for([folder], plugin or []), messages(quiet)
+    catalog, log = Catalog(tuple(plugin or ())), messages(quiet)
     try:
         options = RunOptions(device, workers, Numerics(precision, deterministic))
         with INTERRUPTION.handled():

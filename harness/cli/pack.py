@@ -31,7 +31,7 @@ def pack(
     """
     from harness.analysis.load import frames
     from harness.cli.console import console
-    from harness.cli.report import catalog_for
+    from harness.registry.catalog import Catalog
     from harness.report.markdown import write_markdown
     from harness.report.results import Results
     from harness.report.write import write_pictures
@@ -39,6 +39,6 @@ def pack(
 
     target = output or folder
     RunFolder(folder).pack(target)
-    results = Results.of(*frames([target], catalog_for([target], plugin or [])))
+    results = Results.of(*frames([target], Catalog(tuple(plugin or ()))))
     write_pictures(results, target, picture or [])
     console().print(f"Packed: {write_markdown(results, target)}", soft_wrap=True)

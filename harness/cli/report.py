@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.run_catalog import catalog_for
 from harness.cli import arguments
+from harness.registry.catalog import Catalog
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from harness.registry.catalog import Catalog
 
 Patterns = tuple[Sequence[str], Sequence[str]]
 """Patterns of architectures and of tasks; without any, all are shown."""
@@ -28,19 +26,21 @@ def report(
     quiet: arguments.Quiet = False,
     figures: arguments.Figures = False,
 ) -> None:
-    """Write the report of one or several runs. A run need not be finished."""
+    """Write the report of one or several runs. A run need not be finished.
+
+    Nothing in a folder is run: plug-ins of the runs are read only if you give them with --plugin.
+    """
     from harness.cli.console import console, messages
 
     patterns = (architecture or [], task or [])
     target = output or _default_output(folders, is_selection=any(patterns))
-    catalog = catalog_for(folders, plugin or [])
-    publish(folders, target, catalog, console(), messages(quiet), patterns, as_json, figures)
+    publish(folders, target, Catalog(tuple(plugin or ())), console(), messages(quiet), patterns, as_json, figures)
 
 
 def publish(
     folders: list[Path],
     output: Path,
-    catalog: "Catalog",
+    catalog: Catalog,
     out: "Console",
     log: "Console",
     patterns: Patterns = ((), ()),
@@ -59,7 +59,7 @@ def publish(
     from harness.analysis.load import frames
     from harness.analysis.selection import select
     from harness.cli.console import print_json
-    from harness.execution.run import missing_plugins, moved_text
+    from harness.execution.recorded_code import unread_plugins, unread_text
     from harness.report.results import Results
     from harness.report.terminal import terminal_report
     from harness.report.write import write_figures, write_report
@@ -78,8 +78,8 @@ def publish(
     log.print(f"Report: {page}", soft_wrap=True)
     for folder in folders:
         run = RunFolder(folder).run()
-        if run and (missing := missing_plugins(run, catalog)):
-            log.print(f"{moved_text(missing)}.", soft_wrap=True)
+        if run and (unread := unread_plugins(run, catalog)):
+            log.print(f"{unread_text(unread)}.", soft_wrap=True)
 
 
 def _default_output(folders: list[Path], is_selection: bool) -> Path:

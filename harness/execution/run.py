@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from harness.config.cell import SCHEMA, Cell, cell_of
+from harness.config.cell import SCHEMA, Cell
 from harness.encoding import encodable, repaired
 from harness.errors import UserError
 from harness.execution.job import Emit, Event, Job, ignore
@@ -16,10 +17,11 @@ from harness.execution.plan import Plan, Variant
 from harness.execution.pool import launch
 from harness.execution.progress import Display
 from harness.execution.rate_search import with_chosen_rates
+from harness.execution.recorded_code import stored_cell
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status, stored_cells
 from harness.registry.catalog import Catalog
-from harness.registry.options import Spec, build_task
+from harness.registry.options import Spec, build_task, defaults_of
 from harness.storage.folder import RunFolder, check_schema
 from harness.storage.provenance import provenance
 from harness.storage.records import RunRecord
@@ -119,7 +121,7 @@ def evaluate(
     if run is None:
         raise UserError(f"{output} holds no run; train one first with lengthwise run --output {output}")
     check_schema(run, output)
-    cells = [cell for cell in (_stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
+    cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
         raise UserError(f"{output} holds no trained cell; finish its run first")
     variants = {(cell.task, cell.recipe): _variants_for(cell, requests) for cell in cells}
@@ -132,30 +134,6 @@ def evaluate(
     with folder.locked():
         jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], options)
         return _launch(jobs, options, console or Console())
-
-
-def _stored_cell(folder: RunFolder, cell_id: str, catalog: Catalog) -> Cell | None:
-    """Return the cell of a finished record, or ``None`` where there is none."""
-    record = folder.cell(cell_id).training
-    try:
-        return cell_of(record.cell, catalog) if record else None
-    except UserError as error:
-        run = folder.run()
-        missing = missing_plugins(run, catalog) if run else []
-        raise UserError(f"{error}. {moved_text(missing)}") if missing else error from None
-
-
-def missing_plugins(run: RunRecord, catalog: Catalog) -> list[Path]:
-    """Return the recorded plug-ins of a run whose file does not exist and is not in the catalog at another path."""
-    names = {path.name for path in catalog.plugins}
-    recorded = (Path(plugin) for plugin in run.suite.get("plugins", []))
-    return [path for path in recorded if path.name not in names and not path.is_file()]
-
-
-def moved_text(plugins: Sequence[Path]) -> str:
-    """Return the sentence about recorded plug-ins that do not exist."""
-    paths = ", ".join(map(str, plugins))
-    return f"The run's plug-in {paths} does not exist; if it was moved, give its path with --plugin FILE.py"
 
 
 def _variants_for(cell: Cell, requests: Sequence[EvaluationRequest]) -> tuple[Variant, ...]:
@@ -188,6 +166,17 @@ def _run_record(plan: Plan, options: RunOptions, cells: Sequence[Cell]) -> RunRe
             (str(pair.architecture.as_written()), str(pair.task.task), pair.obstacle) for pair in plan.not_applicable
         ],
         notes=plan.notes,
+        plugin_defaults=_plugin_defaults(plan),
         command=repaired(shlex.join(["lengthwise", *sys.argv[1:]])),
         provenance=provenance(options.device, options.numerics),
     )
+
+
+def _plugin_defaults(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the defaults of the options of each plug-in of a plan by kind and name."""
+    specs = [*plan.architectures, *(planned.task for planned in plan.tasks)]
+    defaults: dict[str, dict[str, dict[str, Any]]] = {}
+    for spec in specs:
+        if spec.entry.origin == "plug-in":
+            defaults.setdefault(spec.kind, {})[spec.name] = defaults_of(spec.entry)
+    return defaults

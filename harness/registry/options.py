@@ -71,6 +71,11 @@ def options_of(entry: Entry) -> dict[str, Option]:
     return {option.name: option for option in (*common, *specific)}
 
 
+def defaults_of(entry: Entry) -> dict[str, Value]:
+    """Return the defaults of the options of an entry that have one."""
+    return {name: option.default for name, option in options_of(entry).items() if option.default is not REQUIRED}
+
+
 @cache
 def _schema(cls: type, options: tuple[Option, ...]) -> type[BaseModel]:
     fields: dict[str, Any] = {option.name: (option.annotation, option.default) for option in options}
@@ -151,8 +156,7 @@ class Spec:
 
     def resolved(self) -> dict[str, Value]:
         """Return the values of all options that have one, defaults included."""
-        defaults = {name: option.default for name, option in options_of(self.entry).items()}
-        return {name: value for name, value in defaults.items() if value is not REQUIRED} | dict(self.written)
+        return defaults_of(self.entry) | dict(self.written)
 
     def with_options(self, options: Mapping[str, Value]) -> "Spec":
         """Return the spec with these options set; they replace those of the same name."""

@@ -135,12 +135,17 @@ class Failure(Record):
 
 
 class RunRecord(Record):
-    """The description of a run: its suite, the cells of its plan, and the pairs that are not applicable."""
+    """The description of a run: its suite, the cells of its plan, and the pairs that are not applicable.
+
+    ``plugin_defaults`` are the defaults of the options of each plug-in, by kind and name. A report needs them for
+    labels, and does not run plug-ins. Older records have none.
+    """
 
     schema_version: int
     suite: dict[str, Any]
     cells: list[str]
     not_applicable: list[tuple[str, str, str]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+    plugin_defaults: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     command: str = ""
     provenance: Provenance

@@ -7,9 +7,8 @@ import pytest
 from command_line import LSTM, MIXER, PARITY, SMALL, call
 
 from harness.analysis.load import frames
-from harness.cli.report import catalog_for
 from harness.registry import fingerprint, normal_code
-from harness.registry.catalog import _unpickled
+from harness.registry.catalog import Catalog, _unpickled
 from harness.registry.plugin_import import forget
 from harness.report.results import Results
 
@@ -44,7 +43,7 @@ def run(file: Path, text: str, output: str, *more: str) -> None:
 
 def numbers(*folders: str) -> tuple[Results, pd.DataFrame]:
     paths = [Path(folder) for folder in folders]
-    results = Results.of(*frames(paths, catalog_for(paths, [])))
+    results = Results.of(*frames(paths, Catalog()))
     order = ["architecture", "task", "variant"]
     return results, results.summary.sort_values(order).set_index(order).drop(columns="solved_to")
 
@@ -83,7 +82,7 @@ def test_the_same_cell_in_two_folders_counts_once_and_adds_its_lengths() -> None
     text = MIXER.format(body="return self.inner(x)")
     run(Path("mine.py"), text, "A", "-a", "mine:width=8")
     run(Path("mine.py"), text, "B", "-a", "mine:width=8")
-    assert call("evaluate", "B", "--test-lengths", "11", "--workers", "1").exit_code == 0
+    assert call("evaluate", "B", "--test-lengths", "11", "--workers", "1", "--plugin", "mine.py").exit_code == 0
     (results, summary), (_, again) = numbers("A", "B"), numbers("B", "A")
     pd.testing.assert_frame_equal(summary, again)
     assert results.architectures == ["lstm:depth=1,width=8", "mine:width=8"]
