@@ -21,7 +21,8 @@ from harness.config.lengths import Span
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Catalog
 from harness.registry.options import Spec, build_task, text_of
-from harness.storage.folder import CellRecords, RunFolder, check_schema
+from harness.storage.cell_records import CellRecords, check_schema
+from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.registry.catalog import PACKAGES, Kind
-from harness.storage.folder import CellRecords
+from harness.storage.cell_records import CellRecords
 from harness.storage.records import Failure, TrainingRecord
 
 DIGITS = 6

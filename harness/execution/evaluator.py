@@ -17,7 +17,7 @@ from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
 from harness.registry.options import Spec
-from harness.storage.folder import CellRecords
+from harness.storage.cell_records import CellRecords
 from harness.storage.records import NOT_FINITE, OK, EvaluationRecord
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.execution.plan import Plan
-from harness.storage.folder import CellRecords, RunFolder
+from harness.storage.cell_records import CellRecords
+from harness.storage.folder import RunFolder
 
 Validation = tuple[float, float]
 """Exact match and loss in the last validation of a model; 0 and infinity if its training failed."""

@@ -22,7 +22,8 @@ from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status, stored_cells
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task, defaults_of
-from harness.storage.folder import RunFolder, check_schema
+from harness.storage.cell_records import check_schema
+from harness.storage.folder import RunFolder
 from harness.storage.provenance import provenance
 from harness.storage.records import RunRecord
 

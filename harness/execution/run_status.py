@@ -10,7 +10,8 @@ from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
 from harness.execution.run_options import RunOptions, Stale
 from harness.registry.options import Spec
-from harness.storage.folder import CellRecords, RunFolder
+from harness.storage.cell_records import CellRecords
+from harness.storage.folder import RunFolder
 from harness.training.code_version import cell_fingerprints
 from harness.training.custom import custom_fingerprints
 

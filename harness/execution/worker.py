@@ -19,6 +19,7 @@ from harness.execution.interruption import INTERRUPTION
 from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
+from harness.storage.atomic import StorageError
 from harness.storage.provenance import provenance
 from harness.storage.records import Failure, TrainingRecord
 from harness.storage.snapshots import SnapshotError
@@ -65,6 +66,8 @@ class Worker(JobContext):
         release_memory(self.device)
         try:
             healthy = self._train_and_record(cells)
+        except StorageError:
+            raise  # the machine's fault, which would fail every model
         except Exception as error:
             smaller_groups = self._smaller_groups(cells, error)
         else:

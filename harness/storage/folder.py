@@ -10,65 +10,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from filelock import FileLock
-from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from harness.config.cell import SCHEMA
 from harness.errors import UserError
-from harness.storage.atomic import append_lines, complete_lines, temporary_path, write_atomically
+from harness.storage.atomic import append_lines, stored, write_atomically
+from harness.storage.cell_records import (
+    EVALUATIONS,
+    RECORD_FILES,
+    REMEDY,
+    SUPERSEDED,
+    CellRecords,
+    check_not_newer,
+    check_schema,
+    read_record,
+)
 from harness.storage.lock import locked
 from harness.storage.packed import PackedCell, read_packed, write_packed
-from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
+from harness.storage.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
-
-R = TypeVar("R", bound=Record)
-
-EVALUATIONS, OLD_EVALUATIONS = "evaluations.jsonl", "evaluations.json"
-RECORD_FILES = ("training.json", "failure.json", EVALUATIONS, OLD_EVALUATIONS)
-REMEDY = "lengthwise verify DIR --quarantine moves it away"
-SUPERSEDED = "superseded"
-"""A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
-
-
-class CellRecords:
-    """The records of one cell; each file is read at most once.
-
-    Args:
-        path: the cell's folder; it need not exist.
-        packed: the cell's packed records, which count where the folder has none.
-    """
-
-    def __init__(self, path: Path, packed: PackedCell | None = None) -> None:
-        self.path = path
-        self.packed = None if packed and (path / SUPERSEDED).exists() else packed
-
-    @cached_property
-    def training(self) -> TrainingRecord | None:
-        """The record of a finished training, ``None`` where there is none."""
-        return _read(self.path / "training.json", TrainingRecord) or (self.packed.training if self.packed else None)
-
-    @cached_property
-    def failure(self) -> Failure | None:
-        """The reason why the cell has no training record, ``None`` where it did not fail."""
-        return _read(self.path / "failure.json", Failure) or (self.packed.failure if self.packed else None)
-
-    @cached_property
-    def evaluations(self) -> list[EvaluationRecord]:
-        """All evaluations, ordered by variant, task, length, checkpoint and rows."""
-        old = _read(self.path / OLD_EVALUATIONS, Evaluations)
-        packed = self.packed.evaluations if self.packed else []
-        records = [*packed, *(old.records if old else []), *_read_evaluations(self.path / EVALUATIONS)]
-        return sorted({record.key: record for record in records}.values(), key=lambda record: record.key)
-
-    @property
-    def evaluated(self) -> set[tuple[str, str, int, int, int]]:
-        """The keys of the evaluations that need not be made again; one that raised an error is tried again."""
-        return {record.key for record in self.evaluations if not record.raised}
 
 
 class RunFolder:
@@ -117,11 +80,15 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise _not_writable(self.path, error) from None
-        write_atomically(self.path / "run.json", run.model_dump_json(indent=1))
+        _store(self.path / "run.json", run.model_dump_json(indent=1))
 
     def run(self) -> RunRecord | None:
-        """Return the description of the run, or ``None`` if the folder is new."""
-        return _read(self.path / "run.json", RunRecord)
+        """Return the description of the run, or ``None`` if the folder is new.
+
+        Raises :class:`UserError` if it is damaged, or of a newer version of Lengthwise.
+        """
+        check_not_newer(self.path / "run.json")
+        return read_record(self.path / "run.json", RunRecord)
 
     @cached_property
     def packed(self) -> dict[str, PackedCell]:
@@ -158,24 +125,31 @@ class RunFolder:
                 (self.cells / cell).rmdir()
 
     def finish(self, cell: str, record: TrainingRecord, weights: dict[int, dict[str, Tensor]]) -> None:
-        """Write a trained cell: its checkpoints first, its record last. Earlier files of the cell are removed."""
+        """Write a trained cell: its checkpoints first, its record last. Earlier files of the cell are removed.
+
+        Raises :class:`harness.storage.atomic.StorageError` if the machine does not store them, as do ``fail`` and
+        ``add``.
+        """
         self._clear(cell)
         for step, values in weights.items():
-            path = self.weights_path(cell, step)
-            save_file({name: value.contiguous() for name, value in values.items()}, temporary_path(path))
-            os.replace(temporary_path(path), path)
-        write_atomically(self.cells / cell / "training.json", record.model_dump_json(indent=1))
+            _store(self.weights_path(cell, step), save({name: value.contiguous() for name, value in values.items()}))
+        _store(self.cells / cell / "training.json", record.model_dump_json(indent=1))
 
     def fail(self, cell: str, failure: Failure) -> None:
         """Write the failure of a cell. Earlier files of the cell are removed."""
         self._clear(cell)
-        write_atomically(self.cells / cell / "failure.json", failure.model_dump_json(indent=1))
+        _store(self.cells / cell / "failure.json", failure.model_dump_json(indent=1))
 
     def add(self, cell: str, records: Iterable[EvaluationRecord]) -> None:
         """Add evaluations to a cell; of several with the same key the last one counts."""
-        (self.cells / cell).mkdir(parents=True, exist_ok=True)
-        with FileLock(self.cells / cell / ".lock"):
-            append_lines(self.cells / cell / EVALUATIONS, (record.model_dump_json() for record in records))
+        lines = [record.model_dump_json() for record in records]
+
+        def append() -> None:
+            (self.cells / cell).mkdir(parents=True, exist_ok=True)
+            with FileLock(self.cells / cell / ".lock"):
+                append_lines(self.cells / cell / EVALUATIONS, lines)
+
+        stored(self.cells / cell / EVALUATIONS, append)
 
     def weights_path(self, cell: str, step: int) -> Path:
         """Return the path of a checkpoint."""
@@ -192,15 +166,21 @@ class RunFolder:
             raise UserError(f"damaged record {path}: {error}; {REMEDY}") from None
 
     def _clear(self, cell: str) -> None:
-        folder = self.cells / cell
+        stored(self.cells / cell, lambda: self._remove_records(self.cells / cell, cell in self.packed))
+
+    def _remove_records(self, folder: Path, is_packed: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Records are removed before weights, so a cell with a record always has all of its weights.
-        if cell in self.packed:
+        if is_packed:
             (folder / SUPERSEDED).touch()
         for name in RECORD_FILES:
             (folder / name).unlink(missing_ok=True)
         for weights in folder.glob("weights-*"):
             weights.unlink()
+
+
+def _store(path: Path, content: str | bytes) -> None:
+    stored(path, lambda: write_atomically(path, content))
 
 
 def _not_writable(path: Path, error: OSError) -> UserError:
@@ -209,32 +189,3 @@ def _not_writable(path: Path, error: OSError) -> UserError:
 
 def _packed_cell(cell: str, records: CellRecords) -> PackedCell:
     return PackedCell(cell=cell, training=records.training, failure=records.failure, evaluations=records.evaluations)
-
-
-def _read(path: Path, kind: type[R]) -> R | None:
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _read_evaluations(path: Path) -> list[EvaluationRecord]:
-    try:
-        return [EvaluationRecord.model_validate_json(line) for line in complete_lines(path)]
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    return UserError(f"damaged record {path}: {reason}; {REMEDY}")
-
-
-def check_schema(run: RunRecord, path: Path) -> None:
-    """Raise :class:`UserError` if a run was written in another version of the record format."""
-    if run.schema_version != SCHEMA:
-        raise UserError(
-            f"{path} was written with record format {run.schema_version}, this is {SCHEMA}; use a new --output"
-        )

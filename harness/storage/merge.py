@@ -11,7 +11,8 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.storage.atomic import temporary_path, write_atomically
-from harness.storage.folder import CellRecords, RunFolder, check_schema
+from harness.storage.cell_records import CellRecords, check_schema
+from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, RunRecord
 
 NOT_COMPARED = {"provenance", "seconds", "tokens_per_second", "population"}

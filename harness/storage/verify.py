@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import UserError
-from harness.storage.folder import EVALUATIONS, OLD_EVALUATIONS, CellRecords, RunFolder
+from harness.storage.cell_records import EVALUATIONS, OLD_EVALUATIONS, CellRecords
+from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord
 
 QUARANTINE = "quarantine"

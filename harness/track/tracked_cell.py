@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.registry.options import text_of
-from harness.storage.folder import CellRecords
+from harness.storage.cell_records import CellRecords
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 
 Values = Mapping[str, float]

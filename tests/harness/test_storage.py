@@ -1,15 +1,21 @@
 """Storage: records survive crashes, and errors name damaged files."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from test_resume import plan
 
 from harness.config.cell import SCHEMA
 from harness.errors import UserError
+from harness.execution.run import execute
+from harness.execution.run_options import RunOptions
 from harness.storage.atomic import write_atomically
-from harness.storage.folder import RunFolder, check_schema
+from harness.storage.cell_records import check_schema
+from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Provenance, RunRecord, TrainingRecord
 
 PROVENANCE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
@@ -64,7 +70,9 @@ def test_a_cell_without_a_record_is_not_trained(folder: RunFolder, monkeypatch: 
     """A cell whose process is killed before its record is written counts as not trained, although it has weights."""
     folder.finish("one", training(5), {5: WEIGHTS[10]})
 
-    def killed(path: Path, text: str) -> None:
+    def killed(path: Path, text: str | bytes) -> None:
+        if isinstance(text, bytes):  # weights
+            return write_atomically(path, text)
         path.with_name(f".{path.name}.123").write_text(text[: len(text) // 2])
         raise KeyboardInterrupt
 
@@ -191,7 +199,49 @@ def test_another_record_format_is_an_error(folder: RunFolder) -> None:
         check_schema(run(schema=SCHEMA + 1), folder.path)
 
 
+def test_a_folder_of_a_newer_version_is_not_called_damaged(folder: RunFolder) -> None:
+    path = folder.path / "run.json"
+    path.write_text(
+        path.read_text().replace(f'"schema_version": {SCHEMA}', f'"new": 1, "schema_version": {SCHEMA + 1}')
+    )
+    with pytest.raises(UserError, match=rf"newer version.*record format {SCHEMA + 1}.*update Lengthwise"):
+        folder.run()
+
+
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not writable"):
         RunFolder(tmp_path / "file").open(run())
+
+
+class FullDisk:
+    """Lets the machine refuse to flush files of some names for a number of times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, suffix: str, times: int) -> None:
+        self.suffix, self.left, self.fsync = suffix, times, os.fsync
+        monkeypatch.setattr("os.fsync", self)
+        monkeypatch.setattr("harness.storage.atomic.PAUSES", (0.0, 0.0))
+
+    def __call__(self, descriptor: int) -> None:
+        if self.left and self.suffix in os.readlink(f"/proc/self/fd/{descriptor}"):
+            self.left -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.fsync(descriptor)
+
+
+@pytest.mark.parametrize("suffix", ["weights", "training.json", "evaluations.jsonl"])
+def test_a_full_disk_ends_the_run_and_is_no_failure_of_a_model(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan()
+    FullDisk(monkeypatch, suffix, 2)
+    assert execute(planned, tmp_path, RunOptions("cpu", 1)).failed == 0  # it was full for a while
+    (tmp_path / "cells" / planned.cells[1].id / "training.json").unlink()
+    FullDisk(monkeypatch, suffix, 10**9)
+    with pytest.raises(UserError, match=rf"{suffix}.* cannot be written: No space left on device; finished cells"):
+        execute(planned, tmp_path, RunOptions("cpu", 1))
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("cells/*/failure.json"))
+    assert not list(tmp_path.glob("cells/*/.*[0-9]"))
+    again = execute(planned, tmp_path, RunOptions("cpu", 1))
+    assert (again.failed, len(again.before.done) >= 2) == (0, True)

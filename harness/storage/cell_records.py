@@ -1,0 +1,104 @@
+"""Reading of records: those of one cell, and what is said about a file that cannot be read or is of another version."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from harness.config.cell import SCHEMA
+from harness.errors import UserError
+from harness.storage.atomic import complete_lines
+from harness.storage.packed import PackedCell
+from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
+
+R = TypeVar("R", bound=Record)
+
+EVALUATIONS, OLD_EVALUATIONS = "evaluations.jsonl", "evaluations.json"
+RECORD_FILES = ("training.json", "failure.json", EVALUATIONS, OLD_EVALUATIONS)
+REMEDY = "lengthwise verify DIR --quarantine moves it away"
+SUPERSEDED = "superseded"
+"""A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
+
+
+class CellRecords:
+    """The records of one cell; each file is read at most once.
+
+    Args:
+        path: the cell's folder; it need not exist.
+        packed: the cell's packed records, which count where the folder has none.
+    """
+
+    def __init__(self, path: Path, packed: PackedCell | None = None) -> None:
+        self.path = path
+        self.packed = None if packed and (path / SUPERSEDED).exists() else packed
+
+    @cached_property
+    def training(self) -> TrainingRecord | None:
+        """The record of a finished training, ``None`` where there is none."""
+        return read_record(self.path / "training.json", TrainingRecord) or (
+            self.packed.training if self.packed else None
+        )
+
+    @cached_property
+    def failure(self) -> Failure | None:
+        """The reason why the cell has no training record, ``None`` where it did not fail."""
+        return read_record(self.path / "failure.json", Failure) or (self.packed.failure if self.packed else None)
+
+    @cached_property
+    def evaluations(self) -> list[EvaluationRecord]:
+        """All evaluations, ordered by variant, task, length, checkpoint and rows."""
+        old = read_record(self.path / OLD_EVALUATIONS, Evaluations)
+        packed = self.packed.evaluations if self.packed else []
+        records = [*packed, *(old.records if old else []), *_read_evaluations(self.path / EVALUATIONS)]
+        return sorted({record.key: record for record in records}.values(), key=lambda record: record.key)
+
+    @property
+    def evaluated(self) -> set[tuple[str, str, int, int, int]]:
+        """The keys of the evaluations that need not be made again; one that raised an error is tried again."""
+        return {record.key for record in self.evaluations if not record.raised}
+
+
+def read_record(path: Path, kind: type[R]) -> R | None:
+    """Return a record, ``None`` where there is no file; raise :class:`UserError` where it is damaged."""
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _read_evaluations(path: Path) -> list[EvaluationRecord]:
+    try:
+        return [EvaluationRecord.model_validate_json(line) for line in complete_lines(path)]
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return UserError(f"damaged record {path}: {reason}; {REMEDY}")
+
+
+def check_not_newer(path: Path) -> None:
+    """Raise :class:`UserError` for a file with a newer record format, whose keys are unknown here but not damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is none, or it is damaged, which reading it says
+        return
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        raise UserError(
+            f"{path} is of a newer version of Lengthwise (record format {version}, this one reads {SCHEMA}); "
+            "update Lengthwise to read it, or choose another --output"
+        )
+
+
+def check_schema(run: RunRecord, path: Path) -> None:
+    """Raise :class:`UserError` if a run was written in another version of the record format."""
+    if run.schema_version != SCHEMA:
+        raise UserError(
+            f"{path} was written with record format {run.schema_version}, this is {SCHEMA}; use a new --output"
+        )
