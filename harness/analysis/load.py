@@ -168,7 +168,8 @@ def _number_formats(record: TrainingRecord, evaluations: list[EvaluationRecord])
 
 
 def _failed(failure: Failure) -> dict[str, Any]:
-    return {"status": "failed", "reason": failure.reason, "steps_used": failure.steps_used, "curve": failure.curve}
+    status = {"model": "failed", "machine": "missing"}[failure.cause]
+    return {"status": status, "reason": failure.reason, "steps_used": failure.steps_used, "curve": failure.curve}
 
 
 def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str, Any]]:

@@ -189,6 +189,16 @@ Shards = Annotated[
     ),
 ]
 RetryFailed = Annotated[bool, _option(EXECUTION, None, "Train failed cells again.", "--retry-failed")]
+Timeout = Annotated[
+    str | None,
+    _option(
+        EXECUTION,
+        "TIME",
+        "End a worker that reports nothing for this long, as 30m or 2h, and fail its cells. A training reports about "
+        "200 times.",
+        "--timeout",
+    ),
+]
 DryRun = Annotated[
     bool,
     _option(EXECUTION, None, "Print the plan and an estimate of the training time; train nothing.", "--dry-run"),

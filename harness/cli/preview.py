@@ -18,6 +18,7 @@ from harness.execution.progress import duration
 from harness.execution.rate_search import with_chosen_rates
 from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, run_status
+from harness.registry.user_code import contained
 from harness.report.number_format import plural
 from harness.storage.folder import RunFolder
 
@@ -122,7 +123,7 @@ def _measure(plan: Plan, missing: Counter[GroupKey], options: RunOptions, consol
 
 def _pace(pair: Pair, models: int, options: RunOptions) -> Pace | str:
     try:
-        with options.numerics.applied():
+        with options.numerics.applied(), contained():
             return pace_of(pair, options.device, options.numerics, models)
     except Exception as error:  # the run itself records it
         return error_text(error)

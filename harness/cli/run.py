@@ -31,6 +31,7 @@ def run(
     output: arguments.Output = None,
     stale: arguments.StaleCells = None,
     retry_failed: arguments.RetryFailed = False,
+    timeout: arguments.Timeout = None,
     track: arguments.Track = None,
     shard: arguments.ShardOption = None,
     dry_run: arguments.DryRun = False,
@@ -51,6 +52,7 @@ def run(
     from harness.cli.set_options import settings
     from harness.cli.suite_options import Overrides, suite_of
     from harness.config.custom import default_output
+    from harness.config.durations import seconds_of
     from harness.execution.interruption import INTERRUPTION
     from harness.execution.make_plan import make_plan
     from harness.execution.run import execute
@@ -71,7 +73,8 @@ def run(
     if shard:
         one = Shard.parse(shard)
         plan, folder = part(plan, one), output or folder.with_name(f"{folder.name}-{one.name}")
-    options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed)
+    longest = seconds_of(timeout, "--timeout") if timeout else None
+    options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed, longest)
     if shards and not dry_run:
         raise UserError("--shards prints the plan of --dry-run; give both, or --shard I/N to train one part")
     if dry_run:

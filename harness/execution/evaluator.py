@@ -17,6 +17,7 @@ from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
 from harness.registry.options import Spec
+from harness.registry.user_code import contained
 from harness.storage.cell_records import CellRecords
 from harness.storage.records import NOT_FINITE, OK, EvaluationRecord
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
@@ -80,7 +81,8 @@ class Evaluator(JobContext):
             precision=self.job.numerics.precision,
         )
         try:
-            return self._score(blank, population, variant.task)
+            with contained():
+                return self._score(blank, population, variant.task)
         except Exception as error:
             status = OUT_OF_MEMORY if is_out_of_memory(error) else error_text(error)
             return [blank.model_copy(update={"status": status})] * population.size

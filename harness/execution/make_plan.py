@@ -35,6 +35,7 @@ from harness.execution.plan_lengths import available_lengths, in_range_lengths, 
 from harness.models.cost import parameters
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
+from harness.registry.user_code import contained
 from harness.training import custom
 
 
@@ -84,13 +85,15 @@ def _planned_task(entry: TaskEntry, suite: Suite, catalog: Catalog) -> PlannedTa
     recipe = make_recipe(suite.recipe | entry.overrides, f"recipe of {spec}" if entry.overrides else "recipe")
     custom.check_recipe(recipe)
     try:
-        planned = _task_with_lengths(spec, recipe, entry, suite)
+        with contained():
+            planned = _task_with_lengths(spec, recipe, entry, suite)
     except UserError:
         raise
     except Exception as error:
         return PlannedTask(spec, recipe, (Variant("", spec, ()),), (_raised(str(spec), error),))
     try:
-        _check_questions(planned)
+        with contained():
+            _check_questions(planned)
     except UserError:
         raise
     except NotApplicable:
@@ -157,7 +160,8 @@ def _matched(suite: Suite, specs: Sequence[Spec], tasks: Sequence[PlannedTask]) 
     matched, notes = {}, []
     for spec in specs:
         try:
-            matched[spec], size = solve_width(spec, symbols, target)
+            with contained():
+                matched[spec], size = solve_width(spec, symbols, target)
         except UserError:
             raise
         except Exception as error:
@@ -173,21 +177,27 @@ def _matched(suite: Suite, specs: Sequence[Spec], tasks: Sequence[PlannedTask]) 
 def _pair(spec: Spec, task: PlannedTask) -> Pair:
     """Return an architecture on a task, with the reason if it cannot be trained."""
     try:
-        presentation = Presentation.of(task.task, task.recipe)
-        model = build_unallocated(spec, presentation.symbols)
-        check_instance(model)
-        check_model(spec, model)
-        _check_causality(model, presentation)
-        _check_maximum_length(model, presentation, task.recipe)
-        custom.check_model(recipe=task.recipe, model=model)
-        check_size(spec, parameters(model))
-        return Pair(spec, task, parameters(model))
+        with contained():
+            return Pair(spec, task, _checked_size(spec, task))
     except (NotApplicable, custom.CustomError) as reason:
         return Pair(spec, task, obstacle=str(reason))
     except UserError:
         raise
     except Exception as error:
         return Pair(spec, task, note=_raised(f"{spec} on {task.task}", error))
+
+
+def _checked_size(spec: Spec, task: PlannedTask) -> int:
+    """Return the number of parameters of a pair's model; raise what keeps it from being trained."""
+    presentation = Presentation.of(task.task, task.recipe)
+    model = build_unallocated(spec, presentation.symbols)
+    check_instance(model)
+    check_model(spec, model)
+    _check_causality(model, presentation)
+    _check_maximum_length(model, presentation, task.recipe)
+    custom.check_model(recipe=task.recipe, model=model)
+    check_size(spec, parameters(model))
+    return parameters(model)
 
 
 def _check_causality(model: SequenceModel, presentation: Presentation) -> None:

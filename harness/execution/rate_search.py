@@ -47,4 +47,5 @@ def _validation(records: CellRecords) -> Validation | None:
     if records.training is not None:
         loss = records.training.validation_loss
         return records.training.validation_exact, math.inf if loss is None else loss
-    return (0.0, math.inf) if records.failure is not None else None
+    is_of_model = records.failure is not None and records.failure.cause == "model"
+    return (0.0, math.inf) if is_of_model else None

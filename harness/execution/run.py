@@ -153,7 +153,7 @@ def _launch(jobs: list[Job], options: RunOptions, console: Console, listener: Em
         listener(event)
 
     with Display(jobs, console) as display:
-        launch(jobs, options.worker_count, emit)
+        launch(jobs, options.worker_count, emit, options.timeout)
     return display.failed
 
 

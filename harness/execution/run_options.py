@@ -28,6 +28,7 @@ class RunOptions:
         numerics: number format, determinism, CUDA graphs.
         stale: the treatment of cells whose code has changed since; ``None`` reruns plug-ins and keeps the others.
         retry_failed: train failed cells again.
+        timeout: seconds after which a worker that reports nothing is ended and its cells fail; ``None`` waits for ever.
     """
 
     device: str = "auto"
@@ -35,6 +36,7 @@ class RunOptions:
     numerics: Numerics = FLOAT32
     stale: Stale | None = None
     retry_failed: bool = False
+    timeout: float | None = None
 
     def resolved(self) -> "RunOptions":
         """Return the same options with the device that ``auto`` stands for here."""

@@ -12,6 +12,7 @@ from harness.execution.run_options import RunOptions, Stale
 from harness.registry.options import Spec
 from harness.storage.cell_records import CellRecords
 from harness.storage.folder import RunFolder
+from harness.storage.records import Failure
 from harness.training.code_version import cell_fingerprints
 from harness.training.custom import custom_fingerprints
 
@@ -66,10 +67,12 @@ def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_
         is_stale = record is not None and cell_fingerprints(cell) != record.fingerprints
         if is_stale:
             status.stale.append(cell)
-        rerun = is_stale and (stale == "rerun" or (stale is None and _is_from_plugin(cell)))
-        if record is None or rerun or (records.failure is not None and retry_failed):
+        rerun = is_stale and (stale == "rerun" or (stale is None and runs_user_code(cell)))
+        failure = record if isinstance(record, Failure) else None
+        retried = failure is not None and (retry_failed or failure.cause == "machine")
+        if record is None or rerun or retried:
             status.to_train.append(cell)
-        elif records.failure is not None:
+        elif failure is not None:
             status.failed.append(cell)
         else:
             status.done.append(cell)
@@ -119,5 +122,6 @@ def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bo
     )
 
 
-def _is_from_plugin(cell: Cell) -> bool:
+def runs_user_code(cell: Cell) -> bool:
+    """Whether a cell is of a plug-in, or its recipe names code of the user."""
     return bool(custom_fingerprints(cell.recipe)) or any(spec.entry.origin == "plug-in" for spec in cell.specs)

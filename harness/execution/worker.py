@@ -19,9 +19,10 @@ from harness.execution.interruption import INTERRUPTION
 from harness.execution.job import Emit, Job, JobContext, error_text, group_text
 from harness.models.cost import measured_state, parameters
 from harness.models.population import Population, init_seed
+from harness.registry.user_code import contained
 from harness.storage.atomic import StorageError
 from harness.storage.provenance import provenance
-from harness.storage.records import Failure, TrainingRecord
+from harness.storage.records import Cause, Failure, TrainingRecord
 from harness.storage.snapshots import SnapshotError
 from harness.training.code_version import cell_fingerprints
 from harness.training.cuda_graphs import CaptureError
@@ -65,7 +66,8 @@ class Worker(JobContext):
         """Train, record and evaluate a group; if it cannot be trained as one population, in smaller groups."""
         release_memory(self.device)
         try:
-            healthy = self._train_and_record(cells)
+            with contained():
+                healthy = self._train_and_record(cells)
         except StorageError:
             raise  # the machine's fault, which would fail every model
         except Exception as error:
@@ -228,10 +230,11 @@ class Worker(JobContext):
             provenance=provenance(self.job.device, self.job.numerics),
         )
 
-    def fail(self, cell: Cell, error: Exception) -> None:
+    def fail(self, cell: Cell, error: Exception, cause: Cause = "model") -> None:
         """Record an error as the failure of a cell."""
         reason = error_text(error)
-        self.folder.fail(cell.id, self._failure(cell, reason, "".join(traceback.format_exception(error))))
+        failure = self._failure(cell, reason, "".join(traceback.format_exception(error)))
+        self.folder.fail(cell.id, failure.model_copy(update={"cause": cause}))
         self.folder.snapshots.remove_containing([cell.id])
         self.finish_cell("failed", cell, reason)
 

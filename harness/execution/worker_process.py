@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
@@ -36,6 +37,8 @@ class WorkerProcess:
         job: the job that it runs; ``None`` before the first job and after the last.
         finished: ids of the cells of that job that it has reported as finished or failed.
         is_stopping: whether it was told that no jobs remain.
+        heard: time of its last message, or of the job that it was given.
+        is_silent: whether it was ended because it reported nothing for too long.
     """
 
     process: BaseProcess
@@ -43,6 +46,8 @@ class WorkerProcess:
     job: NumberedJob | None = None
     finished: set[str] = field(default_factory=set)
     is_stopping: bool = False
+    heard: float = field(default_factory=time.monotonic)
+    is_silent: bool = False
 
     @classmethod
     def start(cls, memory_share: float | None) -> "WorkerProcess":
@@ -58,7 +63,7 @@ class WorkerProcess:
 
     def give(self, job: NumberedJob | None) -> bool:
         """Send the next job, or ``None`` if no jobs remain. Return whether the process could still take it."""
-        self.job, self.finished, self.is_stopping = None, set(), job is None
+        self.job, self.finished, self.is_stopping, self.heard = None, set(), job is None, time.monotonic()
         try:
             self.connection.send(job)
         except OSError:  # the process has ended, which the launcher notices next
@@ -72,9 +77,16 @@ class WorkerProcess:
         try:
             while self.connection.poll():
                 messages.append(self.connection.recv())
+                self.heard = time.monotonic()
         except (EOFError, OSError):
             pass  # the process has ended
         return messages
+
+    def end_if_silent(self, timeout: float) -> None:
+        """End the process if it has a job and has reported nothing for ``timeout`` seconds."""
+        if self.job and not self.is_silent and time.monotonic() - self.heard > timeout:
+            self.is_silent = True
+            self.process.kill()
 
     def interrupt(self) -> None:
         """Ask the process to end, after a snapshot of its training, unless it was told to stop anyway."""

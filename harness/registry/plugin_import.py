@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.registry.user_code import contained
+
 PREFIX = "lengthwise_plugin_"
 """Beginning of the name of a plug-in's package."""
 
@@ -35,7 +37,8 @@ def import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with contained():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -1,9 +1,10 @@
 """Records: the results of trainings and evaluations with everything needed to check them, as JSON."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Cause = Literal["model", "machine"]
 OK, NOT_FINITE = "ok", "not finite"
 SCORED = (OK, NOT_FINITE)
 """The statuses of an evaluation that has scores."""
@@ -123,10 +124,15 @@ class Evaluations(Record):
 
 
 class Failure(Record):
-    """The reason why a cell has no training record."""
+    """The reason why a cell has no training record.
+
+    ``cause`` is ``model``, or ``machine`` if the machine ended its worker processes. The next run trains the latter
+    again, and reports count it as missing; older records have no cause.
+    """
 
     cell: dict[str, Any]
     reason: str
+    cause: Cause = "model"
     details: str = ""
     steps_used: int = 0
     curve: list[dict[str, float | None]] = Field(default_factory=list)

@@ -14,13 +14,16 @@ from command_line import MIXER
 from rich.console import Console
 from test_resume import plan
 
+from harness.analysis.load import frames
 from harness.errors import UserError
 from harness.execution import pool, worker_process
 from harness.execution.plan import Plan
 from harness.execution.processes import clean_start
 from harness.execution.run import Outcome, execute
 from harness.execution.run_options import RunOptions
+from harness.execution.run_status import run_status
 from harness.execution.worker_process import WorkerProcess
+from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 
 SCRIPT = """
@@ -106,6 +109,41 @@ def test_a_job_that_others_may_have_killed_gets_a_second_attempt_alone(tmp_path:
     planned = plan_with(tmp_path, body, recipe={"steps": 300, "train_lengths": "1:4"})
     assert run(planned, tmp_path / "run").failed == 0
     assert mark.exists()
+
+
+MISBEHAVIOUR = {
+    "exits": ("import sys; sys.exit(3)", "model", "it calls sys.exit(3)"),
+    "crashes": (SEGMENTATION_FAULT, "model", "the worker process died (signal 11)"),
+    "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", "machine", "(signal 9) in 3 attempts"),
+    "hangs": ("import time; time.sleep(99)", "model", "reported nothing for 1 s (--timeout)"),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_what_the_only_worker_runs_stays_in_its_cell(name: str, tmp_path: Path) -> None:
+    body, cause, reason = MISBEHAVIOUR[name]
+    planned, folder = plan_with(tmp_path, body, seeds=1), RunFolder(tmp_path / "run")
+    options = RunOptions("cpu", 1, timeout=1.0 if name == "hangs" else None)
+    quiet = Console(file=io.StringIO())
+    assert execute(planned, folder.path, options, quiet).failed == 1
+    failure = folder.cell(planned.cells[0].id).failure
+    assert failure is not None
+    assert (failure.cause, reason in failure.reason) == (cause, True), failure.reason
+    assert folder.cell(planned.cells[1].id).training is not None
+    again = run_status(planned, folder)
+    assert ([len(again.failed), len(again.to_train)]) == ([0, 1] if cause == "machine" else [1, 0])
+    (status,) = set(frames([folder.path], Catalog())[0].status) - {"done"}
+    assert status == ("missing" if cause == "machine" else "failed")
+
+
+def test_a_plugin_does_not_change_the_number_format_of_the_next_cell(tmp_path: Path) -> None:
+    body = "import torch; torch.set_default_dtype(torch.float64); return self.inner(x)"
+    execute(plan_with(tmp_path, body), tmp_path / "both", RunOptions("cpu", 1), Console(file=io.StringIO()))
+    alone = plan()
+    execute(alone, tmp_path / "alone", RunOptions("cpu", 1), Console(file=io.StringIO()))
+    for cell in alone.cells[:2]:
+        curves = [RunFolder(tmp_path / name).cell(cell.id).training.curve for name in ("both", "alone")]  # type: ignore[union-attr]
+        assert curves[0] == curves[1]
 
 
 @pytest.fixture
