@@ -18,7 +18,7 @@ MARK = "executed by tests/test_documents.py -->\n```python\n"
 EXAMPLES = re.findall(f"{MARK}(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
 NAMES = ("ema", "first", "ascending", "lion")
 TINY = ["-a", "lstm", "-t", "parity", "--train-lengths", "1:4", "--test-lengths", "6"]
-TOY = ["--steps", "2", "--samples", "8", "--seeds", "1", "--workers", "1"]
+TOY = ["--steps", "10", "--samples", "8", "--seeds", "1", "--workers", "1"]
 
 
 def commands(document: str) -> list[str]:

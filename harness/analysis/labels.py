@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.config.recipe import Recipe
+from harness.config.stages import pipeline_name
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, Kind
 from harness.registry.options import Spec, text_of
@@ -73,10 +74,12 @@ def add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
         first = same[0]["recipe"]
         differing = [key for key in first if any(row["recipe"][key] != first[key] for row in same)]
         for row in same if differing else ():
-            values = " ".join(f"{key}={_short(row['recipe'][key])}" for key in differing)
+            values = " ".join(f"{key}={_short(key, row['recipe'][key])}" for key in differing)
             row["task"] = f"{task} [{values}]"
 
 
-def _short(value: Any) -> str:
+def _short(key: str, value: Any) -> str:
     """Return a value of a recipe as a suite or the command line writes it."""
+    if key == "stages":
+        return pipeline_name(value)
     return ",".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)

@@ -92,6 +92,15 @@ VariantName = Annotated[
 
 Steps = Annotated[int | None, _option(TRAINING, "N", "Optimizer steps of each training.", min=1)]
 TrainLengths = Annotated[str | None, _option(TRAINING, "LOW:HIGH", "Training lengths, for example 1:40.")]
+Pipelines = Annotated[
+    str | None,
+    _option(
+        TRAINING,
+        "NAME",
+        "How the models learn, stage by stage: self_improve, dpo, grpo, ... Several are compared: dpo,grpo.",
+        "--recipe",
+    ),
+]
 LENGTHS = "Test lengths: 41:200 (twelve evenly spaced lengths), 41:200:1 (every length) or 50,100,200."
 TestLengths = Annotated[str | None, _option(TRAINING, "LENGTHS", LENGTHS)]
 MoreLengths = Annotated[str, _option(TRAINING, "LENGTHS", LENGTHS, "--test-lengths")]

@@ -20,6 +20,7 @@ def run(
     plugin: arguments.Plugins = None,
     steps: arguments.Steps = None,
     train_lengths: arguments.TrainLengths = None,
+    recipe: arguments.Pipelines = None,
     test_lengths: arguments.TestLengths = None,
     samples: arguments.Samples = None,
     set_: arguments.Settings = None,
@@ -66,8 +67,9 @@ def run(
         **{"seeds": seeds, "first_seed": first_seed, "learning_rates": learning_rate, "tuning_seeds": tuning_seeds},
         **{"samples": samples, "test_lengths": test_lengths},
     }
-    recipe = settings(set_ or [], steps=steps, train_lengths=train_lengths)
-    chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, recipe, plugin or []))
+    keys = [*(set_ or []), *([f"stages={recipe}"] if recipe else [])]
+    values = settings(keys, steps=steps, train_lengths=train_lengths)
+    chosen = suite_of(suite, Overrides(architecture or [], task or [], overridden, values, plugin or []))
     catalog, log = Catalog(tuple(map(Path, chosen.plugins))), messages(quiet)
     plan, folder = make_plan(chosen, catalog), output or default_output(chosen)
     if shard:

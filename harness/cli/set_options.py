@@ -32,7 +32,7 @@ def settings(pairs: Sequence[str], **named: Any) -> Values:
             raise UserError(f"--set {pair!r}: write key=value, for example --set batch_size=32")
         if key in values:
             raise UserError(f"--set {pair!r}: {key} is also set to {_text(values[key])}; give it once")
-        values[key] = [text] if key in WHOLE else [word.strip() for word in COMMA.split(text)]
+        values[key] = [text] if _is_whole(key, text) else [word.strip() for word in COMMA.split(text)]
         if not all(values[key]):
             raise UserError(f"--set {pair!r}: {key} has no value; write key=value, for example --set batch_size=32")
     for key, value in named.items():
@@ -41,6 +41,11 @@ def settings(pairs: Sequence[str], **named: Any) -> Values:
             raise UserError(f"{option}: --set {key}={_text(values[key])} is given too; give one of them")
     texts = {key: [None if text == "none" else text for text in words] for key, words in values.items()}
     return texts | {key: [value] for key, value in named.items() if value is not None}
+
+
+def _is_whole(key: str, text: str) -> bool:
+    """Whether commas in a value do not separate values of a sweep: those of stages with options belong to these."""
+    return key in WHOLE or (key == "stages" and ":" in text)
 
 
 def _text(values: Iterable[Any]) -> str:

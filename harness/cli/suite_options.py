@@ -46,6 +46,7 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
     values["architectures"] = architectures or values["architectures"]
     values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *_plugins(overrides)]))
     values["recipe"] = values.get("recipe", {}) | fixed
+    values["recipes"] = [] if "stages" in overrides.recipe else values.get("recipes", [])
 
     # An entry keeps its own settings, except those that the command line overrides.
     overridden = {*overrides.recipe, *keys, *(["architectures"] if architectures else [])}

@@ -11,6 +11,7 @@ from annotated_types import Interval
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from harness.config.lengths import Span, TrainLengths
+from harness.config.stages import JOIN, Part, canonical_stages, timeline
 from harness.errors import UserError, suggest
 from harness.registry.limits import GREATEST_RATE, MOST, MOST_STEPS
 from harness.registry.option_types import Described, describe, option_error, read_pairs
@@ -49,6 +50,19 @@ Optimizer = Annotated[str, AfterValidator(partial(_choice_or_path, _OPTIMIZERS))
 Loss = Annotated[str, AfterValidator(partial(_choice_or_path, _LOSSES)), Described(_LOSSES)]
 
 
+def _joined(value: Any) -> Any:
+    """Return a list of stages as one text."""
+    return JOIN.join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+Stages = Annotated[
+    str,
+    BeforeValidator(_joined),
+    AfterValidator(canonical_stages),
+    Described("the name of a pipeline or KIND:KEY=VALUE + KIND:KEY=VALUE"),
+]
+
+
 def _frozen(value: Any) -> Any:
     """Return options as sorted pairs, which can be hashed. They are given as a table or as ``key=value,key=value``."""
     if isinstance(value, str):
@@ -85,7 +99,7 @@ MISSING = object()
 LATER_KEYS = {
     **{"optimizer": ADAMW, "optimizer_options": {}, "loss": CROSS_ENTROPY},
     **{"grace": 0.2, "length_growth": "none", "full_range_share": 0.0, "distinct": 0, "begin": False},
-    **{"length_ratio": 1.0},
+    **{"length_ratio": 1.0, "stages": ""},
 }
 """Keys that older records lack, with their defaults."""
 
@@ -125,6 +139,8 @@ class Recipe(BaseModel):
         optimizer: ``adamw``, or a torch optimizer as ``module:Class``; see :mod:`harness.training.custom`.
         optimizer_options: keyword arguments of such an optimizer, except ``lr`` and ``weight_decay``.
         loss: ``cross_entropy``, or a function ``module:name`` of logits and targets of one model.
+        stages: how the steps are divided among ways to learn (:mod:`harness.config.stages`); empty for right answers
+            from the first to the last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -153,6 +169,7 @@ class Recipe(BaseModel):
     optimizer: Optimizer = ADAMW
     optimizer_options: OptimizerOptions = ()
     loss: Loss = CROSS_ENTROPY
+    stages: Stages = ""
 
     def canonical(self) -> dict[str, Any]:
         """Return the recipe as JSON values. Keys that older records lack are left out while they have their default."""
@@ -161,6 +178,10 @@ class Recipe(BaseModel):
     def moments(self, count: int) -> list[int]:
         """Return up to ``count`` evenly spaced step numbers. The last one is ``steps``."""
         return sorted({max(1, round(self.steps * (i + 1) / count)) for i in range(count)})
+
+    def timeline(self) -> list[Part]:
+        """Return the stages with their steps."""
+        return timeline(self.stages, self.steps)
 
 
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:

@@ -113,6 +113,7 @@ class Suite(BaseModel):
         model: options for each architecture that has them.
         match: ``parameters:300k`` solves each architecture's width for that many parameters.
         recipe: recipe keys of all tasks.
+        recipes: pipelines of stages (:mod:`harness.config.stages`); each task is trained with each of them.
         evaluation: variants on which trained cells are also evaluated; a variant has the alphabet of its task.
         known: published claims, checked against the scores.
         plugins: Python files, relative to the suite file.
@@ -134,9 +135,19 @@ class Suite(BaseModel):
     model: dict[str, bool | int | float | str] = Field(default_factory=dict)
     match: str = ""
     recipe: dict[str, Any] = Field(default_factory=dict)
+    recipes: list[str] = Field(default_factory=list)
     evaluation: list[Evaluation] = Field(default_factory=list)
     known: list[Claim] = Field(default_factory=list)
     plugins: list[str] = Field(default_factory=list)
+
+    @property
+    def entries(self) -> list[TaskEntry]:
+        """The tasks, each with every pipeline of ``recipes``; a task that sets its own ``stages`` has only that."""
+        return [
+            entry.model_copy(update={"stages": stages}) if stages is not None else entry
+            for entry in self.tasks
+            for stages in (self.recipes if self.recipes and "stages" not in entry.overrides else [None])
+        ]
 
     @field_validator("name")
     @classmethod

@@ -36,10 +36,12 @@ class Batches:
 
     def draw(self, step: int | Tensor, length: int) -> Batch:
         """Return the batch of a step. ``step`` may be a device tensor, so that a CUDA graph can advance it."""
+        return self.presentation(self.presentation.task.sample(length, self.stream(step, length)))
+
+    def stream(self, step: int | Tensor, length: int) -> Stream:
+        """Return the random numbers of the questions of a step."""
         stream = Stream.from_keys(self.keys, step, self.rows)
-        if self.set_sizes:
-            stream = self._members(stream, length)
-        return self.presentation(self.presentation.task.sample(length, stream))
+        return self._members(stream, length) if self.set_sizes else stream
 
     def _members(self, stream: Stream, length: int) -> Stream:
         """Return the streams of random members of the fixed set of a length, one for each row of ``stream``."""

@@ -18,6 +18,7 @@ Special symbols follow the task's symbols in a model's alphabet. Only this modul
 Architectures do not depend on them, except that encoder-decoders look up ``<blank>`` to decode without a prefix.
 """
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -52,6 +53,10 @@ class Batch(NamedTuple):
     def stream_length(self) -> int:
         """The number of tokens of a row, source and prefix together."""
         return self.source.shape[1] + (0 if self.prefix is None else self.prefix.shape[1])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with each of its tensors changed."""
+        return Batch(change(self.source), None if self.prefix is None else change(self.prefix), change(self.target))
 
 
 class NotApplicable(ValueError):

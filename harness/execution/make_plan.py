@@ -32,6 +32,7 @@ from harness.execution.plan_checks import (
     warm_up_note,
 )
 from harness.execution.plan_lengths import available_lengths, in_range_lengths, requested_lengths, skipped_note
+from harness.execution.stage_checks import check_stage_model, check_stages
 from harness.models.cost import parameters
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
@@ -47,8 +48,8 @@ def make_plan(suite: Suite, catalog: Catalog) -> Plan:
         check_classes(spec)
     check_model_options(suite, architectures)
     check_evaluations(suite, catalog)
-    tasks = [_planned_task(entry, suite, catalog) for entry in suite.tasks]
-    chosen = [_chosen_architectures(entry, suite, architectures, catalog) for entry in suite.tasks]
+    tasks = [_planned_task(entry, suite, catalog) for entry in suite.entries]
+    chosen = [_chosen_architectures(entry, suite, architectures, catalog) for entry in suite.entries]
     matched, notes = _matched(suite, architectures, tasks)
     pairs = [_pair(matched[spec], task) for task, specs in zip(tasks, chosen, strict=True) for spec in specs]
     repeated = [*repeated_architectures(suite, specs), *repeated_tasks(suite, [(t.task, t.recipe) for t in tasks])]
@@ -109,6 +110,7 @@ def _raised(subject: str, error: Exception) -> str:
 
 def _task_with_lengths(spec: Spec, recipe: Recipe, entry: TaskEntry, suite: Suite) -> PlannedTask:
     check_instance(build_task(spec))
+    check_stages(spec, recipe)
     asked = suite.test_lengths if entry.test_lengths is None else entry.test_lengths
     requested = requested_lengths(spec, recipe, asked)
     variants = [_variant(evaluation, spec) for evaluation in suite.evaluation if _concerns(evaluation, spec)]
@@ -196,6 +198,7 @@ def _checked_size(spec: Spec, task: PlannedTask) -> int:
     _check_causality(model, presentation)
     _check_maximum_length(model, presentation, task.recipe)
     custom.check_model(recipe=task.recipe, model=model)
+    check_stage_model(task.recipe, model, presentation)
     check_size(spec, parameters(model))
     return parameters(model)
 

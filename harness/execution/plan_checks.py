@@ -116,7 +116,7 @@ def repeated_tasks(suite: Suite, planned: Sequence[tuple[Spec, Recipe]]) -> Iter
     Raises :class:`UserError` if such entries have different test lengths, because only those of one would be used.
     """
     first: dict[tuple[Spec, Recipe], TaskEntry] = {}
-    for entry, key in zip(suite.tasks, planned, strict=True):
+    for entry, key in zip(suite.entries, planned, strict=True):
         other = first.setdefault(key, entry)
         if other is entry:
             continue

@@ -97,24 +97,28 @@ class Population:
         """Switch dropout and random positions on or off."""
         self.model.train(mode)
 
-    def logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        """Return logits ``[R, B, T, V]`` for a source long ``[R, B, S]`` and a prefix ``[R, B, T]``, or None."""
-        return self.numerics.forward(self._logits, self.values.device, source, prefix).to(self.values)
+    def logits(self, source: Tensor, prefix: Tensor | None, values: Tensor | None = None) -> Tensor:
+        """Return logits ``[R, B, T, V]`` for a source long ``[R, B, S]`` and a prefix ``[R, B, T]``, or None.
 
-    def _logits(self, source: Tensor, prefix: Tensor | None) -> Tensor:
-        if self.size == 1 and not self.untrained:
+        ``values`` ``[R, P]`` are used in place of the models' parameters.
+        """
+        return self.numerics.forward(self._logits, self.values.device, source, prefix, values).to(self.values)
+
+    def _logits(self, source: Tensor, prefix: Tensor | None, values: Tensor | None = None) -> Tensor:
+        if self.size == 1 and not self.untrained and values is None:
             return self.model(source[0], None if prefix is None else prefix[0])[None]
         untrained = {name: tensor.clone() for name, tensor in self.untrained.items()}
         if self.size == 1:
             only = {name: tensor[0] for name, tensor in untrained.items()}
-            logits, after = self._call(None, only, source[0], None if prefix is None else prefix[0])
+            row = None if values is None else values[0]
+            logits, after = self._call(row, only, source[0], None if prefix is None else prefix[0])
             logits, after = logits[None], {name: t if t is None else t[None] for name, t in after.items()}
         else:
             # Fused operators that vmap cannot batch are replaced by their plain form in this context.
             with replicas_ride_along():
                 # Each model takes its own row, tensors and batch. Dropout masks differ between models.
                 call = vmap(self._call, in_dims=(0, 0, 0, None if prefix is None else 0), randomness="different")
-                logits, after = call(self.values, untrained, source, prefix)
+                logits, after = call(self.values if values is None else values, untrained, source, prefix)
         if self.model.training:
             self.changes = {n: _in_format(n, t, self.untrained[n]).detach() for n, t in after.items()}
         return logits

@@ -31,6 +31,7 @@ TRAINING = (
     *("models.population", "models.tensors", "training.schedules"),
     *("training.trainer", "training.make_optimizer", "training.optimizer", "training.custom", "training.gradient_free"),
     *("training.stopping", "training.validation", "evaluation.scoring"),
+    *("training.stages.base", "training.stages.pipeline", "training.stages.supervised"),
 )
 """Modules of the harness that determine trained weights, and the scores that choose them."""
 
@@ -104,9 +105,9 @@ def _hash(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(bodies).encode()).hexdigest()[:12]
 
 
-def code_hash(path: Path) -> str:
-    """Return twelve hexadecimal digits of the code of one file, without comments and docstrings."""
-    return hashlib.sha256(text_of(path).encode()).hexdigest()[:12]
+def code_hash(*paths: Path) -> str:
+    """Return twelve hexadecimal digits of the code of files, without comments and docstrings."""
+    return hashlib.sha256("".join(map(text_of, paths)).encode()).hexdigest()[:12]
 
 
 def _imports(path: Path, room: str) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from harness.report.results import Results
 COLUMNS = {
     "lengths": lambda recipe: _lengths(recipe),
     "most steps": lambda recipe: fmt.count(recipe["steps"]),
+    "stages": lambda recipe: recipe["stages"] or "right answers",
     "stops": lambda recipe: _stops(recipe),
     "batch": lambda recipe: _batch(recipe),
     "answer": lambda recipe: f"{recipe['answer'] or 'as the task'}{', start token' if recipe['begin'] else ''}",

@@ -6,6 +6,7 @@ from contextlib import suppress
 import torch
 
 from harness.evaluation.malloc import return_free_memory
+from harness.training.custom import loss_of
 from harness.training.trainer import Trainer
 
 
@@ -33,7 +34,8 @@ def _compute_gradient(trainer: Trainer) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
-        losses = population.losses(trainer.batches.draw(0, trainer.batches.lengths.choices[-1]), trainer.loss)
+        batch = trainer.batches.draw(0, trainer.batches.lengths.choices[-1])
+        losses = population.losses(batch, loss_of(trainer.recipe))
         if trainer.optimizer.needs_gradients:
             population.backward(losses)
     return torch.cuda.max_memory_allocated(device) - before if is_cuda else 0

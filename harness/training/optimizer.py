@@ -58,6 +58,9 @@ class PopulationOptimizer:
     def load_model_state(self, index: int, state: dict[str, Any]) -> None:
         """Set the further state of one model."""
 
+    def restart(self) -> None:
+        """Forget what earlier gradients left behind, at the beginning of a stage."""
+
     def freeze(self, rows: Tensor) -> None:
         """Stop the models where bool ``rows`` ``[R]`` is true."""
         self.alive &= ~rows[:, None]
@@ -102,6 +105,7 @@ class AdamW(RowOptimizer):
 
     Attributes:
         mean, square: running means of gradients and of squared gradients, float ``[R, P]``.
+        restarted: long ``[R]``, the steps that each model had taken when the means were last set to zero.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class AdamW(RowOptimizer):
         super().__init__(values, grads, learning_rates, clip)
         self.weight_decay, self.betas, self.eps = weight_decay, betas, eps
         self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
+        self.restarted = torch.zeros_like(self.lived)
         self.scratch = torch.empty_like(values)  # allocated once, so that memory cannot run out within a step
 
     @torch.no_grad()
@@ -133,11 +138,19 @@ class AdamW(RowOptimizer):
             self.values.mul_(1 - rates * self.weight_decay)
         self.values.sub_(torch.div(self.mean, root, out=self.scratch).mul_(rates / self._bias_correction(beta1)))
 
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Set the running means to zero."""
+        self.mean.zero_()
+        self.square.zero_()
+        self.restarted.copy_(self.lived)
+
     def _bias_correction(self, beta: float) -> Tensor:
         """Return ``1 - beta ** t`` for each model's number of steps ``t``, ``[R, 1]``."""
-        steps = self.lived.clamp(min=1)[:, None]  # avoids a division by zero in rows that were frozen at step 0
+        # At least 1 avoids a division by zero in rows that were frozen at step 0.
+        steps = (self.lived - self.restarted).clamp(min=1)[:, None]
         return (1 - beta ** steps.double()).to(self.values)
 
     def rows(self) -> dict[str, Tensor]:
         """Return the state that is kept for each model next to its parameters, one row for each model."""
-        return {"mean": self.mean, "square": self.square, **super().rows()}
+        return {"mean": self.mean, "square": self.square, "restarted": self.restarted, **super().rows()}

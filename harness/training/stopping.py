@@ -5,15 +5,19 @@ number of further steps, the *grace*, in which its learning rate falls linearly 
 all steps under the schedule of the recipe.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from harness.config.recipe import Recipe
-from harness.training.custom import factors
 
 
 class Stopping:
     """The learning rates and the last step of each model of a population.
+
+    Args:
+        factors: the learning rate of each step as a fraction of its peak, for a model that never fits.
 
     Attributes:
         factors: float ``[steps, R]``, the learning rate of each step and model as a fraction of its peak. A CUDA graph
@@ -22,9 +26,9 @@ class Stopping:
         last_steps: for each model the number of steps that it takes.
     """
 
-    def __init__(self, recipe: Recipe, models: int, like: Tensor) -> None:
+    def __init__(self, recipe: Recipe, models: int, like: Tensor, factors: Sequence[float]) -> None:
         self.recipe = recipe
-        self.factors = like.new_tensor(factors(recipe))[:, None].repeat(1, models)
+        self.factors = like.new_tensor(factors)[:, None].repeat(1, models)
         self.fitted_at: list[int | None] = [None] * models
         self.last_steps = [recipe.steps] * models
 

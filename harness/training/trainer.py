@@ -1,6 +1,7 @@
 """The trainer. It trains a population of models; a population of one is an ordinary training.
 
-One step: random stream -> sample -> solve -> presentation -> forward -> loss -> backward -> optimizer.
+One step: random stream -> sample -> solve -> presentation -> forward -> loss -> backward -> optimizer. Where the recipe
+has stages, the current stage draws the batch and computes the loss (``stages/``).
 
 A step never waits for the device, because losses stay there until the next log point. The number of the step is a
 device tensor too, so a GPU can replay the step as a CUDA graph. All models of a population share the length of a step
@@ -22,11 +23,12 @@ from harness.data.presentation import Batch, Presentation
 from harness.evaluation.malloc import keep_freed_memory
 from harness.models.population import Population
 from harness.training.cuda_graphs import CUDARecorder, GraphedFunction, GraphRecorder
-from harness.training.custom import loss_of
 from harness.training.drawn_questions import DrawnQuestions
 from harness.training.gradient_free import GradientFree
 from harness.training.make_optimizer import make_optimizer
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
+from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.pipeline import Pipeline
 from harness.training.stopping import Stopping
 from harness.training.trained import Trained, Training
 from harness.training.validation import masters, solve_all_lengths, validate
@@ -37,6 +39,9 @@ GROWTH_CHECKS = 200
 
 SNAPSHOT_SECONDS = 300.0
 """Seconds between two snapshots, which is the most training that a killed process loses."""
+
+OF_STAGE = "stage."
+"""Begins the names of the rows of a snapshot that the current stage has made."""
 
 Listen = Callable[[int, float], None]
 """Called at log points with the number of steps done and the mean loss since the last call."""
@@ -90,14 +95,15 @@ class Trainer:
         rates = torch.tensor([cell.learning_rate for cell in group.cells])
         gradient_free = population.model.is_gradient_free()
         self.optimizer = GradientFree(population) if gradient_free else make_optimizer(population, self.recipe, rates)
-        self.loss = loss_of(self.recipe)
+        self.pipeline = Pipeline(Setting(population, group, self.presentation, self.batches))
         self.models = [Trained() for _ in group.cells]
         self.losses = population.values.new_zeros(self.recipe.steps, population.size)
-        self.stopping = Stopping(self.recipe, population.size, self.losses)
+        self.stopping = Stopping(self.recipe, population.size, self.losses, self.pipeline.factors)
         self.step_index = torch.zeros(1, dtype=torch.long, device=self.device)
         self.drawn = DrawnQuestions(population.size, self.recipe.steps, self.recipe.batch_size, self.device)
         self.graphed: dict[str, GraphedFunction] = {}
-        if self.device.type == "cuda" and population.numerics.capture and self.optimizer.capturable:
+        capturable = self.optimizer.capturable and self.pipeline.plain
+        if self.device.type == "cuda" and population.numerics.capture and capturable:
             self.use_graphs(CUDARecorder(self.device))
         self.done, self.attended, self.logged, self.tokens = 0, 0, 0, 0
         self.spent, self.validating = 0.0, 0.0
@@ -109,6 +115,7 @@ class Trainer:
         self.began = self.saved - self.spent
         counts = (LOG_POINTS, self.recipe.validations, self.recipe.checkpoints, GROWTH_CHECKS)
         log, validate, keep, grow = (set(self.recipe.moments(count)) for count in counts)
+        keep |= self.pipeline.checkpoints
         while self.attended < self.recipe.steps:
             if self.done == self.attended:
                 self.step()
@@ -142,7 +149,7 @@ class Trainer:
             tokens=self.tokens,
             spent=time.perf_counter() - self.began,
             validating=self.validating,
-            rows={name: row.detach().to("cpu", copy=True) for name, row in self._rows().items()},
+            rows={name: row.detach().to("cpu", copy=True) for name, row in (self._rows() | self._made()).items()},
             models=[
                 {
                     "curve": list(m.curve),
@@ -178,6 +185,8 @@ class Trainer:
             if stored["fitted_at"] is not None:
                 self.stopping.mark_fitted(index, stored["fitted_at"])
         self.batches.lengths.in_use = state.in_use
+        made = {name.removeprefix(OF_STAGE): row for name, row in state.rows.items() if name.startswith(OF_STAGE)}
+        self._last_stage.load_state(made)
         set_generator_states(state.random, self.device)
 
     def _rows(self) -> dict[str, Tensor]:
@@ -185,6 +194,19 @@ class Trainer:
         history = {"losses": self.losses[: self.done].T, "seen": self.drawn.of_steps(self.done)}
         untrained = {f"untrained.{name}": tensor for name, tensor in self.population.untrained.items()}
         return {"values": self.population.values, **untrained, **self.optimizer.rows(), **history}
+
+    def _made(self) -> dict[str, Tensor]:
+        """Return what the stage of the last step has made, one row for each model."""
+        return {f"{OF_STAGE}{name}": row for name, row in self._last_stage.state().items()}
+
+    @property
+    def stage(self) -> StageTrainer[Any]:
+        """The stage of the current step."""
+        return self.pipeline.at(self.done)
+
+    @property
+    def _last_stage(self) -> StageTrainer[Any]:
+        return self.pipeline.at(max(0, self.done - 1))
 
     def use_graphs(self, recorder: GraphRecorder) -> None:
         """Record the parts of a step, and replay them from the third step of each length on."""
@@ -196,7 +218,10 @@ class Trainer:
 
     def step(self) -> None:
         """Take one training step."""
-        length = self.batches.lengths[self.done]
+        if self.pipeline.starts_at(self.done):
+            self.optimizer.restart()
+        self.stage.prepare(self.done)
+        length = self.stage.length(self.done)
         batch = self.graphed.get("draw", self.draw)(length)
         self.graphed.get("learn", self.learn)(length, *batch)
         self.tokens += self.recipe.batch_size * batch.stream_length
@@ -205,19 +230,21 @@ class Trainer:
     def draw(self, length: int) -> Batch:
         """Return the batch of the current step. Its number is a device tensor, so a captured graph can advance it."""
         with self.timer("data"):
-            return self.batches.draw(self.step_index, length)
+            return self.stage.draw(self.step_index, length)
 
     def learn(self, length: int, source: Tensor, prefix: Tensor | None, target: Tensor) -> None:
         """Learn from one batch. ``length`` is not used here: it selects the CUDA graph that is replayed."""
-        batch = Batch(source, prefix, target)
+        batch, stage = Batch(source, prefix, target), self.stage
         with self.timer("forward"):
-            losses = self.population.losses(batch, self.loss)
+            losses = stage.losses(batch)
         self.losses.index_copy_(0, self.step_index, losses.detach()[None])
-        self.drawn.add(source, self.step_index)
+        self.drawn.add(stage.questions(batch), self.step_index)
         # Parameters and buffers change last, so a step that ran out of memory before can be repeated.
         if self.optimizer.needs_gradients:
             with self.timer("backward"):
                 self.population.backward(losses)
+            if stage.mask is not None:
+                self.population.grads.mul_(stage.mask)
         self.population.keep_changes(self.optimizer.alive[:, 0])
         with self.timer("optimizer"):
             self.optimizer.step(self.stopping.factors.index_select(0, self.step_index).T, batch)

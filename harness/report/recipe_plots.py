@@ -1,0 +1,50 @@
+"""Plots of ways to train: exact match by length, with one line for each recipe."""
+
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from harness.report.captions import selection
+from harness.report.figures import Panel, PanelGroup
+from harness.report.length_curves import dodges, draw_one, length_axis, shift
+from harness.report.recipe_tables import compared_tasks
+from harness.report.results import Results
+from harness.report.style import COLORS, INK, MARKERS, PlotStyle
+
+
+def recipe_curves(results: Results) -> PanelGroup:
+    """Return exact match by length for each task and architecture that was trained in several ways."""
+    panels = []
+    names = list(dict.fromkeys(name for tasks in compared_tasks(results).values() for name in tasks))
+    styles = {name: PlotStyle(COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    for (task, _), tasks in compared_tasks(results).items():
+        for architecture in results.architectures:
+            shown = {name: label for name, label in tasks.items() if _has_scores(results, architecture, label)}
+            if len(shown) > 1:
+                draw = partial(draw_recipes, results=results, architecture=architecture, tasks=shown, styles=styles)
+                panels.append(Panel(f"{architecture} on {task}", draw))
+    caption = (
+        "Each colour is a way to train; all take the same number of steps. Each point is one seed, and lines connect "
+        f"the medians. The training range is shaded. {selection(results)}"
+    )
+    return PanelGroup("recipes", "Exact match by length, by recipe", caption, tuple(panels))
+
+
+def draw_recipes(
+    ax: Axes, results: Results, architecture: str, tasks: dict[str, str], styles: dict[str, PlotStyle]
+) -> None:
+    """Draw one panel, with its own legend."""
+    by_label = {result.task: result for result in results.main_results}
+    first = by_label[next(iter(tasks.values()))]
+    log = length_axis(ax, first.lengths, first.train)
+    for (name, label), offset in zip(tasks.items(), dodges(len(tasks)), strict=True):
+        scores = results.seeds_of(by_label[label])
+        rows = scores[scores.architecture == architecture].sort_values("length")
+        draw_one(ax, rows.assign(x=shift(rows.length, offset, log)), "exact", styles[name])
+        ax.plot([], [], color=styles[name].color, marker=styles[name].marker, ms=4, label=name)
+    ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
+    ax.legend(fontsize=7, labelcolor=INK, loc="best")
+
+
+def _has_scores(results: Results, architecture: str, task: str) -> bool:
+    return bool(((results.seeds.architecture == architecture) & (results.seeds.task == task)).any())
