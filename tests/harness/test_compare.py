@@ -6,14 +6,18 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import typer
 from command_line import LSTM, PARITY, SMALL, call, user_error
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_ind
 
+from harness.analysis.differences import BETTER, UNCLEAR, UNJUDGED, WORSE, compare_seeds, seed_lengths
 from harness.analysis.reproducibility import compare_pairs, compare_tasks, rank_correlation, verdict
+from harness.cli.compare import _gate
+from harness.errors import UserError
 from harness.report.reproducibility import agreement_sentence, changed_table, tasks_table
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
-QUICK, KNOWN = REFERENCE / "quick", REFERENCE / "known-results"
+QUICK, KNOWN, SECOND = (REFERENCE / name for name in ("quick", "known-results", "quick-second-seeds"))
 
 
 def summary(**exact_by_name: float) -> pd.DataFrame:
@@ -109,3 +113,51 @@ def test_bad_input_is_one_line() -> None:
     assert "have no pair of architecture and task" in user_error("compare", QUICK, REFERENCE / "recall-small")
     assert "both.txt: must end in .md or .csv" in user_error("compare", QUICK, KNOWN, "--output", "both.txt")
     assert "No such file" in user_error("compare", QUICK, KNOWN, "--output", "nowhere/both.md")
+
+
+def seeds_of(scores: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [
+        {"architecture": name, "task": "parity", "seed": seed, "variant": "", "status": "ok", "in_range": length <= 5}
+        | {"length": float(length), "exact": 1.0 if length <= 5 else score}
+        for name, of_name in scores.items()
+        for seed, score in enumerate(of_name)
+        for length in (5, 10, 20)
+    ]
+    return pd.DataFrame(rows)
+
+
+def failed_seeds(name: str, seeds: range) -> pd.DataFrame:
+    return pd.DataFrame([{"architecture": name, "task": "parity", "seed": seed} for seed in seeds])
+
+
+def test_a_pair_got_worse_where_its_interval_is_below_zero() -> None:
+    nothing = failed_seeds("", range(0))
+    first = {"same": [0.9, 1.0, 0.95], "worse": [1.0, 0.99, 1.0], "noisy": [1.0, 0.2, 0.9], "one": [1.0], "gone": [1.0]}
+    first |= {"slightly": [1.0, 1.0, 1.0], "better": [0.1, 0.1, 0.12], "failing": [0.5, 0.52, 0.5, 0.5]}
+    second = {"same": [0.96, 0.9, 1.0], "worse": [0.5, 0.52, 0.49], "noisy": [0.1, 0.9, 0.5], "one": [0.5]}
+    second |= {"slightly": [0.99, 0.99, 0.99], "better": [0.9, 0.9, 0.91]}
+    differences = compare_seeds(
+        seed_lengths(seeds_of(first), nothing), seed_lengths(seeds_of(second), failed_seeds("failing", range(4)))
+    ).set_index("architecture")
+    expected = {"same": UNCLEAR, "worse": WORSE, "noisy": UNCLEAR, "one": UNJUDGED, "slightly": UNCLEAR}
+    assert differences.change.to_dict() == {**expected, "better": BETTER, "failing": WORSE}
+    row = differences.loc["noisy"]
+    interval = ttest_ind(second["noisy"], first["noisy"], equal_var=False).confidence_interval(1 - 0.05 / 6)
+    assert (row.low, row.high) == pytest.approx(tuple(interval))
+
+
+def test_runs_with_other_seeds_pass_the_gate() -> None:
+    result = call("compare", QUICK, SECOND, "--fail-if-worse")
+    assert (result.exit_code, "Of 21 pairs 0 got worse" in result.stdout) == (0, True)
+
+
+def test_the_gate_names_each_pair_that_got_worse(capsys: pytest.CaptureFixture[str]) -> None:
+    worse = seed_lengths(seeds_of({"lstm": [0.1, 0.2, 0.1]}), failed_seeds("", range(0)))
+    differences = compare_seeds(worse.assign(exact=1.0), worse)
+    with pytest.raises(typer.Exit) as stop:
+        _gate(differences, QUICK, SECOND)
+    assert stop.value.exit_code == 1
+    line = "worse: lstm on parity: 1.00 to 0.13, difference -0.87 [-1.01, -0.72]"
+    assert capsys.readouterr().out.splitlines() == [line]
+    with pytest.raises(UserError, match="run with more --seeds"):
+        _gate(differences.assign(change=UNJUDGED), QUICK, SECOND)
