@@ -124,24 +124,48 @@ class DPO(Stage):
     pairs: Literal["truth", "sampled"] = "truth"
 
 
-class GRPO(Stage):
+class Sampled(Stage):
+    """Settings of stages that sample answers and learn from their rewards.
+
+    Args:
+        clip: largest change of the probability ratio that is rewarded.
+        beta: weight of the KL divergence from the model at the beginning of the stage.
+        reuse: steps on the same answers.
+    """
+
+    clip: Ratio = 0.2
+    beta: Ratio = 0.04
+    reuse: Annotated[int, Interval(ge=1, le=1000)] = 1
+
+
+class GRPO(Sampled):
     """Group relative policy optimization (Shao et al. 2024, arXiv 2402.03300, equation 3), rewarded by the task.
 
     Args:
         answers: sampled for each question; the batch size must be a multiple.
         reward: ``exact``: 1 for a right answer, else 0; ``prefix``: share of right tokens before the first wrong one.
-        clip: largest change of the probability ratio that is rewarded.
-        beta: weight of the KL divergence from the model at the beginning of the stage.
-        reuse: steps on the same answers.
     """
 
     kind: ClassVar[str] = "grpo"
 
     answers: Annotated[int, Interval(ge=2, le=1024)] = 8
     reward: Literal["exact", "prefix"] = "exact"
-    clip: Ratio = 0.2
-    beta: Ratio = 0.04
-    reuse: Annotated[int, Interval(ge=1, le=1000)] = 1
+
+
+class PPO(Sampled):
+    """Proximal policy optimization against a learned reward (Ouyang et al. 2022, section 3.5).
+
+    Args:
+        pairs: what the reward model learns from; as for ``dpo``.
+        reward_steps: of the reward model, before the first step of the stage; 0 for a quarter of the stage's steps.
+        decay: weight of each further token in the advantage (lambda of Schulman et al. 2016).
+    """
+
+    kind: ClassVar[str] = "ppo"
+
+    pairs: Literal["truth", "sampled"] = "truth"
+    reward_steps: Annotated[int, Interval(ge=0, le=MOST)] = 0
+    decay: Share = 0.95
 
 
 class Distill(Stage):
@@ -164,7 +188,7 @@ class Distill(Stage):
     temperature: Annotated[float, Interval(gt=0.0, le=GREATEST_RATE)] = 1.0
 
 
-KINDS: dict[str, type[Stage]] = {kind.kind: kind for kind in (Supervised, Masked, SelfImprove, DPO, GRPO, Distill)}
+KINDS: dict[str, type[Stage]] = {kind.kind: kind for kind in (Supervised, Masked, SelfImprove, DPO, GRPO, PPO, Distill)}
 
 PIPELINES = {
     "supervised": "",
@@ -173,6 +197,7 @@ PIPELINES = {
     "self_improve": "supervised + self_improve",
     "dpo": "supervised + dpo:rate=0.1",
     "grpo": "supervised + grpo:rate=0.1",
+    "ppo": "supervised + ppo:rate=0.1",
 }
 """Pipelines by name, for ``--recipe NAME`` and as values of ``stages``."""
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from architectures.base import SequenceModel
 from harness.config.recipe import ADAMW, CROSS_ENTROPY, Recipe
-from harness.config.stages import DPO, GRPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import DPO, GRPO, PPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
 from harness.data.presentation import NotApplicable, Presentation
 from harness.data.step_lengths import train_lengths
 from harness.errors import UserError
 from harness.execution.parameter_matching import build_unallocated
 from harness.models.tensors import trained_parameters
 from harness.registry.options import Spec, build_task
+from harness.training.stages.answers import SLACK
 from harness.training.stages.base import trained_names
 from harness.training.stages.supervised import other_presentation
 
@@ -94,6 +95,15 @@ def _check_groups(part: Part, task: Spec, recipe: Recipe) -> None:
     _check_batch(part.stage, recipe, part.stage.answers)
 
 
+def _check_reward_model(part: Part, task: Spec, recipe: Recipe) -> None:
+    _check_pairs(part, task, recipe)
+    if (mode := Presentation.of(task, recipe).mode) != "generate":
+        raise UserError(
+            f"stage {str(part.stage)!r}: a reward model reads answers that are generated, and {task} is asked as "
+            f"{mode}; set answer to generate, or choose dpo or grpo"
+        )
+
+
 def _check_batch(stage: Stage, recipe: Recipe, answers: int) -> None:
     """Raise :class:`UserError` unless a batch holds whole groups of answers to one question."""
     if recipe.batch_size % answers:
@@ -123,6 +133,7 @@ CHECKS: dict[type[Stage], Callable[[Part, Spec, Recipe], None]] = {
     SelfImprove: _check_self_improve,
     DPO: _check_pairs,
     GRPO: _check_groups,
+    PPO: _check_reward_model,
     Distill: _check_distill,
 }
 
@@ -138,7 +149,8 @@ def check_stage_model(recipe: Recipe, model: SequenceModel, presentation: Presen
         if part.stage.train != "all" and not trained_names(names, part.stage.train):
             raise NotApplicable(f"stage {str(part.stage)!r}: its modules have other names than layers, norm and head")
         longest = _longest(part, presentation, recipe)
-        if model.reach is not None and presentation.stream_length(longest) > model.reach:
+        own_answers = SLACK if isinstance(part.stage, SelfImprove | PPO) else 0
+        if model.reach is not None and presentation.stream_length(longest) + own_answers > model.reach:
             raise NotApplicable(f"stage {str(part.stage)!r}: length {longest} is beyond its reach of {model.reach}")
 
 

@@ -26,4 +26,5 @@ def stage_fingerprints(recipe: Recipe) -> dict[str, str]:
 
 @cache
 def _fingerprint_of_stage(kind: str) -> str:
-    return code_hash(STAGES / f"{kind}.py", STAGES / "answers.py", STAGES / "reference.py")
+    shared = ("answers", "pairs", "reference", "sampled", "scorer")
+    return code_hash(*(STAGES / f"{name}.py" for name in (kind, *shared)))

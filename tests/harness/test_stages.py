@@ -19,9 +19,12 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
 from harness.training.stages.answers import answer, as_batch, gumbel, right_before_error, token_log_probabilities
 from harness.training.stages.distill import distillation_loss
-from harness.training.stages.dpo import dpo_loss
 from harness.training.stages.grpo import advantages, grpo_loss, reward
 from harness.training.stages.masked import mask
+from harness.training.stages.pairs import draw_pairs, pair_losses
+from harness.training.stages.ppo import advantages as token_advantages
+from harness.training.stages.ppo import standardized
+from harness.training.stages.sampled import clipped_gain
 from harness.training.stages.self_improve import without_short_answers
 from harness.training.stages.supervised import as_sequence
 from harness.training.trainer import Trainer
@@ -37,6 +40,7 @@ EVERY_KIND = [
     "supervised + dpo",
     "supervised + dpo:pairs=sampled",
     "supervised + grpo:answers=4,reuse=3,reward=prefix",
+    "supervised + ppo:reuse=3,reward_steps=4",
     "distill:teacher=[gru:width=8,depth=1],teacher_steps=4,to=5",
 ]
 
@@ -92,14 +96,57 @@ def test_early_stopping_is_refused() -> None:
 # Losses
 
 
-def test_dpo_loss_is_that_of_a_bradley_terry_model() -> None:
-    """The probability that the chosen answer wins is the logistic function of the rewards' difference."""
-    chosen, rejected = torch.randn(2, 5, generator=torch.manual_seed(0), dtype=torch.float64).requires_grad_()
-    loss = dpo_loss(0.3, chosen, rejected).sum()
-    wins = torch.exp(0.3 * chosen) / (torch.exp(0.3 * chosen) + torch.exp(0.3 * rejected))
-    torch.testing.assert_close(loss, -wins.log().sum())
-    gradient = torch.autograd.grad(loss, chosen)[0]
-    torch.testing.assert_close(gradient, -0.3 * (1 - wins))
+def test_preferences_are_those_of_a_bradley_terry_model() -> None:
+    """The first answer wins with probability e^a / (e^a + e^b); pairs without a preference count nothing."""
+    scores = torch.randn(1, 6, generator=torch.manual_seed(0), dtype=torch.float64).requires_grad_()
+    preference = torch.tensor([[1.0, -1.0, 0.0]], dtype=torch.float64)
+    losses = pair_losses(scores, preference)
+    strength = scores[0].exp().view(3, 2)
+    wins = strength / strength.sum(1, keepdim=True)
+    torch.testing.assert_close(losses[0], torch.stack((-wins[0, 0].log(), -wins[1, 1].log(), 0 * wins[2, 0])))
+    gradient = torch.autograd.grad(losses.sum(), scores)[0][0]
+    torch.testing.assert_close(gradient[0], -(1 - wins[0, 0]))
+    torch.testing.assert_close(gradient[2], 1 - wins[1, 1])
+    assert gradient[4:].tolist() == [0, 0]
+
+
+def test_token_advantages_are_the_weighted_sums_of_surprises() -> None:
+    generator = torch.manual_seed(7)
+    rewards, values = torch.randn(2, 5, generator=generator), torch.randn(2, 5, generator=generator)
+    counted = torch.tensor([[True] * 5, [True, True, True, False, False]])
+    computed = token_advantages(rewards, values, counted, 0.9)
+    for row, length in enumerate((5, 3)):
+        running = 0.0
+        for t in reversed(range(length)):
+            following = float(values[row, t + 1]) if t + 1 < length else 0.0
+            running = float(rewards[row, t]) + following - float(values[row, t]) + 0.9 * running
+            assert float(computed[row, t]) == pytest.approx(running, abs=1e-5)
+    assert computed[1, 3:].tolist() == [0, 0]
+    scaled = standardized(computed[None], counted[None])[0][counted]
+    assert scaled.mean() == pytest.approx(0, abs=1e-6)
+    assert scaled.std(correction=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_ratio_beyond_the_clip_has_no_gradient_in_the_rewarded_direction() -> None:
+    before = torch.zeros(4)
+    now = torch.tensor([0.5, -0.5, 0.5, -0.5]).requires_grad_()
+    advantage = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    gain = clipped_gain(now, before, advantage, 0.2)
+    torch.testing.assert_close(gain[:2], torch.tensor([1.2, math.exp(-0.5)]))
+    gradient = torch.autograd.grad(gain.sum(), now)[0]
+    assert (gradient != 0).tolist() == [False, True, True, False]
+
+
+def test_a_reward_model_agrees_with_preferences_on_new_questions() -> None:
+    trainer = trainer_of("supervised + ppo:reward_steps=150,rate=0", seeds=(0,), rate=0.02, batch_size=32)
+    while trainer.done < 7:
+        trainer.step()
+    setting = trainer.stage.setting
+    batch, preference = draw_pairs(setting, setting.batches.keys, 10**6, 3, "truth")
+    first, second = trainer.stage.reward_model.of_answers(batch)[0].view(-1, 2).unbind(1)
+    agrees = ((first - second).sign() == preference[0])[preference[0] != 0]
+    assert len(agrees) > 10
+    assert agrees.double().mean() > 0.85
 
 
 def test_grpo_loss_is_equation_3_token_by_token() -> None:
@@ -256,7 +303,7 @@ def test_a_stage_resumes_bit_for_bit_alone_and_in_a_population(stages: str) -> N
     torch.testing.assert_close(alone.run().population.values[0], whole.population.values[1], atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["dpo", "grpo:answers=4", "self_improve:rounds=2,questions=8", "masked"])
+@pytest.mark.parametrize("kind", ["dpo", "grpo:answers=4", "ppo", "self_improve:rounds=2,questions=8", "masked"])
 def test_a_stage_without_steps_or_rate_changes_no_weight(kind: str) -> None:
     first = trainer_of("", steps=6, schedule="constant").run().population.values
     separator = "," if ":" in kind else ":"
@@ -278,14 +325,20 @@ def test_only_the_chosen_parameters_change() -> None:
     assert changed == {name for name in before if name.startswith(("head.", "norm."))}
 
 
-@pytest.mark.parametrize("kind", ["grpo:share=0.9", "dpo:share=0.8"])
-def test_preference_learning_raises_the_share_of_right_answers(kind: str) -> None:
-    shared = {"steps": 200, "batch_size": 16, "validations": 10, "schedule": "constant", "train_lengths": "1:2"}
-    curve = trainer_of(f"supervised + {kind}", seeds=(0,), **shared).run().models[0].curve
+@pytest.mark.parametrize(
+    ("stages", "keys"),
+    [
+        ("supervised + grpo:share=0.9", {"steps": 200, "batch_size": 16, "validations": 10, "train_lengths": "1:2"}),
+        ("supervised + dpo:share=0.8", {"steps": 200, "batch_size": 16, "validations": 10, "train_lengths": "1:2"}),
+        ("supervised + ppo:reward_steps=100", {"steps": 120, "batch_size": 32, "validations": 4}),
+    ],
+)
+def test_preference_learning_raises_the_share_of_right_answers(stages: str, keys: dict[str, object]) -> None:
+    curve = trainer_of(stages, seeds=(0,), schedule="constant", **keys).run().models[0].curve
     exact = [point["validation_exact"] for point in curve if "validation_exact" in point]
     assert exact[-1] > exact[1], exact
 
 
 def test_every_kind_of_stage_has_an_example_here() -> None:
     kinds = {stage.kind for text in EVERY_KIND for stage in parse_stages(text)}
-    assert kinds == {"supervised", "masked", "self_improve", "dpo", "grpo", "distill"}
+    assert kinds == {"supervised", "masked", "self_improve", "dpo", "grpo", "ppo", "distill"}

@@ -34,8 +34,7 @@ def answer(
         noise: float ``[R, B, T, V]``, added to the logits; none for the most probable answer.
         values: parameters ``[R, P]`` in place of the models' own.
     """
-    source, prefix = (None if x is None else x.unflatten(0, (population.size, -1)) for x in batch[:2])
-    assert source is not None
+    source, prefix, _ = by_model(batch, population.size)
     population.train(False)
 
     def choose(prefix: Tensor | None) -> Tensor:
@@ -52,6 +51,11 @@ def answer(
             prefix, tokens = following, choose(following)
     population.train(True)
     return tokens.flatten(0, 1)
+
+
+def by_model(batch: Batch, models: int) -> Batch:
+    """Return a batch of ``R x B`` rows with an axis for the models, ``[R, B, ...]``."""
+    return batch.map(lambda x: x.unflatten(0, (models, -1)))
 
 
 def ask(presentation: Presentation, questions: Tensor) -> Batch:

@@ -16,7 +16,7 @@ from harness.data.batches import Batches
 from harness.data.presentation import Batch
 from harness.models.population import Population, build_seeded
 from harness.registry.options import Spec
-from harness.training.stages.answers import answer, as_batch, ask
+from harness.training.stages.answers import answer, as_batch, ask, by_model
 from harness.training.stages.base import Setting, StageTrainer
 from tasks.base import IGNORE
 
@@ -61,8 +61,7 @@ class DistillTrainer(StageTrainer[Distill]):
         return distillation_loss(students, self.probabilities, target != IGNORE, self.stage.temperature)
 
     def _log_softmax(self, population: Population, batch: Batch) -> Tensor:
-        source, prefix = (None if x is None else x.unflatten(0, (population.size, -1)) for x in batch[:2])
-        assert source is not None
+        source, prefix, _ = by_model(batch, population.size)
         return F.log_softmax(population.logits(source, prefix) / self.stage.temperature, dim=-1)
 
     def _trained_teacher(self) -> Population:

@@ -3,13 +3,14 @@
 from bisect import bisect_right
 from typing import Any
 
-from harness.config.stages import DPO, GRPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import DPO, GRPO, PPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
 from harness.training.custom import factors
 from harness.training.stages.base import Setting, StageTrainer
 from harness.training.stages.distill import DistillTrainer
 from harness.training.stages.dpo import DPOTrainer
 from harness.training.stages.grpo import GRPOTrainer
 from harness.training.stages.masked import MaskedTrainer
+from harness.training.stages.ppo import PPOTrainer
 from harness.training.stages.self_improve import SelfImproveTrainer
 from harness.training.stages.supervised import SupervisedTrainer
 
@@ -19,6 +20,7 @@ TRAINERS: dict[type[Stage], type[StageTrainer[Any]]] = {
     SelfImprove: SelfImproveTrainer,
     DPO: DPOTrainer,
     GRPO: GRPOTrainer,
+    PPO: PPOTrainer,
     Distill: DistillTrainer,
 }
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from harness.data.presentation import Batch
 from harness.models.population import Population
-from harness.training.stages.answers import token_log_probabilities
+from harness.training.stages.answers import by_model, token_log_probabilities
 
 
 class Reference:
@@ -28,9 +28,7 @@ class Reference:
     def token_log_probabilities(self, batch: Batch) -> Tensor:
         """Return the log-probability of each target token of ``R x B`` rows, float ``[R, B, T]``."""
         assert self.values is not None
-        source, prefix, target = (None if x is None else x.unflatten(0, (self.population.size, -1)) for x in batch)
-        assert source is not None
-        assert target is not None
+        source, prefix, target = by_model(batch, self.population.size)
         self.population.train(False)
         logits = self.population.logits(source, prefix, self.values)
         self.population.train(True)
