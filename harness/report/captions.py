@@ -39,11 +39,22 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
+class Paper:
+    """The form of a table in LaTeX where it differs: texts, caption, and the (row, column) of the cells in bold."""
+
+    frame: pd.DataFrame
+    bold: frozenset[tuple[int, str]]
+    caption: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of the report.
 
     ``frame`` holds the text that is shown, ``data`` the values of the CSV file. ``group`` names leading columns whose
-    values repeat over many rows; the page writes these values once, above their rows.
+    values repeat over many rows; the page writes these values once, above their rows. ``parts`` are the columns of each
+    part of the table in LaTeX, by default as many as fit; each part repeats the first columns, of which ``labels`` are
+    the number.
     """
 
     name: str
@@ -52,6 +63,9 @@ class Table:
     frame: pd.DataFrame
     data: pd.DataFrame
     group: tuple[str, ...] = ()
+    labels: int = 1
+    paper: Paper | None = None
+    parts: tuple[tuple[str, ...], ...] = ()
 
 
 def chance(task_result: TaskResult, measure: str) -> float:

@@ -51,7 +51,7 @@ def pairs_table(results: Results) -> Table:
         f"has fewer than {FEWEST_SEEDS} seeds are left out. With few tasks this is about these tasks only. "
         f"{selection(results)}"
     )
-    return Table("comparisons", "Every pair of architectures", caption, pd.DataFrame(rows), data)
+    return Table("comparisons", "Every pair of architectures", caption, pd.DataFrame(rows), data, labels=2)
 
 
 def ranks_table(results: Results) -> Table:

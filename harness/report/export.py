@@ -1,4 +1,4 @@
-"""Files of tables: CSV for computation, Markdown for reading, LaTeX (booktabs) for papers.
+"""Files of tables: CSV for computation, Markdown for reading, and LaTeX for papers.
 
 A CSV file gives its types back when it is read: whole numbers have no decimal point, a mapping is JSON, and the texts
 ``n/a`` and the empty variant, which pandas takes for missing values, are written out. An apostrophe is put before a
@@ -7,7 +7,6 @@ text that a spreadsheet would take for a formula.
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from harness.config.suite import PLAIN
-from harness.report.captions import HEADER_ROWS, Table
+from harness.report.captions import Table
+from harness.report.latex import latex
 from harness.report.results import Results
 
 WHOLE = {
@@ -32,14 +32,6 @@ NOT_APPLICABLE = {"n/a": "not applicable"}
 """Texts that pandas reads as a missing value, with their replacement."""
 IDENTITY = ["architecture", "task", "seed", "learning_rate"]
 CURVE = ["step", "loss", "validation_exact", "validation_loss"]
-
-TEX = str.maketrans(
-    {char: f"\\{char}" for char in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "≥": r"$\geq$", "≤": r"$\leq$"}
-    | {"▸": r"$\triangleright$", "·": r"$\cdot$"}
-    | {"–": "--", "†": r"\dag{}", "‡": r"\ddag{}", "…": r"\dots{}"}
-)
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
@@ -108,36 +100,3 @@ def markdown(table: Table) -> str:
     lines.insert(1, " | ".join("-" * width for width in widths))
     body = "\n".join(f"| {line} |" for line in lines)
     return f"### {table.title}\n\n{body}\n\n{table.caption}\n"
-
-
-def latex(table: Table) -> str:
-    """Return a booktabs table with caption and label; it needs ``\\usepackage{booktabs}``."""
-    if table.frame.empty:
-        return f"% {table.title}: nothing yet\n"
-    head, *rows = map(_tex_row, [list(table.frame.columns), *table.frame.values.tolist()])
-    header = f"\n{HEADER_ROWS[0]} &"  # a rule separates the scores from the header rows below them
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
-        rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{{'l' * table.frame.shape[1]}}}",
-        *(r"\toprule", head, r"\midrule"),
-        *rows,
-        *(r"\bottomrule", r"\end{tabular}", r"\end{table}", ""),
-    ]
-    return "\n".join(lines).replace(header, f"\n\\midrule{header}")
-
-
-def _tex_row(values: Iterable[object]) -> str:
-    return " & ".join(map(escape, values)) + r" \\"
-
-
-def escape(text: object) -> str:
-    """Escape a text for LaTeX.
-
-    >>> escape(">=160 at 5%")
-    '$\\\\geq$160 at 5\\\\%'
-    """
-    return str(text).replace(">=", "≥").replace("<=", "≤").translate(TEX)

@@ -21,6 +21,7 @@ from harness.report.captions import (
 from harness.report.claims import claims_table
 from harness.report.comparison_tables import pairs_table, profile_table, ranks_table
 from harness.report.dataset_tables import enough_table, sizes_table
+from harness.report.paper_tables import scores_paper, solved_paper
 from harness.report.program_length import program_length_table
 from harness.report.rate_tables import rates_table, windows_table
 from harness.report.recipe_tables import recipes_table, stages_table
@@ -39,6 +40,13 @@ OPTIONAL |= {"recipes", "stages"}
 
 HIGH_SHARE = 0.5
 """Share of test questions seen in training above which the caption names the task."""
+
+DETAIL_PARTS = (
+    ("learning rate", "seeds", "fit", "solved", "solved to"),
+    ("exact", "exact, IQM", "exact, given fit", "exact, max"),
+    ("token", "token, IQM", "token, given fit"),
+)
+"""Columns of each part of the table of all statistics in LaTeX."""
 
 
 def tables(results: Results) -> list[Table]:
@@ -69,7 +77,8 @@ def solved_table(results: Results) -> Table:
     """Return the table of how far each architecture solves each task."""
     frame, cells = _pivot(results, "exact", lambda cell: cell.headline)
     caption = f"{SOLVED_TO} {SHORTCUT} {seeds_and_selection(results)}{marks(cells)}"
-    return Table("solved-to", "How far each architecture solves each task", caption, frame, frame)
+    title = "How far each architecture solves each task"
+    return Table("solved-to", title, caption, frame, frame, paper=solved_paper(results))
 
 
 def beyond_table(results: Results, measure: str) -> Table:
@@ -81,7 +90,7 @@ def beyond_table(results: Results, measure: str) -> Table:
         f"{MEASURES[measure]} Numbers are in brackets where fewer than half of the seeds fit their training lengths. "
         f"{seeds_and_selection(results)}{marks(cells)}"
     )
-    return Table(f"beyond-{measure}", titles[measure], caption, frame, frame)
+    return Table(f"beyond-{measure}", titles[measure], caption, frame, frame, paper=scores_paper(results, measure))
 
 
 def lengths_table(results: Results) -> Table:
@@ -108,7 +117,7 @@ def lengths_table(results: Results) -> Table:
         "Each row shows the median, the lowest and the highest seed at one length, over all trained seeds. "
         f"{_few_questions(data)}{_seen_in_training(data)}{selection(results)}"
     )
-    return Table("lengths", "Scores by length", caption, frame, data)
+    return Table("lengths", "Scores by length", caption, frame, data, ("task", "variant"), labels=2)
 
 
 def _few_questions(data: pd.DataFrame) -> str:
@@ -146,7 +155,7 @@ def detail_table(results: Results) -> Table:
         f"not the result of a method; it is printed because some papers report it. {seeds_and_selection(results)}"
     )
     group = ("task", *HEADER_ROWS, "chance (token)")
-    return Table("detail", "All statistics", caption, pd.DataFrame(rows), data, group)
+    return Table("detail", "All statistics", caption, pd.DataFrame(rows), data, group, parts=DETAIL_PARTS)
 
 
 def _detail(row: Mapping[Any, Any]) -> dict[str, str]:

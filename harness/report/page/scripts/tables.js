@@ -96,7 +96,7 @@ function headRow(names, shown, order, sortBy) {
 
 function groupRow(names, group, row, width) {
   const [first, ...rest] = group;
-  const facts = rest.map((place) => h("small", {}, `${names[place]} ${pretty(row[place])}`));
+  const facts = rest.filter((place) => row[place]).map((place) => h("small", {}, `${names[place]} ${pretty(row[place])}`));
   return h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: width }, h("span", {}, row[first], facts)));
 }
 
