@@ -208,6 +208,18 @@ Timeout = Annotated[
         "--timeout",
     ),
 ]
+Launcher = Annotated[
+    Literal["local", "ray"],
+    _option(EXECUTION, None, "Where models are trained: processes of this machine, or the nodes of a Ray cluster."),
+]
+Address = Annotated[
+    str | None,
+    _option(
+        EXECUTION,
+        "ADDR",
+        "With --launcher ray: the cluster, as HOST:PORT or auto (default: a Ray of its own on this machine).",
+    ),
+]
 DryRun = Annotated[
     bool,
     _option(EXECUTION, None, "Print the plan and an estimate of the training time; train nothing.", "--dry-run"),

@@ -26,6 +26,8 @@ def run(
     set_: arguments.Settings = None,
     device: arguments.Device = "auto",
     workers: arguments.Workers = None,
+    launcher: arguments.Launcher = "local",
+    address: arguments.Address = None,
     precision: arguments.Precision = "float32",
     deterministic: arguments.Deterministic = False,
     capture: arguments.Capture = True,
@@ -76,7 +78,10 @@ def run(
         one = Shard.parse(shard)
         plan, folder = part(plan, one), output or folder.with_name(f"{folder.name}-{one.name}")
     longest = seconds_of(timeout, "--timeout") if timeout else None
-    options = RunOptions(device, workers, Numerics(precision, deterministic, capture), stale, retry_failed, longest)
+    numerics = Numerics(precision, deterministic, capture)
+    options = RunOptions(device, workers, numerics, stale, retry_failed, longest, launcher, address)
+    if address and launcher != "ray":
+        raise UserError(f"--address {address} is of --launcher ray; give both")
     if shards and not dry_run:
         raise UserError("--shards prints the plan of --dry-run; give both, or --shard I/N to train one part")
     if dry_run:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
@@ -24,7 +23,7 @@ class Job:
     cells: tuple[Cell, ...]
     variants: tuple[Variant, ...]
     samples: int
-    folder: Path
+    folder: RunFolder
     device: str = "cpu"
     train: bool = True
     numerics: Numerics = FLOAT32
@@ -71,7 +70,7 @@ class JobContext:
 
     def __init__(self, job: Job, number: int, emit: Emit) -> None:
         self.job, self.number, self.emit = job, number, emit
-        self.folder = RunFolder(job.folder)
+        self.folder = job.folder
         self.device = torch.device(job.device)
         self.recipe = job.cells[0].recipe
         self.share = 0.8 if job.train else 0.0

@@ -13,8 +13,8 @@ from harness.config.cell import SCHEMA, Cell
 from harness.encoding import encodable, repaired
 from harness.errors import UserError
 from harness.execution.job import Emit, Event, Job, ignore
+from harness.execution.launchers import Launcher, opened
 from harness.execution.plan import Plan, Variant
-from harness.execution.pool import launch
 from harness.execution.progress import Display
 from harness.execution.rate_search import with_chosen_rates
 from harness.execution.recorded_code import stored_cell
@@ -71,28 +71,29 @@ def execute(
     With several learning rates, the tuning cells come first, then the cells with the rates that they chose. A
     ``listener`` gets each event of the workers, after the display.
     """
-    options, console, folder = options.resolved(), console or Console(), RunFolder(output)
+    console, folder = console or Console(), RunFolder(output)
     folder.check(plan.suite.name)
     for note in plan.notes:
         _print(f"Note: {note}.", console)
-    with folder.locked() as taken_over:
+    with folder.locked() as taken_over, opened(options) as launcher:
         if taken_over:
             _print(f"Note: {taken_over}.", console)
-        return _execute(plan, folder, options, console, listener)
+        return _execute(plan, folder, launcher, console, listener)
 
 
-def _execute(plan: Plan, folder: RunFolder, options: RunOptions, console: Console, listener: Emit) -> Outcome:
+def _execute(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:
     before = with_chosen_rates(plan, folder)
-    outcome = _execute_known(before, folder, options, console, listener)
+    outcome = _execute_known(before, folder, launcher, console, listener)
     after = with_chosen_rates(plan, folder)
     if after.cells == before.cells:
         return outcome
     _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
-    return replace(outcome, failed=_execute_known(after, folder, options, console, listener).failed)
+    return replace(outcome, failed=_execute_known(after, folder, launcher, console, listener).failed)
 
 
-def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: Console, listener: Emit) -> Outcome:
+def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:
     """Train and evaluate the cells of a plan whose learning rates are known."""
+    options = launcher.options
     status = run_status(plan, folder, options.stale, options.retry_failed)
     with options.numerics.applied():
         folder.open(_run_record(plan, options, stored_cells(plan, folder)))
@@ -101,7 +102,7 @@ def _execute_known(plan: Plan, folder: RunFolder, options: RunOptions, console: 
     groups = ([cell.id for cell in job.cells] for job in jobs if job.train)
     for message in folder.snapshots.remove_unusable(groups):
         _print(message, console)
-    failed = _launch(jobs, options, console, listener)
+    failed = _launch(jobs, launcher, console, listener)
     return Outcome(status, failed + len(status.failed))
 
 
@@ -117,7 +118,7 @@ def evaluate(
 
     ``samples`` are the rows of each test set; without it, those of the suite.
     """
-    folder, options = RunFolder(output), options.resolved()
+    folder = RunFolder(output)
     run = folder.run()
     if run is None:
         raise UserError(f"{output} holds no run; train one first with lengthwise run --output {output}")
@@ -132,9 +133,9 @@ def evaluate(
             f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
             "alphabet, and lengths that it has"
         )
-    with folder.locked():
-        jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], options)
-        return _launch(jobs, options, console or Console())
+    with folder.locked(), opened(options) as launcher:
+        jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], launcher.options)
+        return _launch(jobs, launcher, console or Console())
 
 
 def _variants_for(cell: Cell, requests: Sequence[EvaluationRequest]) -> tuple[Variant, ...]:
@@ -145,7 +146,7 @@ def _print(line: str, console: Console) -> None:
     console.print(encodable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)
 
 
-def _launch(jobs: list[Job], options: RunOptions, console: Console, listener: Emit = ignore) -> int:
+def _launch(jobs: list[Job], launcher: Launcher, console: Console, listener: Emit = ignore) -> int:
     """Run the jobs and return how many cells failed."""
 
     def emit(event: Event) -> None:
@@ -153,7 +154,7 @@ def _launch(jobs: list[Job], options: RunOptions, console: Console, listener: Em
         listener(event)
 
     with Display(jobs, console) as display:
-        launch(jobs, options.worker_count, emit, options.timeout)
+        launcher.launch(jobs, emit)
     return display.failed
 
 

@@ -7,15 +7,16 @@ from typing import Literal
 import torch
 
 from harness.errors import UserError
+from harness.execution.gpu_slots import GPU_WORKERS
 from harness.models.precision import FLOAT32, Numerics
 
 Stale = Literal["keep", "rerun", "fail"]
 """The treatment of cells whose code has changed since they were trained."""
+LauncherName = Literal["local", "ray"]
+"""Where jobs run; each has a file in ``launchers``."""
 
 GPU_POPULATION = 64
 """The most models that a GPU trains at once. A CPU worker trains one."""
-GPU_WORKERS = 2
-"""Processes that share a GPU: one builds models or writes records while the other one trains."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class RunOptions:
         stale: the treatment of cells whose code has changed since; ``None`` reruns plug-ins and keeps the others.
         retry_failed: train failed cells again.
         timeout: seconds after which a worker that reports nothing is ended and its cells fail; ``None`` waits for ever.
+        launcher: where the jobs run.
+        address: of the cluster, for the launcher ``ray``; ``None`` starts one on this machine.
     """
 
     device: str = "auto"
@@ -37,6 +40,8 @@ class RunOptions:
     stale: Stale | None = None
     retry_failed: bool = False
     timeout: float | None = None
+    launcher: LauncherName = "local"
+    address: str | None = None
 
     def resolved(self) -> "RunOptions":
         """Return the same options with the device that ``auto`` stands for here."""

@@ -107,7 +107,7 @@ def _job(
     group: Group, variants: VariantsByTask, folder: RunFolder, samples: int, options: RunOptions, *, train: bool
 ) -> Job:
     task_variants = variants[group.first.task, group.first.recipe]
-    return Job(group.cells, task_variants, samples, folder.path, options.device, train, options.numerics)
+    return Job(group.cells, task_variants, samples, folder, options.device, train, options.numerics)
 
 
 def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bool:

@@ -1,22 +1,28 @@
-"""A worker process: it asks the launcher for one job at a time, and ends when the launcher ends."""
+"""A worker process: it asks the launcher for one job at a time, and ends when the launcher ends.
+
+The launcher sees it as a process and a connection, which may be those of a process on another machine.
+"""
 
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
 from harness.encoding import replace_unencodable
+from harness.execution.gpu_slots import Slot, visible
 from harness.execution.interruption import INTERRUPTION, Interrupted
-from harness.execution.job import Event, Job
+from harness.execution.job import Job
 from harness.execution.processes import clean_start, start_context
 from harness.execution.worker import run_job
 
@@ -27,6 +33,11 @@ READY = "ready"
 """The message by which a worker asks for a job. Its other messages are events, and errors that end the run."""
 
 STOP_SECONDS = 5.0
+MACHINE_SIGNALS = {getattr(signal, name) for name in ("SIGHUP", "SIGKILL", "SIGTERM") if hasattr(signal, name)}
+"""Signals from outside a process; others, such as a segmentation fault, come from its own code."""
+
+RunJob = Callable[[Any, int, Callable[[Any], None]], None]
+"""Runs a job with its number in the launcher's list, and sends its messages to the launcher."""
 
 
 @dataclass
@@ -36,34 +47,55 @@ class WorkerProcess:
     Attributes:
         job: the job that it runs; ``None`` before the first job and after the last.
         finished: ids of the cells of that job that it has reported as finished or failed.
+        is_ready: whether it waits for a job.
         is_stopping: whether it was told that no jobs remain.
         heard: time of its last message, or of the job that it was given.
         is_silent: whether it was ended because it reported nothing for too long.
+        host: its machine; empty for this one, and while it is not known.
     """
 
-    process: BaseProcess
-    connection: Connection
+    process: Any
+    connection: Any
     job: NumberedJob | None = None
     finished: set[str] = field(default_factory=set)
     is_stopping: bool = False
     heard: float = field(default_factory=time.monotonic)
     is_silent: bool = False
+    is_ready: bool = False
+    host: str = ""
 
     @classmethod
-    def start(cls, memory_share: float | None) -> "WorkerProcess":
-        """Start a process; ``memory_share`` is its share of a GPU's memory."""
+    def start(cls, slot: Slot | None) -> "WorkerProcess":
+        """Start a process on this machine; ``slot`` is its part of a GPU."""
         os.environ["OMP_NUM_THREADS"] = "1"
-        context = start_context(preload=[] if memory_share else [__name__])
+        context = start_context(preload=[] if slot else [__name__])
         connection, other_end = context.Pipe()
-        process = context.Process(target=serve, args=(other_end, memory_share))
-        with clean_start():
+        process = context.Process(target=serve, args=(other_end, slot.memory_share if slot else None))
+        with clean_start(), visible(slot):
             process.start()
         other_end.close()
         return cls(process, connection)
 
+    @property
+    def end(self) -> Literal["killed", "crashed", "lost"]:
+        """How the process has ended: by a signal from outside, by its own code, or with its machine."""
+        code = self.process.exitcode
+        if code is None:
+            return "lost"
+        is_signal = -code in MACHINE_SIGNALS or code - 128 in MACHINE_SIGNALS  # the latter if the process handles it
+        return "killed" if is_signal else "crashed"
+
+    @property
+    def end_text(self) -> str:
+        """How the process has ended, and on which other machine."""
+        code = self.process.exitcode
+        text = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"{'lost' if code is None else text}{f' on {self.host}' if self.host else ''}"
+
     def give(self, job: NumberedJob | None) -> bool:
         """Send the next job, or ``None`` if no jobs remain. Return whether the process could still take it."""
         self.job, self.finished, self.is_stopping, self.heard = None, set(), job is None, time.monotonic()
+        self.is_ready = False
         try:
             self.connection.send(job)
         except OSError:  # the process has ended, which the launcher notices next
@@ -103,17 +135,27 @@ class WorkerProcess:
         self.connection.close()
 
 
-def serve(connection: Connection, memory_share: float | None) -> None:
-    """Run the jobs that the launcher sends, until it sends ``None`` or ends the process by SIGTERM."""
+def serve(
+    connection: Connection, memory_share: float | None, run: RunJob = run_job, folder: Path | None = None
+) -> None:
+    """Run the jobs that the launcher sends, until it sends ``None`` or ends the process by SIGTERM.
+
+    Args:
+        memory_share: share of a GPU's memory that this process may use.
+        run: runs a job in the form in which it is sent.
+        folder: removed when the process ends.
+    """
     try:
         with INTERRUPTION.handled(signal.SIGTERM):
-            _serve(connection, memory_share)
+            _serve(connection, memory_share, run, folder)
     except Interrupted as interrupted:
-        os._exit(interrupted.code)
+        _exit(interrupted.code, folder)
+    finally:
+        _remove(folder)
 
 
-def _serve(connection: Connection, memory_share: float | None) -> None:
-    threading.Thread(target=_exit_with_launcher, daemon=True).start()
+def _serve(connection: Connection, memory_share: float | None, run: RunJob, folder: Path | None) -> None:
+    threading.Thread(target=_exit_with_launcher, args=(folder,), daemon=True).start()
     replace_unencodable()
     torch.set_num_threads(1)
     if memory_share is not None:
@@ -122,22 +164,32 @@ def _serve(connection: Connection, memory_share: float | None) -> None:
     while (numbered := _receive(connection)) is not None:
         number, job = numbered
         try:
-            run_job(job, number, lambda event: _send(connection, event))
+            run(job, number, lambda message: _send(connection, message))
         except Exception as error:
             _send(connection, _picklable(error))
             return
         _send(connection, READY)
 
 
-def _exit_with_launcher() -> None:
+def _exit_with_launcher(folder: Path | None) -> None:
     """Exit once the launcher is gone, which closes a pipe that this process holds from its start."""
     launcher = parent_process()
     assert launcher is not None
     launcher.join()
-    os._exit(1)
+    _exit(1, folder)
 
 
-def _send(connection: Connection, message: Event | Exception | str) -> None:
+def _exit(code: int, folder: Path | None) -> None:
+    _remove(folder)
+    os._exit(code)
+
+
+def _remove(folder: Path | None) -> None:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _send(connection: Connection, message: Any) -> None:
     try:
         connection.send(message)
     except OSError:  # the launcher is gone; an exception would be recorded as the failure of a cell

@@ -144,6 +144,16 @@ def _local_imports(path: Path, folder: Path) -> Iterator[Path]:
             yield from filter(None, (find(base, module) for module in modules))
 
 
+def local_files(path: Path, folder: Path) -> set[Path]:
+    """Return a file of the user and the files of a folder that it imports, directly or through others."""
+    files, pending = {path}, [path]
+    while pending:
+        new = set(_local_imports(pending.pop(), folder)) - files
+        files |= new
+        pending += new
+    return files
+
+
 def _file_of(module: str) -> Path | None:
     base = _HOME.joinpath(*module.split("."))
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)

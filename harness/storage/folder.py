@@ -45,6 +45,10 @@ class RunFolder:
         self.path, self.cells = path, path / "cells"
         self.snapshots = Snapshots(path / "snapshots")
 
+    def __reduce__(self) -> tuple[type["RunFolder"], tuple[Path]]:
+        """Pickle the path only, because each process reads the records itself."""
+        return type(self), (self.path,)
+
     def check(self, suite: str) -> None:
         """Raise :class:`UserError` if the folder has records of another suite or of another format version."""
         run = self.run()

@@ -1,6 +1,7 @@
-"""Provenance: the software, device, settings and time of a result, written into its record."""
+"""Provenance: the software, device, settings, time and machine of a result, written into its record."""
 
 import platform
+import socket
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -58,8 +59,10 @@ def _git(root: Path, *arguments: str) -> str:
 
 @cache
 def device_name(device: str) -> str:
-    """Return the name of a GPU, or ``cpu`` with the name of the processor."""
+    """Return the name of a GPU, or ``cpu`` with the name of the processor; ``cuda`` for a GPU of another machine."""
     if device.startswith("cuda"):
+        if not torch.cuda.is_available():
+            return "cuda"
         return torch.cuda.get_device_name(torch.device(device))
     return f"cpu ({_cpu_model()})"
 
@@ -83,4 +86,5 @@ def provenance(device: str, numerics: Numerics = FLOAT32) -> Provenance:
         tf32=tf32(),
         deterministic=torch.are_deterministic_algorithms_enabled(),
         threads=torch.get_num_threads(),
+        host=socket.gethostname(),
     )

@@ -17,7 +17,7 @@ class Record(BaseModel):
 
 
 class Provenance(Record):
-    """The software, device, settings and time of a result."""
+    """The software, device, settings, time and machine of a result. Older records have no ``host``."""
 
     created: str
     versions: dict[str, str]
@@ -27,6 +27,7 @@ class Provenance(Record):
     tf32: bool = False
     deterministic: bool = False
     threads: int = 1
+    host: str = ""
 
 
 class TrainingRecord(Record):

@@ -41,15 +41,14 @@ class Snapshots:
         torch.save(vars(snapshot), buffer)
         digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
         header = {"cells": list(cells), "terms": dict(conditions), "sha256": digest}
-        self.path.mkdir(exist_ok=True)
-        write_atomically(self._path_of(cells), json.dumps(header) + "\n", buffer.getvalue())
+        self.write(self._name_of(cells), json.dumps(header).encode() + b"\n", buffer.getvalue())
 
     def load(self, cells: Sequence[str], conditions: ResumeConditions) -> Snapshot | None:
         """Return the snapshot of exactly these cells, or None; raise :class:`SnapshotError` if it cannot be used."""
-        path = self._path_of(cells)
-        if not path.is_file():
+        file = self.read(self._name_of(cells))
+        if file is None:
             return None
-        line, _, content = path.read_bytes().partition(b"\n")
+        line, _, content = file.partition(b"\n")
         header = _parse_header(line)
         if hashlib.sha256(content).hexdigest() != header.get("sha256"):
             raise SnapshotError("it is damaged")
@@ -65,43 +64,66 @@ class Snapshots:
 
     def remove(self, cells: Sequence[str]) -> None:
         """Remove the snapshot of exactly these cells."""
-        self._unlink(self._path_of(cells))
+        self.delete(self._name_of(cells))
 
     def remove_containing(self, cells: Collection[str]) -> None:
         """Remove all snapshots that contain any of these cells."""
-        for path, header in self._headers():
+        for name, header in self._headers():
             if not set(cells).isdisjoint(header.get("cells", ())):
-                self._unlink(path)
+                self.delete(name)
 
     def remove_unusable(self, groups: Iterable[Collection[str]]) -> Iterator[str]:
         """Remove the snapshots whose cells are not all in one of the groups; yield a message for each."""
         planned = [set(group) for group in groups]
-        for path, header in self._headers():
+        for name, header in self._headers():
             if not header:
-                self._unlink(path)
-                yield f"snapshot {path} removed: it is damaged"
+                self.delete(name)
+                yield f"snapshot {self.path / name} removed: it is damaged"
             elif not any(group.issuperset(header["cells"]) for group in planned):
-                self._unlink(path)
-                yield f"snapshot {path} removed: this run does not train its {len(header['cells'])} models in one group"
+                self.delete(name)
+                models = f"its {len(header['cells'])} models in one group"
+                yield f"snapshot {self.path / name} removed: this run does not train {models}"
 
-    def _path_of(self, cells: Sequence[str]) -> Path:
-        return self.path / f"{hashlib.sha256(' '.join(cells).encode()).hexdigest()[:16]}.snapshot"
+    def files_within(self, cells: Collection[str]) -> dict[str, bytes]:
+        """Return the files whose cells are all among these, by name."""
+        names = [name for name, header in self._headers() if set(cells).issuperset(header.get("cells", (None,)))]
+        return {name: content for name in names if (content := self.read(name)) is not None}
 
-    def _headers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield each file with its header, which is empty if it is damaged."""
-        for path in sorted(self.path.glob("[!.]*.snapshot")) if self.path.is_dir() else []:
-            try:
-                with open(path, "rb") as file:
-                    yield path, _parse_header(file.readline())
-            except (SnapshotError, OSError):
-                yield path, {}
+    def write(self, name: str, *content: bytes) -> None:
+        """Write the parts of a file one after another."""
+        self.path.mkdir(exist_ok=True)
+        write_atomically(self.path / name, *content)
 
-    def _unlink(self, path: Path) -> None:
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file, ``None`` if there is none."""
+        path = self.path / name
+        return path.read_bytes() if path.is_file() else None
+
+    def delete(self, name: str) -> None:
         """Remove a file, and the temporary files that processes killed while writing it have left."""
-        for file in (path, *self.path.glob(f".{path.name}.*")):
+        for file in (self.path / name, *self.path.glob(f".{name}.*")):
             file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
+
+    def first_lines(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the first line of each file; the line is empty if it cannot be read."""
+        for path in sorted(self.path.glob("[!.]*.snapshot")) if self.path.is_dir() else []:
+            line = b""
+            with suppress(OSError), open(path, "rb") as file:
+                line = file.readline()
+            yield path.name, line
+
+    def _headers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the name of each file with its header, which is empty if it is damaged."""
+        for name, line in self.first_lines():
+            try:
+                yield name, _parse_header(line)
+            except SnapshotError:
+                yield name, {}
+
+    def _name_of(self, cells: Sequence[str]) -> str:
+        return f"{hashlib.sha256(' '.join(cells).encode()).hexdigest()[:16]}.snapshot"
 
 
 def _parse_header(line: bytes) -> dict[str, Any]:

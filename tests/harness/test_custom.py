@@ -245,7 +245,8 @@ def test_a_state_that_cannot_be_stored_is_trained_without_snapshots(
     with pytest.raises(StateError, match="holds a object, which a snapshot cannot store"):
         training.state_dict()
     monkeypatch.setattr("harness.training.trainer.SNAPSHOT_SECONDS", 0.0)
-    monkeypatch.setattr("harness.execution.pool.runs_user_code", lambda cell: False)  # a worker has no such seconds
+    # A worker process has no such seconds.
+    monkeypatch.setattr("harness.execution.launchers.local.runs_user_code", lambda cell: False)
     planned = plan(optimizer=settings.optimizer, optimizer_options={"memory": False})
     text, folder = run(planned)
     assert text.count("is trained without snapshots because the state of optimizer") == 2

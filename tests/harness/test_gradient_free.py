@@ -122,7 +122,7 @@ def test_a_frozen_model_is_not_fitted_further() -> None:
 def test_the_worker_trains_and_evaluates_it(tmp_path: Path) -> None:
     variant = Variant("", TASK, (2, 6))
     events = []
-    run_job(Job(cells((0, 1)), (variant,), 32, tmp_path), 0, events.append)
+    run_job(Job(cells((0, 1)), (variant,), 32, RunFolder(tmp_path)), 0, events.append)
     assert [event.kind for event in events].count("cell") == 2
     for cell in cells((0, 1)):
         record, folder = RunFolder(tmp_path).cell(cell.id).training, RunFolder(tmp_path)

@@ -205,7 +205,7 @@ def test_what_cannot_be_batched_is_evaluated_one_by_one(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Population, "_logits", not_batchable)
     events: list[Event] = []
-    run_job(Job(group, (Variant("", TASK, (7,)),), 8, tmp_path, train=False), 0, events.append)
+    run_job(Job(group, (Variant("", TASK, (7,)),), 8, RunFolder(tmp_path), train=False), 0, events.append)
     assert [event.kind for event in events if event.cell] == ["cell"] * 3
     for cell in group:
         records = RunFolder(tmp_path).cell(cell.id).evaluations

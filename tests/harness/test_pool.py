@@ -17,6 +17,7 @@ from test_resume import plan
 from harness.analysis.load import frames
 from harness.errors import UserError
 from harness.execution import pool, worker_process
+from harness.execution.gpu_slots import Slot
 from harness.execution.plan import Plan
 from harness.execution.processes import clean_start
 from harness.execution.run import Outcome, execute
@@ -115,7 +116,7 @@ MISBEHAVIOUR = {
     "exits": ("import sys; sys.exit(3)", "model", "it calls sys.exit(3)"),
     "crashes": (SEGMENTATION_FAULT, "model", "the worker process died (signal 11)"),
     "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", "machine", "(signal 9) in 3 attempts"),
-    "hangs": ("import time; time.sleep(99)", "model", "reported nothing for 1 s (--timeout)"),
+    "hangs": ("import time; time.sleep(99)", "model", "reported nothing for 3 s (--timeout)"),
 }
 
 
@@ -123,7 +124,7 @@ MISBEHAVIOUR = {
 def test_what_the_only_worker_runs_stays_in_its_cell(name: str, tmp_path: Path) -> None:
     body, cause, reason = MISBEHAVIOUR[name]
     planned, folder = plan_with(tmp_path, body, seeds=1), RunFolder(tmp_path / "run")
-    options = RunOptions("cpu", 1, timeout=1.0 if name == "hangs" else None)
+    options = RunOptions("cpu", 1, timeout=3.0 if name == "hangs" else None)
     quiet = Console(file=io.StringIO())
     assert execute(planned, folder.path, options, quiet).failed == 1
     failure = folder.cell(planned.cells[0].id).failure
@@ -152,8 +153,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[WorkerProcess]:
     workers: list[WorkerProcess] = []
     original = WorkerProcess.start
 
-    def start(memory_share: float | None) -> WorkerProcess:
-        workers.append(original(memory_share))
+    def start(slot: Slot | None) -> WorkerProcess:
+        workers.append(original(slot))
         return workers[-1]
 
     monkeypatch.setattr(WorkerProcess, "start", start)
@@ -163,8 +164,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[WorkerProcess]:
 def test_workers_killed_before_their_first_job_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original, starts = WorkerProcess.start, []
 
-    def start(memory_share: float | None) -> WorkerProcess:
-        starts.append(original(memory_share))
+    def start(slot: Slot | None) -> WorkerProcess:
+        starts.append(original(slot))
         if len(starts) <= 2:
             starts[-1].process.kill()
         return starts[-1]

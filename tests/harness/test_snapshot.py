@@ -57,7 +57,7 @@ def train(folder: Path, group: tuple[Cell, ...], variants: tuple[Variant, ...] =
     """Run a job to its end; return its notes."""
     RunFolder(folder).cells.mkdir(parents=True, exist_ok=True)
     events: list[Event] = []
-    run_job(Job(group, variants, 8, folder, **job), 0, events.append)
+    run_job(Job(group, variants, 8, RunFolder(folder), **job), 0, events.append)
     return [event.text for event in events if event.kind == "note"]
 
 
@@ -206,7 +206,7 @@ def test_a_smaller_group_starts_again_with_a_message(tmp_path: Path, killed_at: 
 def test_a_failed_cell_leaves_no_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
-    Worker(Job(group, (), 8, tmp_path), 0, lambda event: None).fail(group[0], RuntimeError("died"))
+    Worker(Job(group, (), 8, RunFolder(tmp_path)), 0, lambda event: None).fail(group[0], RuntimeError("died"))
     assert not (tmp_path / "snapshots").exists()
 
 
@@ -226,7 +226,7 @@ def test_a_part_of_a_snapshot_has_the_state_of_its_models(tmp_path: Path, monkey
     snapshots: list[Snapshot] = []
     group = cells("lstm:width=8,depth=1", 3)
     monkeypatch.setattr(Trainer, "_finish", lambda self, seconds: snapshots.append(self.state_dict()))
-    Worker(Job(group, (), 8, tmp_path), 0, lambda event: None)._train(group)
+    Worker(Job(group, (), 8, RunFolder(tmp_path)), 0, lambda event: None)._train(group)
     part = snapshots[0].part(slice(1, 3))
     assert {len(row) for row in part.rows.values()} == {len(part.models)} == {2}
     assert all(torch.equal(part.rows[name], snapshots[0].rows[name][1:]) for name in part.rows)
