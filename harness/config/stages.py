@@ -63,7 +63,7 @@ class Supervised(Stage):
     """Right answers to new questions.
 
     Args:
-        task: another task with the same symbols, to pretrain on; empty for the task of the cell.
+        task: another task with as many symbols, to pretrain on; empty for the task of the cell.
         predict: ``answer``, or ``sequence`` for next-token prediction of question and answer.
         lengths: ``LOW:HIGH`` within the training lengths; all of them by default.
     """

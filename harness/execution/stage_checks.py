@@ -41,10 +41,10 @@ def _check_other_task(stage: Supervised | Masked, task: Spec, recipe: Recipe) ->
         return
     other, asked = Spec.parse("task", stage.task, task.catalog), Presentation.of(task, recipe)
     ours, theirs = build_task(task).symbols, build_task(other).symbols
-    if ours != theirs:
+    if len(ours) != len(theirs):
         raise UserError(
-            f"stage {str(stage)!r}: {other} has the symbols {' '.join(theirs)}, and {task} has {' '.join(ours)}; "
-            "choose a task with the same symbols"
+            f"stage {str(stage)!r}: {other} has {len(theirs)} symbols ({' '.join(theirs)}), and {task} has {len(ours)} "
+            f"({' '.join(ours)}); choose a task with as many symbols"
         )
     try:
         lengths = train_lengths(other_presentation(asked, other).task, recipe)

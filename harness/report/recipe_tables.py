@@ -1,4 +1,4 @@
-"""Tables of runs that train in several ways: the scores by recipe, and the scores after each stage of a recipe."""
+"""Tables of runs that train in several ways: scores by recipe, after each stage, and after training on other tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.sample_efficiency import base_name, settings
-from harness.config.stages import pipeline_name
+from harness.config.stages import Supervised, parse_stages, pipeline_name
 from harness.report import number_format as fmt
 from harness.report.captions import Table, selection
 from harness.report.results import Results
@@ -45,6 +45,44 @@ def recipes_table(results: Results) -> Table:
     )
     frame = pd.DataFrame(rows).fillna(fmt.NOTHING)
     return Table("recipes", "Ways to train", caption, frame, frame, ("task",))
+
+
+def transfer_table(results: Results) -> Table:
+    """Return exact match beyond the training lengths: the first task of a training by the task that is tested."""
+    by_label = {result.task: result for result in results.main_results}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for (task, _), tasks in compared_tasks(results).items():
+        for label in tasks.values():
+            source = first_task(results.meta.recipes[label].get("stages", ""))
+            for architecture in results.architectures if source is not None else ():
+                cell = results.table_cell(architecture, by_label[label])
+                if cell.has_scores:
+                    rows.setdefault((architecture, source or "nothing else"), {})[task] = cell.score_text("exact")
+    pretrained = any(source != "nothing else" for _, source in rows)
+    found = [
+        {"architecture": architecture, "trained first on": source, **scores}
+        for (architecture, source), scores in (rows.items() if pretrained else ())
+    ]
+    caption = (
+        "Exact match beyond the training lengths, a column for each task. Models were trained on another task first, "
+        "and then on that of the column; those in the row of nothing else took all steps on the task of the column. "
+        f"All took the same number of steps. {selection(results)}"
+    )
+    frame = pd.DataFrame(found).fillna(fmt.NOTHING)
+    return Table("transfer", "Transfer between tasks", caption, frame, frame, ("architecture",))
+
+
+def first_task(stages: str) -> str | None:
+    """Return the other task on which a pipeline trains before its own, empty for none; ``None`` for other pipelines.
+
+    >>> first_task("supervised:task=sort + supervised"), first_task(""), first_task("supervised + dpo")
+    ('sort', '', None)
+    """
+    if not stages:
+        return ""
+    first, *rest = parse_stages(stages)
+    others = [stage for stage in rest if not isinstance(stage, Supervised) or stage.task]
+    return (getattr(first, "task", "") or None) if rest and not others else None
 
 
 def stages_table(results: Results) -> Table:

@@ -24,7 +24,7 @@ from harness.report.dataset_tables import enough_table, sizes_table
 from harness.report.paper_tables import scores_paper, solved_paper
 from harness.report.program_length import program_length_table
 from harness.report.rate_tables import rates_table, windows_table
-from harness.report.recipe_tables import recipes_table, stages_table
+from harness.report.recipe_tables import recipes_table, stages_table, transfer_table
 from harness.report.results import Results
 from harness.report.run_tables import cost_by_task_table, cost_table, problems_table
 from harness.report.settings_table import settings_table
@@ -35,7 +35,7 @@ from harness.report.unfitted import unfitted_table
 
 OPTIONAL = {"known", "conjecture", "settings", "unfitted", "steps-to-fit", "rate-windows"}
 OPTIONAL |= {"training-set-sizes", "enough-sequences", "comparisons", "ranks", "profile"}
-OPTIONAL |= {"recipes", "stages"}
+OPTIONAL |= {"recipes", "transfer", "stages"}
 """Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
@@ -56,9 +56,10 @@ def tables(results: Results) -> list[Table]:
     cost = [cost_table(results), cost_by_task_table(results)]
     training = [settings_table(results), unfitted_table(results), steps_table(results)]
     rates = [rates_table(results), windows_table(results)]
-    sizes = [sizes_table(results), enough_table(results), recipes_table(results), stages_table(results)]
+    sizes = [sizes_table(results), enough_table(results)]
+    recipes = [recipes_table(results), transfer_table(results), stages_table(results)]
     over_tasks = [pairs_table(results), ranks_table(results), profile_table(results)]
-    every = [*scores, *more, *over_tasks, *sizes, *cost, *training, *rates, problems_table(results)]
+    every = [*scores, *more, *over_tasks, *sizes, *recipes, *cost, *training, *rates, problems_table(results)]
     return [mark_stale(table, results) for table in every if len(table.frame) or table.name not in OPTIONAL]
 
 

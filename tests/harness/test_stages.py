@@ -76,7 +76,7 @@ def test_a_pipeline_has_one_text_and_divides_all_steps() -> None:
         ("dpoo", "did you mean dpo"),
         ("supervised + dpo:betta=1", "did you mean beta"),
         ("dpo:share=0.7 + supervised:share=0.7", "add up to 1.4"),
-        ("masked:task=dyck + supervised", "the same symbols"),
+        ("masked:task=sort:alphabet=3 + supervised", "choose a task with as many symbols"),
         ("supervised + grpo:answers=3", "for example 9"),
         ("supervised + self_improve:rounds=9", "fewer than its 9 rounds"),
         ("distill:teacher=encoder", "not causal"),

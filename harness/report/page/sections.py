@@ -119,7 +119,7 @@ SECTIONS = (
         "attention",
     ),
     Section("compare", "Architectures over all tasks", tables=("comparisons", "ranks", "profile")),
-    Section("recipes", "Ways to train", tables=("recipes", "stages")),
+    Section("recipes", "Ways to train", tables=("recipes", "transfer", "stages")),
     Section("sizes", "How much data is enough", tables=("enough-sequences", "training-set-sizes")),
     Section("settings", "How the models were trained", tables=("settings",)),
     Section(
