@@ -181,6 +181,9 @@ Track = Annotated[
 TrackTo = Annotated[list[str], _option(EXECUTION, TRACKER, "The tracker; repeatable.", "--to")]
 Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
 Figures = Annotated[bool, typer.Option("--figures", help="Also draw every plot, as SVG, PDF and PNG in plots/.")]
+Parquet = Annotated[
+    bool, typer.Option("--parquet", help="Also write all scores, curves and models as one table, tables/all.parquet.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ShardOption = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
+from command_line import user_error
 from factories import MANY, Run, made_run
 from rich.console import Console
 
@@ -19,6 +20,7 @@ import harness.report.latex
 import harness.report.number_format
 from harness.analysis.schema import ReportMeta
 from harness.report.export import csv
+from harness.report.parquet import write_parquet
 from harness.report.program_length import program_length_table
 from harness.report.results import Results
 from harness.report.summary import run_summary, warnings
@@ -243,3 +245,23 @@ def test_a_report_without_figures_needs_no_scipy_and_no_matplotlib() -> None:
 def test_importing_the_report_is_light() -> None:
     heavy = "import harness.report, sys; print({'pandas', 'matplotlib', 'scipy', 'jinja2'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_parquet_file_has_every_score_point_and_model(results: Results, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = pd.read_parquet(write_parquet(results, tmp_path / "all.parquet"))
+    cells, done = results.cells, results.cells[results.cells.status == "done"]
+    counts = {"score": len(results.scores), "training": done.curve.map(len).sum(), "model": len(cells) - len(done)}
+    assert frame.kind.value_counts().to_dict() == counts
+    assert set(frame.cell) == set(cells.cell)
+    scores = frame[frame.kind == "score"]
+    assert scores.exact.tolist() == pytest.approx(results.scores.exact.tolist(), nan_ok=True)
+    assert scores.architecture.astype(str).tolist() == [cell.partition("|")[0] for cell in results.scores.cell]
+    assert (str(frame.seed.dtype), str(frame.length.dtype), str(frame.fit.dtype)) == ("Int64", "Int64", "boolean")
+    assert set(frame[frame.kind == "model"].status) == {"failed", "missing", "not applicable"}
+
+
+def test_parquet_without_pyarrow_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.report.parquet.find_spec", lambda name: None)
+    line = user_error("report", "nowhere", "--parquet")
+    assert "pip install 'lengthwise[parquet]'" in line
