@@ -78,6 +78,7 @@ CHOICES = {
     "group_word:generators=some": "all | transpositions",
 }
 DERIVED_BOUNDS = {
+    "string_instructions:limited=sort,only=sort": "limited=sort: only=sort asks for no other operation; choose another",
     "addition:hints=2,padding=3": "hints=2: must be at least 4; the nearest is 4",
     "addition:hints=1": "hints=1: must be at least 2; the nearest is 2",
     "addition_scratchpad:hints=1": "hints=1: must be at least 2; the nearest is 2",

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from harness.data.rng import Stream
-from tasks.base import IGNORE
+from tasks.base import IGNORE, decode
 from tasks.recall.needle import Needle
 from tasks.stack.many_stacks import ManyStacks
+from tasks.strings.string_instructions import StringInstructions
 from tasks.structure.modular_regression import ModularRegression
 from tasks.structure.reachability import Reachability
 from tasks.structure.variable_assignments import VariableAssignments
@@ -69,3 +70,18 @@ def test_the_values_of_a_regression_are_uniform() -> None:
     # A zero input has the value 0: in one of 25 rows, and the function is zero in as many.
     shares = answers.flatten().bincount(minlength=5) / 5000
     assert torch.allclose(shares[1:], torch.full((4,), (1 - 2 / 25 + 1 / 625) / 5), atol=0.02)
+
+
+def test_each_pair_of_words_of_a_held_out_instruction_is_seen() -> None:
+    seen, held_out = (StringInstructions(combinations=kind).short for kind in ("seen", "held_out"))
+    agreements = (held_out[:, None] == seen).sum(-1)  # how many of the three words are equal
+    assert (len(seen), len(held_out)) == (12, 4)
+    assert int(agreements.max()) == 2
+    assert (agreements == 2).sum(1).tolist() == [5, 5, 5, 5]  # three other operations, another direction, other letters
+
+
+@pytest.mark.parametrize(("length", "occurs"), [(4, True), (5, False)])
+def test_a_limited_operation_occurs_up_to_its_limit_only(length: int, occurs: bool) -> None:
+    task = StringInstructions(limited="sort", limit=4)
+    source = task.sample(length, Stream.of([0], "t", "test", length, 200, "cpu"))
+    assert ("sort" in {decode(task.symbols, row)[0] for row in source}) is occurs
