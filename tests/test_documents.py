@@ -66,8 +66,8 @@ def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPat
     folders = [word for word in words if word.startswith("results/")]
     for folder in folders if words[0] in {"evaluate", "report", "pack", "compare", "track"} else ():
         assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
-    toy = {"run": [] if "--dry-run" in words else TOY, "bench": ["--steps", "8", "--no-workers"]}.get(words[0], [])
-    result = CliRunner().invoke(app, words + toy)
+    toys = {"run": [] if "--dry-run" in words else TOY, "compile": TOY, "bench": ["--steps", "8", "--no-workers"]}
+    result = CliRunner().invoke(app, words + toys.get(words[0], []))
     assert result.exit_code == 0, result.output
 
 

@@ -12,6 +12,7 @@ STAGES = [
     "config",
     "data",
     "models",
+    "compiler",
     "evaluation",
     "training",
     "storage",

@@ -9,6 +9,7 @@ from harness.cli.audit import audit
 from harness.cli.bench import bench
 from harness.cli.check import check
 from harness.cli.compare import compare
+from harness.cli.compile import compile_
 from harness.cli.doctor import doctor
 from harness.cli.error_handling import OneLineErrors
 from harness.cli.evaluate import evaluate
@@ -53,7 +54,7 @@ def lengthwise(
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train and compare": {
         **{"run": run, "evaluate": evaluate, "report": report, "compare": compare, "merge": merge, "pack": pack},
-        **{"track": track, "verify": verify},
+        **{"track": track, "verify": verify, "compile": compile_},
     },
     "Look up": {"list": list_, "show": show, "audit": audit},
     "Add an architecture or a task": {"new": new, "check": check},

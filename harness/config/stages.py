@@ -188,7 +188,14 @@ class Distill(Stage):
     temperature: Annotated[float, Interval(gt=0.0, le=GREATEST_RATE)] = 1.0
 
 
-KINDS: dict[str, type[Stage]] = {kind.kind: kind for kind in (Supervised, Masked, SelfImprove, DPO, GRPO, PPO, Distill)}
+class Compiled(Stage):
+    """Weights that are compiled from the task's RASP-L program (:mod:`harness.compiler`), which no step changes."""
+
+    kind: ClassVar[str] = "compiled"
+
+
+_KINDS = (Supervised, Masked, SelfImprove, DPO, GRPO, PPO, Distill, Compiled)
+KINDS: dict[str, type[Stage]] = {kind.kind: kind for kind in _KINDS}
 
 PIPELINES = {
     "supervised": "",

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from architectures.base import SequenceModel
+from harness.compiler import NotCompilable, compile_task, misfit
 from harness.config.recipe import ADAMW, CROSS_ENTROPY, Recipe
-from harness.config.stages import DPO, GRPO, PPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import DPO, GRPO, PPO, Compiled, Distill, Masked, Part, SelfImprove, Stage, Supervised
 from harness.data.presentation import NotApplicable, Presentation
 from harness.data.step_lengths import train_lengths
 from harness.errors import UserError
@@ -127,6 +128,15 @@ def _check_distill(part: Part, task: Spec, recipe: Recipe) -> None:
         )
 
 
+def _check_compiled(part: Part, task: Spec, recipe: Recipe) -> None:
+    if part.first:
+        raise UserError(f"stages {recipe.stages!r}: compiled replaces all weights, so it must be the first stage")
+    try:
+        compile_task(Presentation.of(task, recipe))
+    except NotCompilable as reason:
+        raise UserError(f"{task} cannot be compiled: {reason}") from None
+
+
 CHECKS: dict[type[Stage], Callable[[Part, Spec, Recipe], None]] = {
     Supervised: _check_supervised,
     Masked: _check_masked,
@@ -135,6 +145,7 @@ CHECKS: dict[type[Stage], Callable[[Part, Spec, Recipe], None]] = {
     GRPO: _check_groups,
     PPO: _check_reward_model,
     Distill: _check_distill,
+    Compiled: _check_compiled,
 }
 
 
@@ -148,6 +159,8 @@ def check_stage_model(recipe: Recipe, model: SequenceModel, presentation: Presen
     for part in recipe.timeline():
         if part.stage.train != "all" and not trained_names(names, part.stage.train):
             raise NotApplicable(f"stage {str(part.stage)!r}: its modules have other names than layers, norm and head")
+        if isinstance(part.stage, Compiled) and (reason := misfit(model, presentation)):
+            raise NotApplicable(f"stage {str(part.stage)!r}: {reason}")
         longest = _longest(part, presentation, recipe)
         own_answers = SLACK if isinstance(part.stage, SelfImprove | PPO) else 0
         if model.reach is not None and presentation.stream_length(longest) + own_answers > model.reach:

@@ -11,6 +11,9 @@ from harness.training.custom import custom_fingerprints
 STAGES = Path(__file__).with_name("stages")
 """The folder with one file for each kind of stage."""
 
+PACKAGES = {"compiled": Path(__file__).parents[1] / "compiler"}
+"""The package that a kind of stage depends on next to its file."""
+
 
 def cell_fingerprints(cell: Cell) -> dict[str, str]:
     """Return the fingerprints of the current code behind a cell, as records store them."""

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from harness.config.stages import DPO, GRPO, PPO, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import DPO, GRPO, PPO, Compiled, Distill, Masked, Part, SelfImprove, Stage, Supervised
 from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.compiled import CompiledTrainer
 from harness.training.stages.distill import DistillTrainer
 from harness.training.stages.dpo import DPOTrainer
 from harness.training.stages.grpo import GRPOTrainer
@@ -20,6 +21,7 @@ TRAINERS: dict[type[Stage], type[StageTrainer[Any]]] = {
     GRPO: GRPOTrainer,
     PPO: PPOTrainer,
     Distill: DistillTrainer,
+    Compiled: CompiledTrainer,
 }
 
 
