@@ -75,6 +75,18 @@ class Supervised(Stage):
     lengths: TrainLengths | None = None
 
 
+class StatePassing(Stage):
+    """Right answers, where rows begin in the states in which earlier rows ended (arXiv 2507.02782).
+
+    Args:
+        fresh: share of the rows that begin at the zero state.
+    """
+
+    kind: ClassVar[str] = "state_passing"
+
+    fresh: Share = 0.5
+
+
 class Masked(Stage):
     """Masked language modelling of questions (Devlin et al. 2019, section 3.1).
 
@@ -194,13 +206,14 @@ class Compiled(Stage):
     kind: ClassVar[str] = "compiled"
 
 
-_KINDS = (Supervised, Masked, SelfImprove, DPO, GRPO, PPO, Distill, Compiled)
+_KINDS = (Supervised, StatePassing, Masked, SelfImprove, DPO, GRPO, PPO, Distill, Compiled)
 KINDS: dict[str, type[Stage]] = {kind.kind: kind for kind in _KINDS}
 
 PIPELINES = {
     "supervised": "",
     "pretrain": "supervised:predict=sequence + supervised",
     "masked": "masked + supervised",
+    "state_passing": "supervised + state_passing",
     "self_improve": "supervised + self_improve",
     "dpo": "supervised + dpo:rate=0.1",
     "grpo": "supervised + grpo:rate=0.1",

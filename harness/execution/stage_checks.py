@@ -6,7 +6,19 @@ from typing import Any
 from architectures.base import SequenceModel
 from harness.compiler import NotCompilable, compile_task, misfit
 from harness.config.recipe import ADAMW, CROSS_ENTROPY, Recipe
-from harness.config.stages import DPO, GRPO, PPO, Compiled, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import (
+    DPO,
+    GRPO,
+    PPO,
+    Compiled,
+    Distill,
+    Masked,
+    Part,
+    SelfImprove,
+    Stage,
+    StatePassing,
+    Supervised,
+)
 from harness.data.presentation import NotApplicable, Presentation
 from harness.data.step_lengths import train_lengths
 from harness.errors import UserError
@@ -15,6 +27,7 @@ from harness.models.tensors import trained_parameters
 from harness.registry.options import Spec, build_task
 from harness.training.stages.answers import SLACK
 from harness.training.stages.base import trained_names
+from harness.training.stages.state_passing import state_obstacle
 from harness.training.stages.supervised import other_presentation
 
 
@@ -139,6 +152,7 @@ def _check_compiled(part: Part, task: Spec, recipe: Recipe) -> None:
 
 CHECKS: dict[type[Stage], Callable[[Part, Spec, Recipe], None]] = {
     Supervised: _check_supervised,
+    StatePassing: lambda part, task, recipe: None,
     Masked: _check_masked,
     SelfImprove: _check_self_improve,
     DPO: _check_pairs,
@@ -147,6 +161,13 @@ CHECKS: dict[type[Stage], Callable[[Part, Spec, Recipe], None]] = {
     Distill: _check_distill,
     Compiled: _check_compiled,
 }
+
+
+OBSTACLES: dict[type[Stage], Callable[[SequenceModel, Presentation], str | None]] = {
+    Compiled: misfit,
+    StatePassing: lambda model, presentation: state_obstacle(model),
+}
+"""Why a model cannot be trained in a stage of a kind, if it cannot."""
 
 
 def check_stage_model(recipe: Recipe, model: SequenceModel, presentation: Presentation) -> None:
@@ -159,7 +180,8 @@ def check_stage_model(recipe: Recipe, model: SequenceModel, presentation: Presen
     for part in recipe.timeline():
         if part.stage.train != "all" and not trained_names(names, part.stage.train):
             raise NotApplicable(f"stage {str(part.stage)!r}: its modules have other names than layers, norm and head")
-        if isinstance(part.stage, Compiled) and (reason := misfit(model, presentation)):
+        obstacle = OBSTACLES.get(type(part.stage), lambda model, presentation: None)
+        if reason := obstacle(model, presentation):
             raise NotApplicable(f"stage {str(part.stage)!r}: {reason}")
         longest = _longest(part, presentation, recipe)
         own_answers = SLACK if isinstance(part.stage, SelfImprove | PPO) else 0

@@ -26,6 +26,7 @@ from harness.training.stages.ppo import advantages as token_advantages
 from harness.training.stages.ppo import standardized
 from harness.training.stages.sampled import clipped_gain
 from harness.training.stages.self_improve import without_short_answers
+from harness.training.stages.state_passing import Reader, state_obstacle
 from harness.training.stages.supervised import as_sequence
 from harness.training.trainer import Trainer
 from tasks.base import IGNORE
@@ -35,6 +36,7 @@ TASK = Spec.parse("task", "reverse:alphabet=2", CATALOG)
 LSTM = Spec.parse("architecture", "lstm:width=8,depth=1", CATALOG)
 EVERY_KIND = [
     "supervised:predict=sequence + supervised:lengths=1:2,train=output",
+    "supervised + state_passing:fresh=0.3",
     "masked:task=duplicate_string + supervised:train=last",
     "supervised + self_improve:rounds=2,questions=16,agree=2",
     "supervised + dpo",
@@ -270,6 +272,38 @@ def test_short_answers_are_dropped_for_each_model() -> None:
     assert (kept != IGNORE).any(-1).tolist() == [[True, False], [True, True]]
 
 
+# State passing
+
+
+@pytest.mark.parametrize("architecture", ["lstm", "mingru", "mamba", "gated_deltanet", "rwkv7"])
+def test_states_are_passed_from_row_to_row_without_gradients(architecture: str) -> None:
+    """The logits are those of one long row, of which only the last part is differentiated."""
+    model = build_seeded(Spec.parse("architecture", f"{architecture}:width=16,depth=2", CATALOG), tuple("abcd"), 0)
+    assert state_obstacle(model) is None
+    earlier, later = torch.randint(4, (2, 3, 5), generator=torch.manual_seed(8))
+    reader = Reader(model)
+    _, ends = reader(reader.zero_states(earlier), earlier, None)
+    logits, _ = reader([end.detach() for end in ends], later, None)
+    whole = model(torch.cat((earlier, later), dim=1), None)[:, 5:]
+    torch.testing.assert_close(logits, whole, atol=1e-4, rtol=1e-3)
+    alone, _ = reader(reader.zero_states(later), later, None)
+    torch.testing.assert_close(alone, model(later, None), atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(alone, logits, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        ("transformer", "grows with the number of tokens"),
+        ("encoder", "as one stream"),
+        ("lstm_encdec", "as one stream"),
+    ],
+)
+def test_a_state_that_cannot_be_passed_is_refused(architecture: str, reason: str) -> None:
+    model = build_seeded(Spec.parse("architecture", architecture, CATALOG), tuple("abcd"), 0)
+    assert reason in str(state_obstacle(model))
+
+
 # Trainings
 
 
@@ -303,7 +337,9 @@ def test_a_stage_resumes_bit_for_bit_alone_and_in_a_population(stages: str) -> N
     torch.testing.assert_close(alone.run().population.values[0], whole.population.values[1], atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["dpo", "grpo:answers=4", "ppo", "self_improve:rounds=2,questions=8", "masked"])
+@pytest.mark.parametrize(
+    "kind", ["dpo", "grpo:answers=4", "ppo", "state_passing", "self_improve:rounds=2,questions=8", "masked"]
+)
 def test_a_stage_without_steps_or_rate_changes_no_weight(kind: str) -> None:
     first = trainer_of("", steps=6, schedule="constant").run().population.values
     separator = "," if ":" in kind else ":"
@@ -341,4 +377,4 @@ def test_preference_learning_raises_the_share_of_right_answers(stages: str, keys
 
 def test_every_kind_of_stage_has_an_example_here() -> None:
     kinds = {stage.kind for text in EVERY_KIND for stage in parse_stages(text)}
-    assert kinds == {"supervised", "masked", "self_improve", "dpo", "grpo", "ppo", "distill"}
+    assert kinds == {"supervised", "masked", "self_improve", "dpo", "grpo", "ppo", "distill", "state_passing"}

@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from harness.config.stages import DPO, GRPO, PPO, Compiled, Distill, Masked, Part, SelfImprove, Stage, Supervised
+from harness.config.stages import (
+    DPO,
+    GRPO,
+    PPO,
+    Compiled,
+    Distill,
+    Masked,
+    Part,
+    SelfImprove,
+    Stage,
+    StatePassing,
+    Supervised,
+)
 from harness.training.stages.base import Setting, StageTrainer
 from harness.training.stages.compiled import CompiledTrainer
 from harness.training.stages.distill import DistillTrainer
@@ -11,10 +23,12 @@ from harness.training.stages.grpo import GRPOTrainer
 from harness.training.stages.masked import MaskedTrainer
 from harness.training.stages.ppo import PPOTrainer
 from harness.training.stages.self_improve import SelfImproveTrainer
+from harness.training.stages.state_passing import StatePassingTrainer
 from harness.training.stages.supervised import SupervisedTrainer
 
 TRAINERS: dict[type[Stage], type[StageTrainer[Any]]] = {
     Supervised: SupervisedTrainer,
+    StatePassing: StatePassingTrainer,
     Masked: MaskedTrainer,
     SelfImprove: SelfImproveTrainer,
     DPO: DPOTrainer,
