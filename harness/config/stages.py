@@ -42,7 +42,9 @@ class Stage(BaseModel):
     Args:
         share: of the recipe's steps; stages without one share evenly what is left.
         rate: peak learning rate, divided by that of the cell.
-        train: the parameters that change: ``all``, ``last`` (the last layer and the output layer) or ``output``.
+        train: what changes: ``all``, ``last`` (the last layer and the output layer), ``output``, or ``lora`` (low-rank
+            updates of the matrices of all layers, Hu et al. 2022).
+        rank: of these updates.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +52,8 @@ class Stage(BaseModel):
 
     share: Share | None = None
     rate: Ratio = 1.0
-    train: Literal["all", "last", "output"] = "all"
+    train: Literal["all", "last", "output", "lora"] = "all"
+    rank: Annotated[int, Interval(ge=1, le=1024)] = 4
 
     def __str__(self) -> str:
         values = {key: getattr(self, key) for key, field in type(self).model_fields.items()}

@@ -31,7 +31,7 @@ TRAINING = (
     *("models.population", "models.tensors", "training.schedules"),
     *("training.trainer", "training.make_optimizer", "training.optimizer", "training.custom", "training.gradient_free"),
     *("training.stopping", "training.validation", "evaluation.scoring"),
-    *("training.stages.base", "training.stages.pipeline", "training.stages.supervised"),
+    *("training.stages.setting", "training.stages.base", "training.stages.pipeline", "training.stages.supervised"),
 )
 """Modules of the harness that determine trained weights, and the scores that choose them."""
 

@@ -29,5 +29,5 @@ def stage_fingerprints(recipe: Recipe) -> dict[str, str]:
 
 @cache
 def _fingerprint_of_stage(kind: str) -> str:
-    shared = ("answers", "pairs", "reference", "sampled", "scorer")
+    shared = ("answers", "extra_rows", "low_rank", "pairs", "reference", "sampled", "scorer")
     return code_hash(*(STAGES / f"{name}.py" for name in (kind, *shared)))

@@ -58,6 +58,10 @@ class PopulationOptimizer:
     def load_model_state(self, index: int, state: dict[str, Any]) -> None:
         """Set the further state of one model."""
 
+    def step(self, factor: float | Tensor, batch: Batch) -> None:
+        """Take one step at ``factor`` times the peak rates, a number or ``[R, 1]``, on a batch."""
+        raise NotImplementedError
+
     def restart(self) -> None:
         """Forget what earlier gradients left behind, at the beginning of a stage."""
 

@@ -27,8 +27,9 @@ from harness.training.drawn_questions import DrawnQuestions
 from harness.training.gradient_free import GradientFree
 from harness.training.make_optimizer import make_optimizer
 from harness.training.snapshot import Snapshot, generator_states, set_generator_states
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
 from harness.training.stages.pipeline import Pipeline
+from harness.training.stages.setting import Setting
 from harness.training.stopping import Stopping
 from harness.training.trained import Trained, Training
 from harness.training.validation import masters, solve_all_lengths, validate
@@ -186,7 +187,7 @@ class Trainer:
                 self.stopping.mark_fitted(index, stored["fitted_at"])
         self.batches.lengths.in_use = state.in_use
         made = {name.removeprefix(OF_STAGE): row for name, row in state.rows.items() if name.startswith(OF_STAGE)}
-        self._last_stage.load_state(made)
+        self._last_stage.load_snapshot(made)
         set_generator_states(state.random, self.device)
 
     def _rows(self) -> dict[str, Tensor]:
@@ -197,7 +198,7 @@ class Trainer:
 
     def _made(self) -> dict[str, Tensor]:
         """Return what the stage of the last step has made, one row for each model."""
-        return {f"{OF_STAGE}{name}": row for name, row in self._last_stage.state().items()}
+        return {f"{OF_STAGE}{name}": row for name, row in self._last_stage.snapshot().items()}
 
     @property
     def stage(self) -> StageTrainer[Any]:
@@ -243,11 +244,9 @@ class Trainer:
         if self.optimizer.needs_gradients:
             with self.timer("backward"):
                 self.population.backward(losses)
-            if stage.mask is not None:
-                self.population.grads.mul_(stage.mask)
         self.population.keep_changes(self.optimizer.alive[:, 0])
         with self.timer("optimizer"):
-            self.optimizer.step(self.stopping.factors.index_select(0, self.step_index).T, batch)
+            stage.update(self.optimizer, self.stopping.factors.index_select(0, self.step_index).T, batch)
         self.step_index += 1
 
     def log(self) -> list[dict[str, Any]]:

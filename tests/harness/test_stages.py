@@ -14,10 +14,17 @@ from harness.data.presentation import Batch, Presentation
 from harness.data.rng import Stream, seed_keys
 from harness.errors import UserError
 from harness.execution.stage_checks import check_stages
-from harness.models.population import Population, build_seeded
+from harness.models.population import Population, build_seeded, cross_entropy
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task
-from harness.training.stages.answers import answer, as_batch, gumbel, right_before_error, token_log_probabilities
+from harness.training.stages.answers import (
+    answer,
+    as_batch,
+    by_model,
+    gumbel,
+    right_before_error,
+    token_log_probabilities,
+)
 from harness.training.stages.distill import distillation_loss
 from harness.training.stages.grpo import advantages, grpo_loss, reward
 from harness.training.stages.masked import mask
@@ -39,7 +46,7 @@ EVERY_KIND = [
     "supervised + state_passing:fresh=0.3",
     "masked:task=duplicate_string + supervised:train=last",
     "supervised + self_improve:rounds=2,questions=16,agree=2",
-    "supervised + dpo",
+    "supervised + dpo:rank=2,train=lora",
     "supervised + dpo:pairs=sampled",
     "supervised + grpo:answers=4,reuse=3,reward=prefix",
     "supervised + ppo:reuse=3,reward_steps=4",
@@ -359,6 +366,39 @@ def test_only_the_chosen_parameters_change() -> None:
     after = unpack(trainer.population.values[0].detach())
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if name.startswith(("head.", "norm."))}
+
+
+def test_low_rank_updates_have_their_rank_and_change_nothing_else() -> None:
+    trainer = trainer_of("supervised + supervised:rank=2,train=lora")
+    while trainer.done < 6:
+        trainer.step()
+    unpack = trainer.population.layout.unpack
+    before = unpack(trainer.population.values[0].detach().clone())
+    while trainer.done < 10:
+        trainer.step()
+    for name, after in unpack(trainer.population.values[0].detach()).items():
+        change = after - before[name]
+        if name.startswith("layers.") and change.dim() == 2:
+            assert torch.linalg.matrix_rank(change, atol=1e-6) == 2, name
+        else:
+            assert not change.any(), name
+
+
+def test_low_rank_gradients_are_those_of_autograd() -> None:
+    trainer = trainer_of("supervised + supervised:rank=2,train=lora", seeds=(0, 1, 2), clip=0)
+    updates, population, batch = trainer.pipeline.at(6).low_rank, trainer.population, trainer.batches(0)
+    assert updates is not None
+    with torch.no_grad():
+        updates.values.copy_(torch.randn(updates.values.shape, generator=torch.manual_seed(9)))
+    start = updates.start = population.values.detach().clone()
+    source, prefix, target = by_model(batch, 3)
+    losses = cross_entropy(population.logits(source, prefix, updates.summed(start)), target)
+    expected = torch.autograd.grad(losses.sum(), updates.values)[0]
+    with torch.no_grad():
+        population.values.copy_(updates.summed(start))
+    population.backward(population.losses(batch))
+    updates.update(trainer.optimizer, torch.zeros(3, 1))
+    torch.testing.assert_close(updates.grads, expected)
 
 
 @pytest.mark.parametrize(

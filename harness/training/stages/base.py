@@ -1,52 +1,24 @@
 """What all kinds of stages share: the models and the task, the batch of a step, its loss, and the state to resume."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from harness.config.cell import Group
-from harness.config.recipe import Recipe
 from harness.config.stages import Part, Stage
-from harness.data.batches import Batches
-from harness.data.presentation import Batch, Presentation
+from harness.data.presentation import Batch
 from harness.models.population import Population
 from harness.models.tensors import as_real
 from harness.training.custom import factors, loss_of
+from harness.training.optimizer import PopulationOptimizer
+from harness.training.stages.low_rank import IN_LAYERS, LowRank
+from harness.training.stages.setting import Setting
 
 S = TypeVar("S", bound=Stage)
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What a stage works with: the models, their cells, and how the task is asked on their device."""
-
-    population: Population
-    group: Group
-    presentation: Presentation
-    batches: Batches
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of the cells."""
-        return self.group.first.recipe
-
-    @property
-    def key(self) -> str:
-        """The text of the task, which keys its random numbers."""
-        return str(self.group.first.task)
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seed of each model."""
-        return [cell.seed for cell in self.group.cells]
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the models."""
-        return self.population.values.device
+OF_UPDATES = "low rank: "
+"""Begins the names of the rows of a snapshot that belong to low-rank updates."""
 
 
 class StageTrainer(Generic[S]):
@@ -62,6 +34,7 @@ class StageTrainer(Generic[S]):
 
     Attributes:
         mask: 1 for the parameters that change and 0 for others, float ``[P]``; ``None`` if all change.
+        low_rank: the low-rank updates that are trained in place of the parameters, if they are.
     """
 
     def __init__(self, setting: Setting, part: Part, stage: S) -> None:
@@ -69,6 +42,7 @@ class StageTrainer(Generic[S]):
         self.population, self.presentation, self.recipe = setting.population, setting.presentation, setting.recipe
         self.loss = loss_of(self.recipe)
         self.mask = changed_parameters(self.population, stage.train)
+        self.low_rank = LowRank(setting, stage.rank) if stage.train == "lora" else None
 
     def prepare(self, step: int) -> None:
         """Get ready for a step, counted from the beginning of the pipeline."""
@@ -84,6 +58,15 @@ class StageTrainer(Generic[S]):
     def losses(self, batch: Batch) -> Tensor:
         """Return the loss of each model on the batch that :meth:`draw` has returned last, float ``[R]``."""
         return self.population.losses(batch, self.loss)
+
+    def update(self, optimizer: PopulationOptimizer, factor: Tensor, batch: Batch) -> None:
+        """Change the parameters by their gradients, at ``factor`` ``[R, 1]`` times the peak learning rates."""
+        if self.low_rank:
+            self.low_rank.update(optimizer, factor)
+            return
+        if self.mask is not None:
+            self.population.grads.mul_(self.mask)
+        optimizer.step(factor, batch)
 
     def questions(self, batch: Batch) -> Tensor:
         """Return the questions of a batch as the task asks them, long ``[R * B, S]``."""
@@ -106,10 +89,21 @@ class StageTrainer(Generic[S]):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take over what :meth:`state` returned."""
 
+    def snapshot(self) -> dict[str, Tensor]:
+        """Return the state, and the low-rank updates if there are any."""
+        updates = self.low_rank.state() if self.low_rank else {}
+        return self.state() | {OF_UPDATES + name: row for name, row in updates.items()}
+
+    def load_snapshot(self, stored: dict[str, Tensor]) -> None:
+        """Take over what :meth:`snapshot` returned."""
+        if self.low_rank and stored:
+            self.low_rank.load_state({n.removeprefix(OF_UPDATES): x for n, x in stored.items() if OF_UPDATES in n})
+        self.load_state({name: row for name, row in stored.items() if OF_UPDATES not in name})
+
 
 def changed_parameters(population: Population, train: str) -> Tensor | None:
     """Return the mask of the parameters that a stage changes, float ``[P]``; ``None`` for all of them."""
-    if train == "all":
+    if train in ("all", "lora"):
         return None
     row = torch.zeros_like(population.values[0].detach())
     views = population.layout.unpack(row)
@@ -122,8 +116,10 @@ def trained_names(names: Sequence[str], train: str) -> list[str]:
     """Return the parameters that a stage trains: of the output layer and its norm, or also of the last layer.
 
     They are found by their names in the language model, ``layers.N``, ``norm`` and ``head``. There are none of them in
-    a model that has no such parts.
+    a model that has no such parts. Of ``lora`` they are those of all layers.
     """
+    if train == "lora":
+        return [name for name in names if name.startswith(IN_LAYERS)]
     layers = [int(name.split(".")[1]) for name in names if name.startswith("layers.")]
     last = (f"layers.{max(layers)}.",) if layers and train == "last" else ()
     return [name for name in names if name.startswith(("head.", "norm.", *last))]

@@ -10,7 +10,8 @@ from architectures.language_model import LanguageModel
 from harness.compiler import write_compiled
 from harness.config.stages import Compiled, Part
 from harness.registry.options import build_model
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 
 
 class CompiledTrainer(StageTrainer[Compiled]):

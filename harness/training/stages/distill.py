@@ -17,7 +17,8 @@ from harness.data.presentation import Batch
 from harness.models.population import Population, build_seeded
 from harness.registry.options import Spec
 from harness.training.stages.answers import answer, as_batch, ask, by_model
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 from tasks.base import IGNORE
 
 

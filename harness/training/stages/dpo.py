@@ -6,9 +6,10 @@ from torch import Tensor
 from harness.config.stages import DPO, Part
 from harness.data.presentation import Batch
 from harness.training.stages.answers import by_model, token_log_probabilities
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
 from harness.training.stages.pairs import draw_pairs, pair_losses
 from harness.training.stages.reference import Reference
+from harness.training.stages.setting import Setting
 
 
 class DPOTrainer(StageTrainer[DPO]):

@@ -15,7 +15,7 @@ from harness.config.stages import (
     StatePassing,
     Supervised,
 )
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
 from harness.training.stages.compiled import CompiledTrainer
 from harness.training.stages.distill import DistillTrainer
 from harness.training.stages.dpo import DPOTrainer
@@ -23,6 +23,7 @@ from harness.training.stages.grpo import GRPOTrainer
 from harness.training.stages.masked import MaskedTrainer
 from harness.training.stages.ppo import PPOTrainer
 from harness.training.stages.self_improve import SelfImproveTrainer
+from harness.training.stages.setting import Setting
 from harness.training.stages.state_passing import StatePassingTrainer
 from harness.training.stages.supervised import SupervisedTrainer
 

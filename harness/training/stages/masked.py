@@ -12,7 +12,8 @@ from harness.data.batches import Batches
 from harness.data.presentation import Batch
 from harness.data.rng import Stream, fold_in, text_key
 from harness.registry.options import Spec
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 from harness.training.stages.supervised import other_presentation
 from tasks.base import IGNORE
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.data.presentation import Batch
 from harness.data.rng import Stream
 from harness.training.stages.answers import answer, as_batch, gumbel, right_before_error
-from harness.training.stages.base import Setting
+from harness.training.stages.setting import Setting
 
 
 def draw_pairs(

@@ -4,8 +4,9 @@ from bisect import bisect_right
 from typing import Any
 
 from harness.training.custom import factors
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
 from harness.training.stages.kinds import trainer_of
+from harness.training.stages.setting import Setting
 
 
 class Pipeline:

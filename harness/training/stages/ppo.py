@@ -12,10 +12,10 @@ from harness.config.stages import PPO, Part
 from harness.data.presentation import Batch
 from harness.data.rng import fold_in, text_key
 from harness.training.stages.answers import by_model, token_log_probabilities
-from harness.training.stages.base import Setting
 from harness.training.stages.pairs import draw_pairs, pair_losses
 from harness.training.stages.sampled import SampledTrainer, clipped_gain, mean_over_answers
 from harness.training.stages.scorer import Scorer
+from harness.training.stages.setting import Setting
 from tasks.base import IGNORE
 
 PAIRS = text_key("pairs of the reward model")

@@ -9,8 +9,9 @@ from harness.config.stages import Part, Sampled
 from harness.data.presentation import Batch
 from harness.data.rng import Stream
 from harness.training.stages.answers import answer, as_batch, by_model, gumbel
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
 from harness.training.stages.reference import Reference
+from harness.training.stages.setting import Setting
 from tasks.base import IGNORE
 
 S = TypeVar("S", bound=Sampled)

@@ -4,19 +4,17 @@ Reward models and value functions start from the weights of the models that they
 3.4). The symbol is ``<blank>``, which does not occur where answers are generated.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from harness.data.presentation import Batch
-from harness.training.optimizer import AdamW
 from harness.training.stages.answers import by_model
-from harness.training.stages.base import Setting
+from harness.training.stages.extra_rows import ExtraRows
+from harness.training.stages.setting import Setting
 from tasks.base import IGNORE
 
 
-class Scorer:
+class Scorer(ExtraRows):
     """One scorer for each model of a population.
 
     Args:
@@ -24,14 +22,9 @@ class Scorer:
         values: parameters to start from, float ``[R, P]``; copied.
     """
 
-    OPTIMIZED: ClassVar[str] = "optimizer "
-
     def __init__(self, setting: Setting, values: Tensor) -> None:
+        super().__init__(setting, values)
         self.population, self.presentation = setting.population, setting.presentation
-        self.values = values.detach().clone().requires_grad_()
-        self.grads = torch.zeros_like(values)
-        rates = torch.tensor([cell.learning_rate for cell in setting.group.cells])
-        self.optimizer = AdamW(self.values, self.grads, rates, clip=setting.recipe.clip)
 
     def scores(self, batch: Batch) -> Tensor:
         """Return a score after each number of tokens of an answer, from none to all, float ``[R, B, T + 1]``."""
@@ -52,14 +45,3 @@ class Scorer:
         """Take one step down the loss of each scorer, float ``[R]``."""
         self.grads.copy_(torch.autograd.grad(losses.sum(), self.values)[0])
         self.optimizer.step(1.0)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the parameters and the state of the optimizer for a snapshot."""
-        return {"values": self.values.detach(), **{self.OPTIMIZED + k: x for k, x in self.optimizer.rows().items()}}
-
-    @torch.no_grad()
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take over what :meth:`state` returned."""
-        self.values.copy_(state["values"])
-        for name, row in self.optimizer.rows().items():
-            row.copy_(state[self.OPTIMIZED + name])

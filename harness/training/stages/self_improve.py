@@ -15,7 +15,8 @@ from harness.data.rng import Stream, fold_in, text_key
 from harness.data.step_lengths import train_lengths
 from harness.training.custom import factors
 from harness.training.stages.answers import answer, as_batch, ask
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 from tasks.base import IGNORE
 
 QUESTIONS, LENGTHS, MEMBERS = text_key("self-labelled questions"), text_key("lengths"), text_key("members")

@@ -21,7 +21,8 @@ from harness.config.stages import Part, StatePassing
 from harness.data.presentation import Batch
 from harness.data.rng import Stream, fold_in, text_key
 from harness.training.stages.answers import by_model
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 
 FRESH = text_key("rows that begin at zero")
 

@@ -7,7 +7,8 @@ from harness.config.stages import Part, Supervised
 from harness.data.batches import Batches
 from harness.data.presentation import Batch, Presentation
 from harness.registry.options import Spec, build_task
-from harness.training.stages.base import Setting, StageTrainer
+from harness.training.stages.base import StageTrainer
+from harness.training.stages.setting import Setting
 
 
 class SupervisedTrainer(StageTrainer[Supervised]):
