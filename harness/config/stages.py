@@ -172,12 +172,13 @@ class PPO(Sampled):
 
     Args:
         pairs: what the reward model learns from; as for ``dpo``.
-        reward_steps: of the reward model, before the first step of the stage; 0 for a quarter of the stage's steps.
+        reward_steps: of the reward model, before the first step of the stage; 0 for half as many as the stage has.
         decay: weight of each further token in the advantage (lambda of Schulman et al. 2016).
     """
 
     kind: ClassVar[str] = "ppo"
 
+    beta: Ratio = 0.2
     pairs: Literal["truth", "sampled"] = "truth"
     reward_steps: Annotated[int, Interval(ge=0, le=MOST)] = 0
     decay: Share = 0.95

@@ -43,7 +43,7 @@ class PPOTrainer(SampledTrainer[PPO]):
     def _trained_reward_model(self) -> Scorer:
         scorer = Scorer(self.setting, self.population.values)
         keys, lengths = fold_in(self.setting.batches.keys, PAIRS), self.setting.batches.lengths
-        for step in range(self.stage.reward_steps or max(1, self.part.steps // 4)):
+        for step in range(self.stage.reward_steps or max(1, self.part.steps // 2)):
             batch, preference = draw_pairs(
                 self.setting, keys, step, lengths[step % self.recipe.steps], self.stage.pairs
             )
