@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # Two OpenMP threads on a busy pair of cores are several times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install quick test lint gpu gpu-plan clean
+.PHONY: install quick test lint faults gpu gpu-plan clean
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,9 @@ lint: install
 
 test: lint  ## lint, type check, tests
 	$(RUN) -m pytest -n auto $(ARGS)
+
+faults: install  ## kill, fill the disk, set back the clock, ... and print what was lost (nothing); more with ray installed
+	$(RUN) -m tests.faults $(ARGS)
 
 OUT ?= results/gpu
 DEVICE ?= cuda

@@ -157,10 +157,14 @@ class Pool:
         number, job = worker.job
         for part in _remaining_jobs(job, worker.finished):
             for cell in part.cells:
-                self.deaths.setdefault(cell.id, []).append(worker.host)
+                earlier = [] if worker.has_progressed else self.deaths.get(cell.id, [])
+                self.deaths[cell.id] = [*earlier, worker.host]
             again = [(number, smaller) for smaller in self._again(part, worker)]
             (self.waiting if worker.host else self.interrupted).extend(again)
-            if not again:
+            if again:
+                text = f"{part}: the worker process died ({worker.end_text}); it is tried again"
+                self.emit(Event(number, "note", text=text))
+            else:
                 _fail(part, number, *self._reason(worker), self.emit)
 
     def _again(self, part: Job, worker: WorkerProcess) -> list[Job]:

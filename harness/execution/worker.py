@@ -235,7 +235,8 @@ class Worker(JobContext):
         reason = error_text(error)
         failure = self._failure(cell, reason, "".join(traceback.format_exception(error)))
         self.folder.fail(cell.id, failure.model_copy(update={"cause": cause}))
-        self.folder.snapshots.remove_containing([cell.id])
+        if cause == "model":  # after a fault of the machine the next run resumes
+            self.folder.snapshots.remove_containing([cell.id])
         self.finish_cell("failed", cell, reason)
 
 

@@ -24,6 +24,7 @@ from harness.models.precision import Numerics
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec
 from harness.storage.folder import RunFolder
+from harness.storage.records import Cause
 from harness.storage.snapshots import Snapshots
 from harness.training.code_version import cell_fingerprints
 from harness.training.snapshot import Snapshot
@@ -203,11 +204,14 @@ def test_a_smaller_group_starts_again_with_a_message(tmp_path: Path, killed_at: 
     assert train(tmp_path, group[:2]) == []
 
 
-def test_a_failed_cell_leaves_no_snapshot(tmp_path: Path, killed_at: Callable[..., None]) -> None:
+@pytest.mark.parametrize("cause", ["model", "machine"])
+def test_a_cell_that_fails_by_itself_leaves_no_snapshot(
+    cause: Cause, tmp_path: Path, killed_at: Callable[..., None]
+) -> None:
     group = cells("lstm:width=8,depth=1")
     killed_at(7, tmp_path, group)
-    Worker(Job(group, (), 8, RunFolder(tmp_path)), 0, lambda event: None).fail(group[0], RuntimeError("died"))
-    assert not (tmp_path / "snapshots").exists()
+    Worker(Job(group, (), 8, RunFolder(tmp_path)), 0, lambda event: None).fail(group[0], RuntimeError("died"), cause)
+    assert (tmp_path / "snapshots").exists() == (cause == "machine")
 
 
 def test_a_full_disk_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

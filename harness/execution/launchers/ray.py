@@ -55,8 +55,9 @@ def opened(options: RunOptions) -> Iterator["RayLauncher"]:
 
 
 def _connect(options: RunOptions) -> None:
-    """Connect to Ray. It takes over the handling of SIGTERM, which is given back."""
+    """Connect to Ray. It takes over the handling of SIGTERM, which is given back, and prints to standard output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    vars(ray._private.worker)["_worker_logs_enabled"] = False  # the pool says what was lost
     before = signal.getsignal(signal.SIGTERM)
     local = {"num_cpus": options.workers or default_workers("cpu"), "include_dashboard": False}
     try:
@@ -225,6 +226,7 @@ class RayWorker(WorkerProcess):
         """Repeat a write; return any other message, or a note if a snapshot cannot be written."""
         if not isinstance(message, Write):
             return message
+        self.has_progressed |= message.kind == "snapshot"
         try:
             message.repeat_in(self.folder)
         except OSError as error:  # records raise a StorageError
