@@ -18,7 +18,7 @@ from harness.models.population import build_seeded
 from harness.models.shape_only import shape_only
 from harness.models.tensors import trained_parameters
 from harness.registry.catalog import Entry
-from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of
+from harness.registry.options import Option, Spec, Value, build_model, build_task, options_of, signature
 from tasks.base import IGNORE, Task
 
 LETTERS = ("a", "b", "c", "d")
@@ -29,8 +29,12 @@ NOISE = 0.1
 
 
 def variants(entry: Entry) -> Iterator[dict[str, Value]]:
-    """Yield every value but the default of each option with a closed set of values, one option at a time."""
-    for option in options_of(entry).values():
+    """Yield every value but the default of each option with a closed set of values, one option at a time.
+
+    Options of a task's format are left out.
+    """
+    options = options_of(entry).values() if entry.kind == "architecture" else signature(entry.cls)
+    for option in options:
         choices = (True, False) if option.annotation is bool else typing.get_args(option.annotation)
         is_closed = option.annotation is bool or typing.get_origin(option.annotation) is typing.Literal
         yield from ({option.name: choice} for choice in choices if is_closed and choice != option.default)

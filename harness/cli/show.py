@@ -141,13 +141,15 @@ def _task(spec: "Spec") -> "Iterator[RenderableType]":
     from harness.config.lengths import Span
     from harness.evaluation.chance import ROWS
     from harness.evaluation.shortcuts import audit_task
-    from harness.registry.options import build_task, options_of
+    from harness.registry.options import build_task, options_of, wrapper_for
 
     task, entry = build_task(spec), spec.entry
     yield f"\nPaper: {task.paper}" if task.paper else ""
     yield f"Answer: {task.answer}   Alphabet: {_abridged(task.symbols)}   Lengths: {_range(task.lengths)}"
     yield from _program(task)
-    yield from _options("Options", options_of(entry), argument_texts(entry.cls))
+    wrapper = wrapper_for(entry)
+    texts = (argument_texts(wrapper) if wrapper else {}) | argument_texts(entry.cls)
+    yield from _options("Options", options_of(entry), texts)
     shown = table("Examples", "options", ">source", "answer")
     for row in examples(spec):
         shown.add_row(*row)

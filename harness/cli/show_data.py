@@ -9,7 +9,7 @@ from harness.config.suite import load
 from harness.execution.make_plan import make_plan
 from harness.models.cost import Growth
 from harness.registry.catalog import Catalog
-from harness.registry.options import REQUIRED, Spec, build_task, language_model_for, options_of
+from harness.registry.options import REQUIRED, Spec, build_task, options_of, wrapper_for
 
 
 def entry_data(spec: Spec) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def entry_data(spec: Spec) -> dict[str, Any]:
 
 def _options(spec: Spec) -> list[dict[str, Any]]:
     entry = spec.entry
-    language_model = language_model_for(entry.cls) if entry.kind == "architecture" else None
-    texts = (argument_texts(language_model) if language_model else {}) | argument_texts(entry.cls)
+    wrapper = wrapper_for(entry)
+    texts = (argument_texts(wrapper) if wrapper else {}) | argument_texts(entry.cls)
     return [
         {
             "name": option.name,

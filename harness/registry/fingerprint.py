@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Entry, Kind
 from harness.registry.normal_code import syntax_of, text_of
-from harness.registry.options import Spec, Value, options_of
+from harness.registry.options import Spec, Value, format_options_of, options_of, wrapper_for
 from harness.registry.plugin_import import file_in, local_file
 
 _HOME = Path(__file__).resolve().parents[2]
@@ -59,7 +59,13 @@ def equal_versions() -> list[list[str]]:
 
 def fingerprint_of(spec: Spec) -> str:
     """Return the fingerprint of an entry with options."""
-    return fingerprint(*named_entries(spec))
+    return fingerprint(*named_entries(spec), modules=format_modules(spec))
+
+
+def format_modules(spec: Spec) -> tuple[str, ...]:
+    """Return the module of the format that a task's spec has options of."""
+    wrapper = wrapper_for(spec.entry) if spec.kind == "task" and format_options_of(spec) else None
+    return (wrapper.__module__,) if wrapper else ()
 
 
 def named_entries(spec: Spec) -> list[Entry]:
@@ -82,9 +88,9 @@ def _defaults(entry: Entry) -> dict[str, Value]:
         return {}  # it does not import today, which does not change what its record was made with
 
 
-def fingerprint(entry: Entry, *named: Entry) -> str:
-    """Return twelve hexadecimal digits of the code behind an entry and those that its options name."""
-    modules = (*(each.module for each in (entry, *named)), *_ALWAYS[entry.kind])
+def fingerprint(entry: Entry, *named: Entry, modules: tuple[str, ...] = ()) -> str:
+    """Return twelve hexadecimal digits of the code of an entry, of those that its options name, and of modules."""
+    modules = (*modules, *(each.module for each in (entry, *named)), *_ALWAYS[entry.kind])
     files = {f for f in (entry.path, *(each.path for each in named), *map(_file_of, modules)) if f}
     folders = {each.path: each.path.parent for each in (entry, *named) if each.path and each.origin == "plug-in"}
     pending = list(files)

@@ -20,6 +20,7 @@ from harness.errors import UserError, suggest
 from harness.registry.catalog import Catalog, Entry, Kind
 from harness.registry.limits import MOST
 from harness.registry.option_types import describe, option_error, read_pairs
+from harness.registry.task_formats import format_for
 
 Value = bool | int | float | str | None
 REQUIRED = inspect.Parameter.empty
@@ -59,10 +60,15 @@ def language_model_for(cls: type) -> type | None:
     return LanguageModel if issubclass(cls, Mixer) else None
 
 
+def wrapper_for(entry: Entry) -> type | None:
+    """Return the class around that of an entry, whose options it has too: a language model, or a format of tasks."""
+    return language_model_for(entry.cls) if entry.kind == "architecture" else format_for(entry.cls)
+
+
 def options_of(entry: Entry) -> dict[str, Option]:
-    """Return the options of an entry by name. A mixer's own options follow those of the language model."""
-    language_model = language_model_for(entry.cls) if entry.kind == "architecture" else None
-    common = signature(language_model) if language_model else ()
+    """Return the options of an entry by name. Its own options follow those of the class around it."""
+    wrapper = wrapper_for(entry)
+    common = signature(wrapper) if wrapper else ()
     try:
         specific = signature(entry.cls)
     except Exception as error:  # an annotation that cannot be evaluated
@@ -187,11 +193,25 @@ def _text(value: Value) -> str:
 
 
 def build_task(spec: Spec) -> Any:
-    """Construct a task; raise :class:`UserError` where its constructor raises ``ValueError``."""
+    """Construct a task, in a format if the spec has options of one.
+
+    Raises :class:`UserError` where the constructor raises ``ValueError``.
+    """
+    options, format_options = dict(spec.options), format_options_of(spec)
     try:
-        return spec.entry.cls(**dict(spec.options))
+        task = spec.entry.cls(**{key: value for key, value in options.items() if key not in format_options})
+        wrapper = wrapper_for(spec.entry)
+        return wrapper(task, **format_options) if wrapper and format_options else task
     except ValueError as error:
         raise UserError(f"task {spec}: {error}") from None
+
+
+def format_options_of(spec: Spec) -> dict[str, Value]:
+    """Return the options of a task's spec that are of its format and not at their default."""
+    wrapper = wrapper_for(spec.entry)
+    own = {option.name for option in signature(spec.entry.cls)} if wrapper else set()
+    names = {option.name: option for option in signature(wrapper) if option.name not in own} if wrapper else {}
+    return {key: value for key, value in spec.options if key in names and not _is_default(value, names[key])}
 
 
 def build_model(spec: Spec, symbols: tuple[str, ...]) -> Any:

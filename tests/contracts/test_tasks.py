@@ -24,8 +24,12 @@ def specs_of(entry: Entry) -> list[Spec]:
         return [default]
 
 
+FORMATTED = ("parity:padding=2,scratchpad=running", "addition:scratchpad=places")
+SPECS = [*(spec for entry in ENTRIES for spec in specs_of(entry)), *(Spec.parse("task", t, CATALOG) for t in FORMATTED)]
+
+
 @pytest.mark.parametrize("check", TASK_CHECKS)
-@pytest.mark.parametrize("spec", [spec for entry in ENTRIES for spec in specs_of(entry)], ids=str)
+@pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_contract(spec: Spec, check: str) -> None:
     subject = TaskSubject(spec)
     result = run_check(check, TASK_CHECKS[check], subject)

@@ -13,6 +13,8 @@ FIXED_BOUNDS = {
     "addition:hints=-5": "int >= 0",
     "addition:padding=-1": "int >= 0",
     "addition:shorter=-1": "int >= 0",
+    "parity:padding=-1": "int >= 0",
+    "parity:scratchpad=places": "none | running",
     "addition_scratchpad:base=1": "int >= 2 <= 36",
     "subtraction:base=40": "int >= 2 <= 36",
     "subtraction:padding=-1": "int >= 0",
