@@ -10,6 +10,7 @@ from rich.text import Text
 from harness.bench.time_estimate import Pace
 from harness.cli.console import table
 from harness.cli.preview import Paces, Preview, group_key
+from harness.config.stages import pipeline_name
 from harness.execution.plan import Plan, PlannedTask
 from harness.execution.progress import duration
 from harness.registry.options import Spec, build_task
@@ -59,11 +60,14 @@ def _task_data(planned: PlannedTask) -> dict[str, Any]:
 def tasks_table(plan: Plan) -> Table:
     """Return a table of the tasks and their variants. Test lengths within the training range are not shown."""
     rows = table("Tasks", "task", "answer", ">train lengths", "test lengths", ">steps", ">batch")
+    staged = any(planned.recipe.stages for planned in plan.tasks)
     for planned in plan.tasks:
         recipe, (main, *variants) = planned.recipe, planned.variants
         longer = [length for length in main.lengths if length > recipe.train_lengths.high]
         trained, steps = f"{recipe.train_lengths.low} to {recipe.train_lengths.high}", f"{recipe.steps:,}"
         rows.add_row(str(planned.task), _answer(planned), trained, _listed(longer), steps, str(recipe.batch_size))
+        if staged:
+            rows.add_row(f"  {pipeline_name(recipe.stages)}")
         for variant in variants:
             rows.add_row(f"  {variant.name}: {variant.task}", "", "", _listed(variant.lengths))
     return rows

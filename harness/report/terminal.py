@@ -12,6 +12,7 @@ from harness.config.claims import APPEARS, FAILS, UNTESTED
 from harness.report import number_format as fmt
 from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_and_selection
 from harness.report.claims import claims_table
+from harness.report.recipe_tables import recipes_table
 from harness.report.results import Results, TaskResult
 from harness.report.run_tables import cost_table
 from harness.report.stale import mark_stale
@@ -36,6 +37,7 @@ def terminal_report(results: Results, width: int = 100) -> Group:
         *_claims(results),
         *_grid(results, width, "Solved to, and seeds that fit", _solved),
         *_grid(results, width, "Exact match beyond training lengths, median over seeds", _score),
+        *_recipes(results, width),
         _cost(results),
     ]
     table_cells = [
@@ -72,6 +74,21 @@ def _grid(results: Results, width: int, title: str, write: Callable[[TableCell],
             cells = [results.table_cell(architecture, result) for result in task_results]
             table.add_row(architecture, *map(write, cells))
         yield table
+
+
+def _recipes(results: Results, width: int) -> Iterator[Table]:
+    """Yield, for each task that was trained in several ways, tables of recipes by architectures."""
+    frame = recipes_table(results).frame
+    for task, rows in frame.groupby("task", sort=False) if len(frame) else ():
+        scores = rows.set_index("architecture").drop(columns="task").T
+        per_table = max(1, (width - LABEL - 1) // (COLUMN + 2))
+        for start in range(0, scores.shape[1], per_table):
+            table = _table(f"Ways to train: exact match on {task} beyond training lengths", LABEL)
+            for name in scores.columns[start : start + per_table]:
+                table.add_column(Text(name), width=COLUMN, justify="right", vertical="bottom", overflow="fold")
+            for recipe, row in scores.iterrows():
+                table.add_row(str(recipe), *row.iloc[start : start + per_table].astype(str))
+            yield table
 
 
 def _label_width(results: Results) -> int:

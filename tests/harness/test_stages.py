@@ -1,12 +1,16 @@
 """Stages: their losses against independent forms, what they may read, and resuming within them."""
 
+import doctest
 import math
+from types import ModuleType
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import harness.config.stages
+import harness.report.recipe_tables
 from harness.config.cell import Cell, Group
 from harness.config.recipe import Recipe, make_recipe
 from harness.config.stages import canonical_stages, parse_stages, timeline
@@ -77,6 +81,13 @@ def test_a_pipeline_has_one_text_and_divides_all_steps() -> None:
         parts = timeline("masked:share=0.1 + supervised + dpo", steps)
         assert [part.first for part in parts] == [0, *(part.last for part in parts[:-1])]
         assert parts[-1].last == steps
+
+
+@pytest.mark.parametrize("module", [harness.config.stages, harness.report.recipe_tables])
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
 
 
 @pytest.mark.parametrize(
