@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from architectures.base import Block, Context, Mixer, Positive, State
 from architectures.parts.attention import head_width, merge_heads, split_heads
-from architectures.parts.positions.rope import rotate
+from architectures.parts.positions.rope import angles, turn
 
 EPSILON = 1e-6
 
@@ -90,7 +90,7 @@ class TTTLinear(Mixer):
     def prefill(self, x: Tensor, context: Context) -> tuple[Tensor, State]:
         """Return the outputs and the state after them."""
         length = x.shape[1]
-        p = self._project(x, torch.arange(length, device=x.device))
+        p = self._project(x, torch.arange(length, device=x.device)[None] % self.batch)
         model, gradient, time = self.start(x.shape[0], x)
         out, update = [], self._recurrent if self.kernel_in_use == "recurrent" else self._dual
         for piece in zip(*(z.split(self.batch, dim=2) for z in p), strict=True):
@@ -107,17 +107,22 @@ class TTTLinear(Mixer):
         """Add the gradient of one token, read, and change the model where a mini-batch is complete."""
         model, gradient, time = state
         place = time % self.batch
-        p = self._project(x[:, None], place[:1])
+        p = self._project(x[:, None], place[:, None])
         gradient = gradient + p.k.transpose(-1, -2) @ (p.rate * self._gradient(p.k @ model, p.target))
         changed = model - self._factors()[place][:, None, None, None] * gradient
         complete = (place == self.batch - 1)[:, None, None, None]
         state = torch.where(complete, changed, model), torch.where(complete, 0.0, gradient), time + 1
         return self._output(p.q @ changed, p.q)[:, 0], state
 
-    def _project(self, x: Tensor, positions: Tensor) -> Projected:
-        """Project ``[B, L, D]``; queries and keys turn by the place in the mini-batch, and end with a one."""
+    def _project(self, x: Tensor, places: Tensor) -> Projected:
+        """Project ``[B, L, D]``; queries and keys turn by the place in the mini-batch, and end with a one.
+
+        Places are long ``[1, L]``, or ``[B, L]`` where rows are at different ones.
+        """
         q, k, v = (split_heads(part, self.heads) for part in self.into(x).chunk(3, dim=-1))
-        q, k = (rotate(z, positions % self.batch) for z in (q, k))
+        table = angles(q, torch.arange(self.batch, device=x.device))  # [H, b, E] each
+        cos, sin = (part[:, places].transpose(0, 1) for part in table)
+        q, k = (turn(z, (cos, sin)) for z in (q, k))
         rate = torch.sigmoid(split_heads(self.rate(x), self.heads)) / self.channels
         return Projected(F.pad(q, (0, 1), value=1.0), F.pad(k, (0, 1), value=1.0), v - k, rate)
 

@@ -41,7 +41,7 @@ def test_the_state_is_that_of_flash_linear_attention() -> None:
     """With one rate for all tokens: its naive form has a rate for each query, not for each key."""
     mixer, x = layer(12, batch=4)
     torch.nn.init.zeros_(mixer.rate.weight)
-    p = mixer._project(x, torch.arange(12))
+    p = mixer._project(x, torch.arange(12)[None] % 4)
     q, k, v = p.q[..., :-1], p.k[..., :-1], p.target + p.k[..., :-1]
     first, bias = (z.float().expand(2, -1, -1, -1) for z in (mixer.first, mixer.first_bias))
     eta = p.rate * mixer._factors().repeat(3)[:, None]
@@ -58,6 +58,15 @@ def test_without_the_norm_and_with_batches_of_one_it_is_the_delta_rule(monkeypat
     mixer, x = layer(9, batch=1)
     monkeypatch.setattr(TTTLinear, "_gradient", lambda self, z, target: z - target)
     zeros = {name: torch.zeros_like(z) for name, z in mixer.named_parameters() if name in ("first", "first_bias")}
-    p = mixer._project(x, torch.arange(9))
+    p = mixer._project(x, torch.zeros(1, 9, dtype=torch.long))
     rule = delta.recurrent(p.q, p.k, p.target, mixer._factors() * p.rate, torch.zeros_like(p.rate))
     assert_close([functional_call(mixer, zeros, (x, context_of(x)))], [mixer._output(rule, p.q)])
+
+
+def test_rows_can_be_at_different_places_of_a_mini_batch() -> None:
+    mixer, x = layer(5, batch=4)
+    states = [mixer.prefill(x[:1, :length], context_of(x[:1, :length]))[1] for length in (3, 4)]
+    mixed = tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+    out, _ = mixer.step(x[:, 4], mixed, context_of(x))
+    expected = [mixer.step(x[row : row + 1, 4], state, context_of(x))[0] for row, state in enumerate(states)]
+    assert_close([out], [torch.cat(expected)])
