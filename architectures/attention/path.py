@@ -80,9 +80,11 @@ class PaTH(Mixer):
         """Return the outputs and the state after them."""
         direction, window = self.convolution.prefill(self.direction(x), silu=True)
         q, k, v, *reflection = self._project(x, direction)
-        chunks = list(self._chunks(q, k, *reflection))
-        means = [self._weights(scores) @ v[:, :, : scores.shape[-1]] for scores, _ in chunks]
-        return self.out(merge_heads(torch.cat(means, dim=2))), (window, (chunks[-1][1], v))
+        means, keys = [], k
+        for scores, seen in self._chunks(q, k, *reflection):
+            means.append(self._weights(scores) @ v[:, :, : scores.shape[-1]])
+            keys = seen
+        return self.out(merge_heads(torch.cat(means, dim=2))), (window, (keys, v))
 
     def start(self, rows: int, like: Tensor) -> State:
         """Return the window of the convolution, and no keys and values."""
