@@ -6,6 +6,7 @@ states of constant size.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.optimize import isotonic_regression
 
 from harness.bench.decode import DecodingCost
 from harness.report import number_format as fmt
+from harness.report.figure_format import FigureFormat
 from harness.report.figures import CONSTANT, GROWING, Panel, PanelGroup, save
 
 NAME_HEIGHT = 0.125
@@ -36,6 +38,9 @@ PANELS = (
 )
 """For each panel: its title, the field that it shows, and how numbers are written."""
 
+FORMAT = FigureFormat(12.9, inf)
+"""Room for the names at the ends of the lines."""
+
 Costs = Mapping[str, Sequence[DecodingCost]]
 
 
@@ -48,7 +53,7 @@ def draw_decoding(costs: Costs, file: Path) -> Path:
         for title, field, to_text in PANELS
     )
     panel_group = PanelGroup(file.stem, "Decoding", "", panels, keys=("constant", "growing"))
-    save(panel_group, {}, file.with_suffix(".svg"), file)
+    save(panel_group, {}, FORMAT, file.with_suffix(".svg"), file)
     return file
 
 

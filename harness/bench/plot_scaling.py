@@ -9,10 +9,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from harness.bench.scaling import CELL_STEPS, Point
 from harness.report import number_format as fmt
+from harness.report.figure_format import ONE_PICTURE
 from harness.report.figures import Panel, PanelGroup, save
-from harness.report.style import PlotStyle, plot_styles
+from harness.report.style import PlotStyle, line_styles
 
-SIZE = (3.2, 2.5)
+SIZE = (2.4, 1.8)
 
 AXIS_LABELS = {
     "length": "source length",
@@ -34,7 +35,7 @@ OF_CELLS: tuple[Field, ...] = (("seconds", "Time of all cells"), ("bytes", "Memo
 def draw_growth(points: Sequence[Point], file: Path) -> Path:
     """Draw all points, write a PNG and an SVG file next to each other, and return the PNG file."""
     measured = [point for point in points if point.usage is not None]
-    styles = plot_styles(point.architecture for point in measured)
+    styles = line_styles(point.architecture for point in measured)
     axes = [axis for axis in AXIS_LABELS if any(point.axis == axis for point in measured)]
     panels = tuple(
         panel(field, title, axis, [point for point in measured if point.axis == axis], styles)
@@ -43,7 +44,7 @@ def draw_growth(points: Sequence[Point], file: Path) -> Path:
         for field, title in [(OF_CELLS if axis == "cells" else OF_A_STEP)[row]]
     )
     panel_group = PanelGroup(file.stem, "Growth", "", panels, legend=tuple(styles))
-    save(panel_group, styles, file.with_suffix(".svg"), file)
+    save(panel_group, styles, ONE_PICTURE, file.with_suffix(".svg"), file)
     return file
 
 

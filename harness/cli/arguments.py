@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from harness.cli import completion
+from harness.report.figure_format import WIDTHS
 from harness.track import TRACKERS
 
 SUBJECTS, TRAINING, EXECUTION = "Architectures and tasks", "Training and evaluation", "Execution and output"
@@ -180,7 +181,23 @@ Track = Annotated[
 ]
 TrackTo = Annotated[list[str], _option(EXECUTION, TRACKER, "The tracker; repeatable.", "--to")]
 Quiet = Annotated[bool, _option(EXECUTION, None, "Print no progress and no messages.", "-q", "--quiet")]
-Figures = Annotated[bool, typer.Option("--figures", help="Also draw every plot, as SVG, PDF and PNG in plots/.")]
+FIGURES = "Figures"
+Figures = Annotated[
+    bool, _option(FIGURES, None, "Also draw every plot, as SVG, PDF and PNG with its caption in plots/.", "--figures")
+]
+FigureStyle = Annotated[
+    str | None,
+    _option(FIGURES, "paper | slides", "Size of letters and lines (default: paper). Includes --figures.", "--style"),
+]
+FigureWidth = Annotated[
+    str | None,
+    _option(
+        FIGURES,
+        "WIDTH",
+        f"Inches, or a venue: {', '.join(WIDTHS)} (default: neurips, of slides 12 inches). Includes --figures.",
+        "--width",
+    ),
+]
 Parquet = Annotated[
     bool, typer.Option("--parquet", help="Also write all scores, curves and models as one table, tables/all.parquet.")
 ]

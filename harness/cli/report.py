@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.cli import arguments
 from harness.registry.catalog import Catalog
+from harness.report.figure_format import FigureFormat, figure_format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,9 +20,9 @@ Patterns = tuple[Sequence[str], Sequence[str]]
 
 
 class Extras(NamedTuple):
-    """What a report writes besides tables and page: static plots, and one Parquet file of everything."""
+    """What a report writes besides tables and page: static plots of a format, and one Parquet file of everything."""
 
-    figures: bool = False
+    figures: FigureFormat | None = None
     parquet: bool = False
 
 
@@ -37,6 +38,8 @@ def report(
     as_json: arguments.Json = False,
     quiet: arguments.Quiet = False,
     figures: arguments.Figures = False,
+    style: arguments.FigureStyle = None,
+    width: arguments.FigureWidth = None,
     parquet: arguments.Parquet = False,
 ) -> None:
     """Write the report of one or several runs. A run need not be finished.
@@ -47,7 +50,7 @@ def report(
 
     patterns = (architecture or [], task or [])
     target = output or _default_output(folders, is_selection=any(patterns))
-    extras = Extras(figures, parquet)
+    extras = Extras(figure_format(style, width) if figures or style or width else None, parquet)
     publish(folders, target, Catalog(tuple(plugin or ())), console(), messages(quiet), patterns, as_json, extras)
 
 
@@ -104,7 +107,7 @@ def _write_extras(extras: Extras, results: "Results", output: Path) -> Iterator[
     from harness.report.write import write_figures
 
     if extras.figures:
-        write_figures(results, output)
+        write_figures(results, output, extras.figures)
         yield f"Plots: {output / 'plots'}"
     if extras.parquet:
         yield f"Data: {write_parquet(results, output / 'tables' / 'all.parquet')}"

@@ -103,6 +103,24 @@ def seeds_and_selection(results: Results) -> str:
     return f"Seeds: {seeds}; {samples_per_length(results)}. {selection(results)}"
 
 
+def figure_caption(results: Results, title: str, caption: str, place: int = 1, of: int = 1) -> str:
+    """Return the caption of a figure with the ranges, seeds and selection behind it, as one paragraph."""
+    number = f" ({place} of {of})" if of > 1 else ""
+    seeds, chosen = seeds_and_selection(results), selection(results)
+    own = caption.replace(seeds, "").replace(chosen, "").strip()
+    texts = [f"{title}{number}.", own, ranges(results), seeds]
+    return " ".join(text for text in texts if text) + "\n"
+
+
+def ranges(results: Results) -> str:
+    """Return the lengths of training and of the test beyond it, once for all tasks that share them."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for result in results.main_results:
+        tasks.setdefault((fmt.span(result.train), fmt.span(result.beyond)), []).append(result.title)
+    texts = [f"{', '.join(names)}: trained on {train}, tested on {test}" for (train, test), names in tasks.items()]
+    return f"Lengths: {'; '.join(texts)}." if texts else ""
+
+
 def samples_per_length(results: Results) -> str:
     """Say how many samples a test set beyond the training lengths has, and how many errors pass as solved."""
     numbers = [number for task_result in results.task_results for number in task_result.samples]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.report import number_format as fmt
-from harness.report.figures import Panel, PanelGroup
+from harness.report.figures import Panel, PanelGroup, row_height, row_label
 from harness.report.length_curves import label_lengths
 from harness.report.results import Results
 from harness.report.run_tables import devices
@@ -16,10 +16,10 @@ from harness.report.run_tables import devices
 def costs(results: Results) -> PanelGroup:
     """Return parameters and speed by architecture, and state by length."""
     done = results.selected[results.selected.status == "done"]
-    size = (4.2, max(2.2, 0.9 + 0.24 * len(results.architectures)))
+    size = (2.6, max(1.6, 0.6 + row_height(results.architectures) * len(results.architectures)))
     panels = [
         Panel(title, partial(draw_values, cells=done, column=column, results=results), size=size)
-        for column, title in {"parameters": "Parameters", "tokens_per_second": "Tokens per second in training"}.items()
+        for column, title in {"parameters": "Parameters", "tokens_per_second": "Tokens per second"}.items()
         if done[column].notna().any()
     ]
     sizes = state_sizes(done)
@@ -52,10 +52,10 @@ def draw_values(ax: Axes, cells: pd.DataFrame, column: str, results: Results) ->
     by_task = cells.groupby(["architecture", "task"])[column].median()
     for row, name in enumerate(names):
         style, values = results.plot_styles[name], by_task[name].dropna()
-        ax.plot(values, [row] * len(values), color=style.color, marker=style.marker, ms=6, alpha=0.8, lw=1)
-    ax.set_yticks(range(len(names)), names)
+        ax.plot(values, [row] * len(values), color=style.color, marker=style.marker, ms=3.6, alpha=0.8, lw=0.8)
+    ax.set_yticks(range(len(names)), [row_label(name) for name in names])
     ax.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.08 * max(by_task.max(), 1)))
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fmt.count(value)))
     ax.tick_params(axis="y", length=0)
 
@@ -65,7 +65,7 @@ def draw_state(ax: Axes, sizes: pd.DataFrame, results: Results) -> None:
     for name in (name for name in results.architectures if name in set(sizes.architecture)):
         style, rows = results.plot_styles[name], sizes[sizes.architecture == name]
         median = rows[rows.bytes > 0].groupby("length").bytes.median()
-        ax.plot(median.index, median, color=style.color, marker=style.marker, ms=5)
+        ax.plot(median.index, median, color=style.color, marker=style.marker, ms=3, lw=1.0)
     ax.set(xscale="log", yscale="log", xlabel="length")
     label_lengths(ax, sorted(sizes.length.unique(), reverse=True), log=True)
     ax.yaxis.set_major_locator(LogLocator(base=4, numticks=8))

@@ -13,30 +13,49 @@ from matplotlib.patches import Rectangle
 
 from harness.report import number_format as fmt
 from harness.report.captions import MEASURES, chance, seeds_and_selection
-from harness.report.figures import Panel, PanelGroup
-from harness.report.results import Results, TaskResult
+from harness.report.figures import LETTER, Panel, PanelGroup, row_height, row_label
+from harness.report.results import Results
 from harness.report.style import INK, PAPER, SHADE
 
 COLORS = LinearSegmentedColormap.from_list("score", ["#eceef2", "#a9c9e8", "#3d8bc9", "#0d4a86"])
 DARK = "#14181f"
-MOST_SYMBOLS = 48
+MOST_SYMBOLS = 24
 """Most rows or columns that are labelled by their tokens."""
 
-HEAD = 16
-"""Letters of a column's name on one line."""
+SHORT_STATUS = {"not applicable": "n/a", "failed": "fail", "missing": "…"}
+"""What a cell without a score says."""
+
+CELL, ROW = 0.36, 0.19
+"""Inches of a column and of a row of a map of scores."""
+
+HEAD, SLANT = 26, 50
+"""Letters of a line of a column's name, and its angle in degrees."""
 
 
-def score_maps(results: Results) -> PanelGroup:
-    """Return the scores beyond training as maps of architectures by tasks: exact match and token accuracy."""
-    rows, columns = len(results.architectures), len(results.main_results)
-    lines = max((len(fmt.break_name(result.title, HEAD)) for result in results.main_results), default=1)
-    size = (2.4 + 1.0 * columns, 1.2 + 0.14 * lines + 0.34 * rows)
+def score_maps(results: Results, room: float) -> PanelGroup:
+    """Return the scores beyond training as maps of architectures by tasks: exact match and token accuracy.
+
+    Args:
+        room: inches of the figure's width, in a paper; a map with more tasks than fit continues in another panel.
+    """
     measures = ["exact", "token"] if any(result.multi_token for result in results.main_results) else ["exact"]
     titles = {"exact": "Exact match beyond training", "token": "Token accuracy beyond training"}
+    label = 0.3 + LETTER * max((len(row_label(name).split("\n")[0]) for name in results.architectures), default=0)
+    head = LETTER * min(HEAD, max((len(result.title) for result in results.main_results), default=0))
+    most = max(1, int((room - label - 0.7 * head) / CELL))
+    starts = range(0, len(results.main_results), most) if results.architectures else ()
+    # All maps have the columns of the widest, so that their cells are of one size.
+    width = label + 0.7 * head + CELL * min(most, len(results.main_results))
+    height = 0.4 + 0.8 * head + max(ROW, row_height(results.architectures)) * (len(results.architectures) + 1)
     panels = [
-        Panel(titles[measure], partial(draw_scores, results=results, measure=measure), size=size)
+        Panel(
+            titles[measure],
+            partial(draw_scores, results=results, measure=measure, start=start, most=most),
+            "",
+            (min(room, width), height),
+        )
         for measure in measures
-        if rows and columns
+        for start in starts
     ]
     caption = (
         "Scores are averaged over the lengths beyond training; each number is the median over seeds. "
@@ -47,33 +66,32 @@ def score_maps(results: Results) -> PanelGroup:
     return PanelGroup("score-map", "Scores beyond training, all architectures and tasks", caption, tuple(panels))
 
 
-def draw_scores(ax: Axes, results: Results, measure: str) -> None:
-    """Draw one map; each column names its training range, its longest test length and chance."""
+def draw_scores(ax: Axes, results: Results, measure: str, start: int, most: int) -> None:
+    """Draw the map of at most ``most`` tasks; its last row is the chance of each task."""
     import seaborn as sns  # half a second, which only a drawing needs
 
-    columns = results.main_results
+    columns = results.main_results[start : start + most]
     grid = [[results.table_cell(name, result) for result in columns] for name in results.architectures]
     levels = np.array([[cell.levels.get(measure, np.nan) for cell in row] for row in grid])
-    sns.heatmap(levels, ax=ax, cmap=COLORS, vmin=0, vmax=1, cbar=False, linewidths=1.5, linecolor=PAPER)
-    for (y, x), level in np.ndenumerate(levels):
-        cell = grid[y][x]
-        text = fmt.score(cell.scores[measure]) if cell.has_scores else cell.status_text
+    levels = np.pad(levels, ((0, 1), (0, most - len(columns))), constant_values=np.nan)
+    sns.heatmap(levels, ax=ax, cmap=COLORS, vmin=0, vmax=1, cbar=False, linewidths=1, linecolor=PAPER)
+    for y, x in np.ndindex(len(grid), len(columns)):
+        cell, level = grid[y][x], levels[y, x]
+        text = fmt.score(cell.scores[measure]) if cell.has_scores else SHORT_STATUS.get(cell.status, "")
         color = INK if np.isnan(level) else "white" if level > 0.65 else DARK
-        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=8, color=color)
+        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize="small", color=color)
         if not np.isnan(level) and not cell.fits:
             ax.add_patch(Rectangle((x, y), 1, 1, fill=False, hatch="////", ec=SHADE, lw=0, alpha=0.5))
+    for x, result in enumerate(columns):
+        text = fmt.score(chance(result, measure))
+        ax.text(x + 0.5, len(grid) + 0.5, text, ha="center", va="center", fontsize="small", style="italic")
     ax.grid(False)
-    ax.set_xticks(ax.get_xticks(), [column_head(result, measure) for result in columns], rotation=0, fontsize=7.5)
-    ax.set_yticks(ax.get_yticks(), results.architectures, rotation=0)
+    heads = ["\n".join(fmt.break_name(result.title, HEAD)) for result in columns]
+    turned: dict[str, Any] = {"rotation": SLANT, "ha": "left", "va": "bottom", "rotation_mode": "anchor"}
+    ax.set_xticks(np.arange(len(columns)) + 0.5, heads, **turned)
+    ax.set_yticks(np.arange(len(grid) + 1) + 0.5, [*map(row_label, results.architectures), "chance"], rotation=0)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-
-
-def column_head(task_result: TaskResult, measure: str) -> str:
-    """Return the label of a column: the task, its training range and longest test length, and chance."""
-    name = "\n".join(fmt.break_name(task_result.title, HEAD))
-    ranges = f"{fmt.span(task_result.train)} → {fmt.span(task_result.beyond[-1:])}"
-    return f"{name}\n{ranges}\nchance {fmt.score(chance(task_result, measure))}"
 
 
 def attention_maps(results: Results) -> PanelGroup:
@@ -85,10 +103,10 @@ def attention_maps(results: Results) -> PanelGroup:
     panels = []
     maps = [attention for attention in results.meta.inspections if len(attention["weights"]) > 1]
     for attention in sorted(maps, key=table_order):
-        height, width = (min(6.0, 1.3 + 0.13 * n) for n in np.shape(attention["weights"]))
+        height, width = (min(5.4, 1.0 + 0.11 * n) for n in np.shape(attention["weights"]))
         note = f"{attention['architecture']}, {attention['task']}"
         draw = partial(draw_weights, attention=attention)
-        panels.append(Panel(attention["name"], draw, note, size=(max(width, 3.9), max(height, 3.4))))
+        panels.append(Panel(attention["name"], draw, note, size=(max(width, 2.6), max(height, 2.3))))
     caption = (
         "Each row is a position that is answered, each column a position that it may attend to. Each architecture and "
         "task is shown by one model: the lowest seed at the chosen learning rate. Tasks answered at a single position "
@@ -115,5 +133,5 @@ def draw_weights(ax: Axes, attention: Mapping[str, Any]) -> None:
 def _label_tokens(axis: Axis, tokens: Sequence[str], rotation: float = 0) -> None:
     """Label every position, or none where the labels would not be legible."""
     labels = list(tokens) if len(tokens) <= MOST_SYMBOLS else []
-    axis.set_ticks(range(len(labels)), labels, fontsize=8 if len(labels) <= 24 else 5.5, rotation=rotation)
+    axis.set_ticks(range(len(labels)), labels, fontsize="small", rotation=rotation)
     axis.set_tick_params(length=0)

@@ -15,7 +15,7 @@ from harness.report.results import Results, TaskResult
 def program_length_plots(results: Results) -> PanelGroup:
     """Return scores beyond training against the program's length and against the answer's length."""
     lengths = program_lengths(results)
-    size = (5.2, 3.1)
+    size = (2.6, 2.0)
     by_program = {result: float(lengths.get(result.task, nan)) for result in results.main_results}
     by_answer = {result: answer_tokens(results, result) for result in results.main_results}
     draw_program = partial(draw_scores, results=results, lengths=by_program, xlabel="core operations")
@@ -44,7 +44,17 @@ def draw_scores(ax: Axes, results: Results, lengths: dict[TaskResult, float], xl
             if cell.has_scores:
                 x = (right if isnan(length) else length) + offset
                 face = style.color if cell.fits else "none"
-                ax.plot(x, cell.scores["exact"], style.marker, color=style.color, mfc=face, ms=6, alpha=0.85, ls="none")
+                ax.plot(
+                    x,
+                    cell.scores["exact"],
+                    style.marker,
+                    color=style.color,
+                    mfc=face,
+                    ms=3.2,
+                    mew=0.7,
+                    alpha=0.85,
+                    ls="none",
+                )
     labels = [fmt.number(tick) for tick in ticks]
     if any(map(isnan, lengths.values())):
         ticks, labels = [*ticks, right], [*labels, NO_PROGRAM.replace(" ", "\n")]

@@ -21,7 +21,7 @@ def learning_rates(results: Results) -> PanelGroup:
     """Return exact match by learning rate for each task on which several rates were tried."""
     rates = results.rates[results.rates.seeds > 0].merge(results.windows[PAIR], on=PAIR)
     panels = tuple(
-        Panel(task, partial(draw_rates, rates=rates[rates.task == task], results=results), size=(4.2, 3.1))
+        Panel(task, partial(draw_rates, rates=rates[rates.task == task], results=results), size=(2.6, 2.0))
         for task in results.tasks
         if (rates.task == task).any()
     )
@@ -53,6 +53,6 @@ def draw_rates(ax: Axes, rates: pd.DataFrame, results: Results) -> None:
 
 def draw_one(ax: Axes, rows: pd.DataFrame, style: PlotStyle, dashes: str | tuple[int, tuple[int, ...]]) -> None:
     """Draw one line of ``y`` by ``x`` with small hollow markers, and a large filled one at the chosen rate."""
-    ax.plot(rows.x, rows.y, color=style.color, ls=dashes, lw=1.2, marker=style.marker, mfc=PAPER, ms=3, mew=0.8)
+    ax.plot(rows.x, rows.y, color=style.color, ls=dashes, lw=1.0, marker=style.marker, mfc=PAPER, ms=2.4, mew=0.6)
     chosen = rows[rows.chosen]
-    ax.plot(chosen.x, chosen.y, color=style.color, ls="", marker=style.marker, ms=5.5, zorder=3)
+    ax.plot(chosen.x, chosen.y, color=style.color, ls="", marker=style.marker, ms=4, zorder=3)

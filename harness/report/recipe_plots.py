@@ -9,14 +9,14 @@ from harness.report.figures import Panel, PanelGroup
 from harness.report.length_curves import dodges, draw_one, length_axis, shift
 from harness.report.recipe_tables import compared_tasks
 from harness.report.results import Results
-from harness.report.style import COLORS, INK, MARKERS, PlotStyle
+from harness.report.style import INK, PlotStyle, line_styles
 
 
 def recipe_curves(results: Results) -> PanelGroup:
     """Return exact match by length for each task and architecture that was trained in several ways."""
     panels = []
     names = list(dict.fromkeys(name for tasks in compared_tasks(results).values() for name in tasks))
-    styles = {name: PlotStyle(COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    styles = line_styles(names)
     for (task, _), tasks in compared_tasks(results).items():
         for architecture in results.architectures:
             shown = {name: label for name, label in tasks.items() if _has_scores(results, architecture, label)}
@@ -43,7 +43,7 @@ def draw_recipes(
         draw_one(ax, rows.assign(x=shift(rows.length, offset, log)), "exact", styles[name])
         ax.plot([], [], color=styles[name].color, marker=styles[name].marker, ms=4, label=name)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
-    ax.legend(fontsize=7, labelcolor=INK, loc="best")
+    ax.legend(fontsize="small", labelcolor=INK, loc="best")
 
 
 def _has_scores(results: Results, architecture: str, task: str) -> bool:

@@ -101,11 +101,22 @@ class Results:
         return zip(frame.architecture, frame.task, frame.variant, strict=True)
 
     @cached_property
+    def families(self) -> dict[str, str]:
+        """Family of each architecture."""
+        families = self.cells.drop_duplicates("architecture")
+        return {name: family or "other" for name, family in zip(families.architecture, families.family, strict=True)}
+
+    @cached_property
     def plot_styles(self) -> "dict[str, PlotStyle]":
         """Colour and marker of each architecture in the static plots."""
         from harness.report.style import plot_styles  # imports matplotlib, which only drawings need
 
-        return plot_styles([*self.meta.catalog_order, *self.architectures], self.meta.catalog_places)
+        return plot_styles(
+            {
+                name: self.families.get(name, "other")
+                for name in dict.fromkeys([*self.meta.catalog_order, *self.architectures])
+            }
+        )
 
     @cached_property
     def selection(self) -> pd.Series:

@@ -43,9 +43,9 @@ def draw_losses(ax: Axes, cells: pd.DataFrame, results: Results) -> None:
     for architecture, curves in cells.groupby("architecture", sort=False).curve:
         style = results.plot_styles[str(architecture)]
         lines = [line for line in map(loss_line, curves) if line]
-        ax.add_collection(LineCollection(lines, colors=style.color, linewidths=0.9, alpha=0.75))
+        ax.add_collection(LineCollection(lines, colors=style.color, linewidths=0.6, alpha=0.75))
         ends = np.reshape([line[-1] for line in lines], (-1, 2))
-        ax.plot(*ends.T, color=style.color, marker=style.marker, ms=4, ls="")
+        ax.plot(*ends.T, color=style.color, marker=style.marker, ms=2.8, ls="")
     ax.autoscale_view()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -61,7 +61,7 @@ def loss_line(curve: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]
 
 def step_axis(ax: Axes) -> None:
     """Label steps as 1k, 2k, ..."""
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fmt.count(value)))
     ax.set(xlabel="training steps")
 
@@ -98,9 +98,11 @@ def draw_checkpoints(ax: Axes, rows: pd.DataFrame, task_result: TaskResult, resu
         seeds, style = rows[rows.architecture == name], results.plot_styles[name]
         median = seeds.groupby("step").exact.median()
         last = seeds[seeds.final]
-        ax.plot(median.index, median, color=style.color, ls="-" if last.fit.ne(False).mean() >= 0.5 else DASHES)
+        ax.plot(median.index, median, color=style.color, lw=1.1, ls="-" if last.fit.ne(False).mean() >= 0.5 else DASHES)
         for fit, points in seeds.groupby(seeds.fit.ne(False)):
             face = style.color if fit else PAPER
-            ax.plot(points.step, points.exact, color=style.color, marker=style.marker, mfc=face, ms=4, ls="", alpha=0.7)
+            ax.plot(
+                points.step, points.exact, color=style.color, marker=style.marker, mfc=face, ms=2.8, ls="", alpha=0.7
+            )
     step_axis(ax)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, suggest
+from harness.report.captions import figure_caption
 from harness.report.export import csv, data_frames, write_table
+from harness.report.figure_format import ONE_PICTURE, FigureFormat
 from harness.report.page.render import render
 from harness.report.results import Results
 from harness.report.tables import tables
@@ -35,13 +37,21 @@ def write_report(results: Results, folder: Path) -> Path:
     return page
 
 
-def write_figures(results: Results, folder: Path) -> None:
-    """Write every plot of the run into ``plots/`` as SVG, PDF and PNG; the folder is created if it does not exist."""
-    from harness.report.figures import save
+def write_figures(results: Results, folder: Path, figure_format: FigureFormat) -> None:
+    """Write every plot of the run into ``plots/`` as SVG, PDF and PNG, with its caption in a ``.txt`` file.
+
+    The folder is created if it does not exist.
+    """
+    from harness.report.figures import pages, save
 
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    for name, group in panel_groups(results).items():
-        save(group, results.plot_styles, *(folder / "plots" / f"{name}.{kind}" for kind in ("svg", "pdf", "png")))
+    for group in panel_groups(results, figure_format).values():
+        parts = pages(group, figure_format)
+        for place, part in enumerate(parts, 1):
+            files = [folder / "plots" / f"{part.name}.{kind}" for kind in ("svg", "pdf", "png")]
+            save(part, results.plot_styles, figure_format, *files)
+            caption = figure_caption(results, group.title, group.caption, place, len(parts))
+            (folder / "plots" / f"{part.name}.txt").write_text(caption, encoding="utf-8")
 
 
 def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None:
@@ -52,14 +62,14 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
     """
     from harness.report.figures import save
 
-    groups = panel_groups(results) if names else {}
+    groups = panel_groups(results, ONE_PICTURE) if names else {}
     for name in names:
         if name not in groups:
             raise UserError(f"picture {name!r}: this run has no such plot{suggest(name, groups)}")
-        save(groups[name], results.plot_styles, folder / f"{name}.png")
+        save(groups[name], results.plot_styles, ONE_PICTURE, folder / f"{name}.png")
 
 
-def panel_groups(results: Results) -> "dict[str, PanelGroup]":
+def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, PanelGroup]":
     """Return the groups of plots that have something to show, by name."""
     from harness.report.cost_plots import costs
     from harness.report.fit_plots import steps_to_fit
@@ -71,7 +81,12 @@ def panel_groups(results: Results) -> "dict[str, PanelGroup]":
     from harness.report.training_curves import checkpoints, losses
     from harness.report.unfitted_plots import unfitted_losses
 
-    groups = [score_maps(results), curves(results, "exact"), curves(results, "token"), program_length_plots(results)]
+    groups = [
+        score_maps(results, figure_format.room),
+        curves(results, "exact"),
+        curves(results, "token"),
+        program_length_plots(results),
+    ]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
     groups += [recipe_curves(results)]
     groups += [unfitted_losses(results), losses(results), attention_maps(results)]

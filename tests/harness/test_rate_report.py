@@ -14,6 +14,7 @@ from harness.analysis.learning_rate_windows import rate_windows, window_widths
 from harness.analysis.schema import CELLS, complete
 from harness.analysis.statistics import compare_learning_rates
 from harness.report.captions import SELECTIONS, Table, selection
+from harness.report.figure_format import FigureFormat
 from harness.report.figures import combined_figure
 from harness.report.rate_plots import learning_rates
 from harness.report.rate_tables import rates_table, windows_table
@@ -139,7 +140,7 @@ def test_panels_are_drawn_for_many_architectures_and_tasks() -> None:
     results = tuned(ARCHITECTURES, ("parity", "reverse", "flip_flop:ignore=0.8"))
     group = learning_rates(results)
     assert [panel.title for panel in group.panels] == ["parity", "reverse", "flip_flop:ignore=0.8"]
-    assert len(combined_figure(group, results.plot_styles).axes) >= 3
+    assert len(combined_figure(group, results.plot_styles, FigureFormat()).axes) >= 3
 
 
 def test_examples_in_docstrings() -> None:

@@ -1,19 +1,24 @@
 """The plots: their lines, points and colours, and that they are the same every time."""
 
+import re
+from math import inf
 from pathlib import Path
 
 import matplotlib.collections
 import numpy as np
 import pytest
-from factories import made_run
+from factories import MANY, made_run
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from harness.analysis.schema import ReportMeta
-from harness.report.figures import PanelGroup, combined_figure, save
+from harness.errors import UserError
+from harness.report.figure_format import FigureFormat, figure_format
+from harness.report.figures import PanelGroup, combined_figure, layout, pages, save
 from harness.report.length_curves import curves, dodges
 from harness.report.results import Results
-from harness.report.style import COLORS, MARKERS, PAPER, plot_styles
+from harness.report.style import HUES, MARKERS, PALE, PAPER, SPARE, plot_styles, rc
 from harness.report.write import panel_groups, write_figures
 
 
@@ -22,19 +27,21 @@ def results() -> Results:
     return Results.of(*made_run())
 
 
+FORMAT = FigureFormat(height=inf)
+
+
 def draw_panel(panel_group: PanelGroup, title: str) -> Axes:
     ax = Figure().add_subplot()
     next(panel for panel in panel_group.panels if panel.title == title).draw(ax)
     return ax
 
 
-def test_each_architecture_has_one_plot_style_everywhere(results: Results) -> None:
-    names = [f"name {n}" for n in range(len(COLORS) * len(MARKERS))]
-    assert len({(style.color, style.marker) for style in plot_styles(names).values()}) == len(names)
-    assert plot_styles(names[:3]) == dict(list(plot_styles(names).items())[:3])
-    cells, scores, _ = made_run(("mamba",), ("parity",), seeds=1)
-    mamba = Results.of(cells, scores, ReportMeta(catalog_order=results.meta.catalog_order))
-    assert mamba.plot_styles["mamba"] == results.plot_styles["mamba"]
+def test_each_architecture_has_its_own_style_and_each_family_its_colour() -> None:
+    families = {f"{family} {n}": family for n in range(len(MARKERS)) for family in [*HUES, "mine", "yours"]}
+    styles = plot_styles(families)
+    assert len({(style.color, style.marker) for style in styles.values()}) == len(families)
+    assert {styles[f"{family} 0"].color for family in HUES} == set(HUES.values())
+    assert plot_styles(dict(list(families.items())[:20])) == dict(list(styles.items())[:20])
 
 
 def test_all_colours_differ_for_colour_blind_readers() -> None:
@@ -42,8 +49,9 @@ def test_all_colours_differ_for_colour_blind_readers() -> None:
         light = np.array([int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]) ** 2.2
         return np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]]) @ light
 
-    for place, color in enumerate(COLORS):
-        for other in COLORS[:place]:
+    colors = [*HUES.values(), *SPARE]
+    for place, color in enumerate(colors):
+        for other in colors[:place]:
             assert np.abs(deuteranopic(color) - deuteranopic(other)).max() > 0.02, (color, other)
 
 
@@ -83,19 +91,22 @@ def test_bands_only_from_five_seeds_on(seeds: int, bands: int) -> None:
 
 
 def test_token_accuracy_is_drawn_where_it_says_more(results: Results) -> None:
-    assert [panel.title for panel in panel_groups(results)["length-token"].panels] == ["reverse", "addition@long"]
+    assert [panel.title for panel in panel_groups(results, FORMAT)["length-token"].panels] == [
+        "reverse",
+        "addition@long",
+    ]
 
 
 def test_checkpoints_are_drawn_only_where_there_are_several(results: Results) -> None:
-    assert "checkpoints" in panel_groups(results)
-    assert "checkpoints" not in panel_groups(Results.of(*made_run(("lstm",), ("parity",), 1, steps=(1000,))))
+    assert "checkpoints" in panel_groups(results, FORMAT)
+    assert "checkpoints" not in panel_groups(Results.of(*made_run(("lstm",), ("parity",), 1, steps=(1000,))), FORMAT)
 
 
 def test_pictures_are_the_same_every_time(results: Results, tmp_path: Path) -> None:
-    maps = panel_groups(results)["inspections"]
+    maps = panel_groups(results, FORMAT)["inspections"]
     files = [tmp_path / name for name in ("first.svg", "second.svg")]
     for file in files:
-        save(maps, results.plot_styles, file)
+        save(maps, results.plot_styles, FORMAT, file)
     first, second = (file.read_bytes() for file in files)
     assert first == second
     assert b"dc:date" not in first
@@ -105,7 +116,7 @@ def test_pictures_are_the_same_every_time(results: Results, tmp_path: Path) -> N
 def test_any_grid_of_lengths_can_be_drawn(lengths: tuple[int, ...]) -> None:
     cells, scores, meta = made_run(("lstm", "mamba"), ("parity",), 1, rates=(0.001,), steps=(1000,))
     few = Results.of(cells, scores[scores.length.isin(lengths)], meta)
-    assert combined_figure(curves(few, "exact"), few.plot_styles).axes
+    assert combined_figure(curves(few, "exact"), few.plot_styles, FORMAT).axes
 
 
 def test_dodging_stays_small() -> None:
@@ -114,7 +125,7 @@ def test_dodging_stays_small() -> None:
 
 
 def test_losses_of_an_architecture_are_one_collection_with_its_marker_at_every_end(results: Results) -> None:
-    ax = draw_panel(panel_groups(results)["loss"], "parity")
+    ax = draw_panel(panel_groups(results, FORMAT)["loss"], "parity")
     cells = results.selected[(results.selected.task == "parity") & (results.selected.status == "done")]
     assert [len(lines.get_segments()) for lines in ax.collections] == [3, 3, 3, 2, 3]
     ends = [curve[-1]["loss"] for curve in cells.curve[cells.architecture == "lstm"]]
@@ -127,14 +138,59 @@ def test_losses_that_a_logarithm_cannot_show_are_left_out() -> None:
     cells, scores, meta = made_run(("lstm",), ("parity",), 1, rates=(0.001,), steps=(1000,))
     cells.at[0, "curve"] = [{"step": 1, "loss": None}, {"step": 2, "loss": 0.0}]
     results = Results.of(cells, scores, meta)
-    assert combined_figure(panel_groups(results)["loss"], results.plot_styles).axes
+    assert combined_figure(panel_groups(results, FORMAT)["loss"], results.plot_styles, FORMAT).axes
 
 
-def test_every_group_is_written_in_every_format(results: Results, tmp_path: Path) -> None:
-    write_figures(results, tmp_path)
-    names = set(panel_groups(results))
-    for ending, start in {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}.items():
+def test_every_group_is_written_in_every_format(tmp_path: Path) -> None:
+    results = Results.of(*made_run(("lstm",), ("parity",), 1, rates=(0.001,), steps=(1000,)))
+    write_figures(results, tmp_path, FORMAT)
+    names = set(panel_groups(results, FORMAT))
+    for ending, start in {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF", ".txt": b""}.items():
         files = list((tmp_path / "plots").glob(f"*{ending}"))
         assert {file.stem for file in files} == names
         assert all(file.read_bytes().startswith(start) for file in files)
     assert b"/FontType 3" not in (tmp_path / "plots" / "length-exact.pdf").read_bytes()
+    caption = (tmp_path / "plots" / "length-exact.txt").read_text(encoding="utf-8")
+    for words in ("parity: trained on 1–20, tested on 25–320", "Seeds: 1", "the learning rate that was given"):
+        assert words in caption
+
+
+@pytest.mark.parametrize(("style", "width", "inches"), [(None, "icml", 3.25), ("slides", None, 12.0)])
+def test_figures_have_their_width_and_no_text_below_seven_points(style: str, width: str, inches: float) -> None:
+    chosen = figure_format(style, width)
+    results = Results.of(*made_run(MANY, ("parity",), 1, rates=(0.001,), steps=(1000,)))
+    for group in panel_groups(results, chosen).values():
+        parts = pages(group, chosen)
+        with rc_context(rc(chosen.scale)):
+            figure = combined_figure(parts[0], results.plot_styles, chosen)
+            sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+        assert figure.get_figwidth() == inches
+        assert figure.get_figheight() <= chosen.height or layout(parts[0], chosen).rows == 1
+        assert min(sizes) >= 7 * chosen.scale - 0.01, group.name
+
+
+def test_many_architectures_are_drawn_by_family_with_the_others_in_grey() -> None:
+    cells, scores, meta = made_run(MANY, ("parity",), 1, rates=(0.001,), steps=(1000,))
+    cells["family"] = [
+        "linear" if name.endswith(("0:width=64", "1:width=64")) else "memory" for name in cells.architecture
+    ]
+    results = Results.of(cells, scores, meta)
+    group = curves(results, "exact")
+    assert [panel.title for panel in group.panels] == ["parity, linear", "parity, memory"]
+    ax = draw_panel(group, "parity, linear")
+    pale = [line for line in ax.lines if line.get_color() == PALE]
+    assert len(pale) == len(set(cells.architecture[cells.family == "memory"]))
+    assert [len(part.legend) for part in pages(group, FORMAT)] == [len(MANY) - len(pale), len(pale)]
+
+
+@pytest.mark.parametrize(
+    ("style", "width", "words"),
+    [
+        ("papr", None, "did you mean paper?"),
+        (None, "nips", "did you mean neurips?"),
+        (None, "0.5", "from 2 to 40 inches"),
+    ],
+)
+def test_unknown_formats_are_one_line(style: str | None, width: str | None, words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        figure_format(style, width)
