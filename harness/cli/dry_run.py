@@ -54,7 +54,7 @@ def preview_data(preview: Preview) -> dict[str, Any]:
 
 def _task_data(planned: PlannedTask) -> dict[str, Any]:
     variants = {variant.name or "plain": list(variant.lengths) for variant in planned.variants}
-    return {"task": str(planned.task), "recipe": planned.recipe.canonical(), "lengths": variants}
+    return {"task": str(planned.task), "recipe": planned.recipe.canonical, "lengths": variants}
 
 
 def tasks_table(plan: Plan) -> Table:

@@ -5,7 +5,7 @@ A group is a set of cells that differ only in seed and learning rate. It is trai
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ class Cell:
             "schema": SCHEMA,
             "architecture": {"name": self.architecture.name, "options": dict(self.architecture.options)},
             "task": {"name": self.task.name, "options": dict(self.task.options)},
-            "recipe": self.recipe.canonical(),
+            "recipe": self.recipe.canonical,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
         }
@@ -47,8 +47,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """The first sixteen hexadecimal digits of the SHA-256 hash of the canonical JSON."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return id_of(self.canonical())
 
     @property
     def specs(self) -> tuple[Spec, Spec]:
@@ -60,6 +59,11 @@ class Cell:
         """The key of the groups that the cell can be in."""
         return self.architecture, self.task, self.recipe
 
+    @property
+    def has_defaults_written(self) -> bool:
+        """Whether an option was given with its default value, so that :meth:`as_written` is another cell."""
+        return any(spec.options != spec.written for spec in self.specs)
+
     def as_written(self) -> "Cell":
         """Return the cell with all options that were given, as older records have it in their ids."""
         return replace(self, architecture=self.architecture.as_written(), task=self.task.as_written())
@@ -70,6 +74,12 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.architecture} / {self.task} lr={self.learning_rate:g} seed={self.seed}"
+
+
+def id_of(values: Mapping[str, Any]) -> str:
+    """Return the id of the cell with these JSON values."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def cell_of(values: dict[str, Any], catalog: Catalog) -> Cell:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
@@ -171,8 +171,9 @@ class Recipe(BaseModel):
     loss: Loss = CROSS_ENTROPY
     stages: Stages = ""
 
+    @cached_property
     def canonical(self) -> dict[str, Any]:
-        """Return the recipe as JSON values. Keys that older records lack are left out while they have their default."""
+        """The recipe as JSON values. Keys that older records lack are left out while they have their default."""
         return {key: value for key, value in self.model_dump().items() if LATER_KEYS.get(key, MISSING) != value}
 
     def moments(self, count: int) -> list[int]:

@@ -51,7 +51,8 @@ def make_plan(suite: Suite, catalog: Catalog) -> Plan:
     tasks = [_planned_task(entry, suite, catalog) for entry in suite.entries]
     chosen = [_chosen_architectures(entry, suite, architectures, catalog) for entry in suite.entries]
     matched, notes = _matched(suite, architectures, tasks)
-    pairs = [_pair(matched[spec], task) for task, specs in zip(tasks, chosen, strict=True) for spec in specs]
+    models = _Models()
+    pairs = [_pair(matched[spec], task, models) for task, specs in zip(tasks, chosen, strict=True) for spec in specs]
     repeated = [*repeated_architectures(suite, specs), *repeated_tasks(suite, [(t.task, t.recipe) for t in tasks])]
     plan = Plan(suite, tuple(matched.values()), tuple(tasks), tuple(pairs), tuple(notes), tuple(repeated))
     check_claims(suite.known, _evaluated_lengths(plan), lambda text: str(_architecture(text, suite, catalog)), catalog)
@@ -176,11 +177,21 @@ def _matched(suite: Suite, specs: Sequence[Spec], tasks: Sequence[PlannedTask]) 
     return matched, notes
 
 
-def _pair(spec: Spec, task: PlannedTask) -> Pair:
+class _Models(dict[tuple[Spec, tuple[str, ...]], SequenceModel]):
+    """Models without values by spec and alphabet, for the tasks of one plan that share them."""
+
+    def __missing__(self, key: tuple[Spec, tuple[str, ...]]) -> SequenceModel:
+        model = build_unallocated(*key)
+        if all(parameter.is_meta for parameter in model.parameters()):  # others take memory
+            self[key] = model
+        return model
+
+
+def _pair(spec: Spec, task: PlannedTask, models: _Models) -> Pair:
     """Return an architecture on a task, with the reason if it cannot be trained."""
     try:
         with contained():
-            return Pair(spec, task, _checked_size(spec, task))
+            return Pair(spec, task, _checked_size(spec, task, models))
     except (NotApplicable, custom.CustomError) as reason:
         return Pair(spec, task, obstacle=str(reason))
     except UserError:
@@ -189,10 +200,10 @@ def _pair(spec: Spec, task: PlannedTask) -> Pair:
         return Pair(spec, task, note=_raised(f"{spec} on {task.task}", error))
 
 
-def _checked_size(spec: Spec, task: PlannedTask) -> int:
+def _checked_size(spec: Spec, task: PlannedTask, models: _Models) -> int:
     """Return the number of parameters of a pair's model; raise what keeps it from being trained."""
     presentation = Presentation.of(task.task, task.recipe)
-    model = build_unallocated(spec, presentation.symbols)
+    model = models[spec, presentation.symbols]
     check_instance(model)
     check_model(spec, model)
     _check_causality(model, presentation)

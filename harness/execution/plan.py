@@ -12,9 +12,7 @@ from harness.config.cell import TUNING_SEED, Cell
 from harness.config.recipe import Recipe
 from harness.config.suite import Suite
 from harness.registry.options import Spec
-
-EvaluationKey = tuple[str, str, int, int, int]
-"""The key of an evaluation record: variant, task, length, step, rows."""
+from harness.storage.summaries import EvaluationKey
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Plan:
     repeated: tuple[str, ...] = ()
     chosen_rates: Mapping[Pair, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def pairs(self) -> list[Pair]:
         """The pairs that can be trained, once each."""
         return list(dict.fromkeys(pair for pair in self.all_pairs if not pair.obstacle))

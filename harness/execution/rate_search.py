@@ -5,16 +5,12 @@ validation at training lengths then trains the reported seeds. Test scores are n
 records, so a report shows the scores at all rates.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.execution.plan import Plan
-from harness.storage.cell_records import CellRecords
 from harness.storage.folder import RunFolder
-
-Validation = tuple[float, float]
-"""Exact match and loss in the last validation of a model; 0 and infinity if its training failed."""
+from harness.storage.summaries import Validation
 
 
 def best_rate(validations: Mapping[float, Sequence[Validation]]) -> float:
@@ -33,19 +29,11 @@ def with_chosen_rates(plan: Plan, folder: RunFolder) -> Plan:
     for pair in plan.pairs:
         validations: dict[float, list[Validation]] = {}
         for cell in plan.tuning_cells(pair):
-            validation = _validation(folder.cell(cell.id))
-            if validation is None:
+            summary = folder.summaries.of(cell)
+            if summary is None or summary.cause == "machine":
                 break
-            validations.setdefault(cell.learning_rate, []).append(validation)
+            validations.setdefault(cell.learning_rate, []).append(summary.validation)
         else:
             if validations:
                 chosen[pair] = best_rate(validations)
     return replace(plan, chosen_rates=chosen)
-
-
-def _validation(records: CellRecords) -> Validation | None:
-    if records.training is not None:
-        loss = records.training.validation_loss
-        return records.training.validation_exact, math.inf if loss is None else loss
-    is_of_model = records.failure is not None and records.failure.cause == "model"
-    return (0.0, math.inf) if is_of_model else None

@@ -84,8 +84,9 @@ def execute(
 def _execute(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:
     before = with_chosen_rates(plan, folder)
     outcome = _execute_known(before, folder, launcher, console, listener)
+    folder = RunFolder(folder.path)  # with the records that were written
     after = with_chosen_rates(plan, folder)
-    if after.cells == before.cells:
+    if after.chosen_rates == before.chosen_rates:
         return outcome
     _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
     return replace(outcome, failed=_execute_known(after, folder, launcher, console, listener).failed)

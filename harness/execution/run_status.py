@@ -1,18 +1,17 @@
 """The status of a run: which cells of the plan have records in the folder, and the jobs that remain."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.config.cell import Cell, Group, make_groups
+from harness.config.cell import Cell, Group, GroupKey, make_groups
 from harness.config.recipe import Recipe
 from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
 from harness.execution.run_options import RunOptions, Stale
 from harness.registry.options import Spec
-from harness.storage.cell_records import CellRecords
 from harness.storage.folder import RunFolder
-from harness.storage.records import Failure
+from harness.storage.summaries import Summary
 from harness.training.code_version import cell_fingerprints
 from harness.training.custom import custom_fingerprints
 
@@ -48,31 +47,30 @@ def stored_cells(plan: Plan, folder: RunFolder) -> list[Cell]:
     in_snapshots = {cell for group in folder.snapshots.groups() for cell in group}
 
     def is_stored(cell: Cell) -> bool:
-        records = folder.cell(cell.id)
-        return records.training is not None or records.failure is not None or cell.id in in_snapshots
+        return folder.summaries.of(cell) is not None or cell.id in in_snapshots
 
     def stored(cell: Cell) -> Cell:
-        written = cell.as_written()
-        return written if written.id != cell.id and not is_stored(cell) and is_stored(written) else cell
+        if not cell.has_defaults_written or is_stored(cell):
+            return cell
+        return cell.as_written() if is_stored(cell.as_written()) else cell
 
     return [stored(cell) for cell in plan.cells]
 
 
 def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_failed: bool = False) -> RunStatus:
     """Sort the plan's cells by status. By default stale cells of plug-ins are trained again, others are kept."""
-    status = RunStatus()
+    status, code = RunStatus(), _CodeVersions()
     for cell in stored_cells(plan, folder):
-        records = folder.cell(cell.id)
-        record = records.training or records.failure
-        is_stale = record is not None and cell_fingerprints(cell) != record.fingerprints
+        summary = folder.summaries.of(cell)
+        is_stale = summary is not None and code[cell.group_key] != summary.fingerprints
         if is_stale:
             status.stale.append(cell)
         rerun = is_stale and (stale == "rerun" or (stale is None and runs_user_code(cell)))
-        failure = record if isinstance(record, Failure) else None
-        retried = failure is not None and (retry_failed or failure.cause == "machine")
-        if record is None or rerun or retried:
+        cause = summary.cause if summary else None
+        retried = cause == "machine" or (cause == "model" and retry_failed)
+        if summary is None or rerun or retried:
             status.to_train.append(cell)
-        elif failure is not None:
+        elif cause:
             status.failed.append(cell)
         else:
             status.done.append(cell)
@@ -82,6 +80,14 @@ def run_status(plan: Plan, folder: RunFolder, stale: Stale | None = None, retry_
             "use --stale keep or --stale rerun"
         )
     return status
+
+
+class _CodeVersions(dict[GroupKey, dict[str, str]]):
+    """The fingerprints of the current code, computed once for all cells of an architecture, task and recipe."""
+
+    def __missing__(self, key: GroupKey) -> dict[str, str]:
+        self[key] = cell_fingerprints(Cell(*key, learning_rate=0.0, seed=0))
+        return self[key]
 
 
 def make_jobs(plan: Plan, folder: RunFolder, status: RunStatus, options: RunOptions) -> list[Job]:
@@ -98,8 +104,17 @@ def evaluation_jobs(
     cells: Iterable[Cell], variants: VariantsByTask, folder: RunFolder, samples: int, options: RunOptions
 ) -> list[Job]:
     """Return jobs for the trained cells that lack an evaluation."""
-    incomplete = [cell for cell in cells if lacks(folder.cell(cell.id), variants[cell.task, cell.recipe], samples)]
-    groups = make_groups(incomplete, options.population)
+    known: dict[Hashable, bool] = {}  # most cells of a task have the same evaluations
+
+    def lacks_one(cell: Cell) -> bool:
+        summary = folder.summaries.of(cell)
+        assert summary is not None
+        key = cell.task, cell.recipe, summary.checkpoints, summary.evaluated
+        if key not in known:
+            known[key] = lacks(summary, variants[cell.task, cell.recipe], samples)
+        return known[key]
+
+    groups = make_groups(filter(lacks_one, cells), options.population)
     return [_job(group, variants, folder, samples, options, train=False) for group in groups]
 
 
@@ -110,15 +125,13 @@ def _job(
     return Job(group.cells, task_variants, samples, folder, options.device, train, options.numerics)
 
 
-def lacks(records: CellRecords, variants: Sequence[Variant], samples: int) -> bool:
+def lacks(summary: Summary, variants: Sequence[Variant], samples: int) -> bool:
     """Whether a trained cell has no record of any of the evaluations."""
-    assert records.training is not None
-    evaluated = records.evaluated
     return any(
-        not variant.is_in(evaluated, length, step, samples)
+        not variant.is_in(summary.evaluated, length, step, samples)
         for variant in variants
         for length in variant.lengths
-        for step in records.training.checkpoints
+        for step in summary.checkpoints
     )
 
 

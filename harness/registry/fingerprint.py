@@ -107,8 +107,12 @@ def fingerprint(entry: Entry, *named: Entry, modules: tuple[str, ...] = ()) -> s
 
 
 def _hash(files: Iterable[Path]) -> str:
-    bodies = sorted(hashlib.sha256(text_of(file).encode()).hexdigest() for file in files)
-    return hashlib.sha256("".join(bodies).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join(sorted(_digest(text_of(file)) for file in files)).encode()).hexdigest()[:12]
+
+
+@cache
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def code_hash(*paths: Path) -> str:
@@ -161,5 +165,10 @@ def local_files(path: Path, folder: Path) -> set[Path]:
 
 
 def _file_of(module: str) -> Path | None:
-    base = _HOME.joinpath(*module.split("."))
+    return _module_in(_HOME, module)
+
+
+@cache
+def _module_in(home: Path, module: str) -> Path | None:
+    base = home.joinpath(*module.split("."))
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)

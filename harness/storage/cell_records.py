@@ -1,16 +1,17 @@
 """Reading of records: those of one cell, and what is said about a file that cannot be read or is of another version."""
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from harness.config.cell import SCHEMA
+from harness.config.cell import SCHEMA, id_of
 from harness.errors import UserError
 from harness.storage.atomic import complete_lines
-from harness.storage.packed import PackedCell
+from harness.storage.packed import FILE, PackedCell
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 
 R = TypeVar("R", bound=Record)
@@ -27,12 +28,22 @@ class CellRecords:
 
     Args:
         path: the cell's folder; it need not exist.
-        packed: the cell's packed records, which count where the folder has none.
+        packed: the cell's packed records, or their line of JSON. They count where the folder has none.
     """
 
-    def __init__(self, path: Path, packed: PackedCell | None = None) -> None:
-        self.path = path
-        self.packed = None if packed and (path / SUPERSEDED).exists() else packed
+    def __init__(self, path: Path, packed: PackedCell | bytes | None = None) -> None:
+        self.path, self._packed = path, packed
+
+    @cached_property
+    def packed(self) -> PackedCell | None:
+        """The packed records, ``None`` where there are none that count."""
+        if self._packed is None or (self.path / SUPERSEDED).exists():
+            return None
+        try:
+            line = self._packed
+            return PackedCell.model_validate_json(line) if isinstance(line, bytes) else line
+        except ValidationError as error:
+            raise damaged(self.path.parents[1] / FILE, error, self.path.name) from None
 
     @cached_property
     def training(self) -> TrainingRecord | None:
@@ -67,19 +78,26 @@ def read_record(path: Path, kind: type[R]) -> R | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, UnicodeDecodeError, OSError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
 def _read_evaluations(path: Path) -> list[EvaluationRecord]:
     try:
         return [EvaluationRecord.model_validate_json(line) for line in complete_lines(path)]
     except (ValidationError, UnicodeDecodeError, OSError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def damaged(path: Path, error: Exception, cell: str = "") -> UserError:
+    """Return the error of a file that cannot be read; ``cell`` names one cell of a packed file."""
     reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    return UserError(f"damaged record {path}: {reason}; {REMEDY}")
+    remedy = "restore that file from a copy" if cell else REMEDY
+    return UserError(f"damaged record {path}{f', cell {cell}' if cell else ''}: {reason}; {remedy}")
+
+
+def foreign(folder: Path | str, values: Mapping[str, Any]) -> UserError:
+    """Return the error of a record with these values of its cell, which lies in the folder of another cell."""
+    return UserError(f"damaged record in {folder}: it describes cell {id_of(values)}; {REMEDY}")
 
 
 def check_not_newer(path: Path) -> None:

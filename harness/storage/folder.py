@@ -32,6 +32,7 @@ from harness.storage.lock import locked
 from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
+from harness.storage.summaries import Summaries
 
 
 class RunFolder:
@@ -95,9 +96,14 @@ class RunFolder:
         return read_record(self.path / "run.json", RunRecord)
 
     @cached_property
-    def packed(self) -> dict[str, PackedCell]:
-        """The packed records by cell id, read once."""
+    def packed(self) -> dict[str, bytes]:
+        """The packed records by cell id, as lines of JSON, read once."""
         return read_packed(self.path)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """What planning asks of the records, read once: a new object of this class has what was written since."""
+        return Summaries(self.path, self.packed)
 
     def cell(self, cell: str) -> CellRecords:
         """Return the records of a cell as they are on disk now."""

@@ -5,16 +5,19 @@ is packed, the contents of its cells' JSON files move into ``records.jsonl.gz``.
 """
 
 import gzip
+import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.errors import UserError
 from harness.storage.atomic import write_atomically
 from harness.storage.records import EvaluationRecord, Failure, Record, TrainingRecord
 
 FILE = "records.jsonl.gz"
+START = b'{"cell":"'
 
 
 class PackedCell(Record):
@@ -26,18 +29,33 @@ class PackedCell(Record):
     evaluations: list[EvaluationRecord] = Field(default_factory=list)
 
 
-def read_packed(folder: Path) -> dict[str, PackedCell]:
-    """Return the packed cells of a run folder by id; empty if nothing is packed."""
+def read_packed(folder: Path) -> dict[str, bytes]:
+    """Return the packed records of a run folder as lines of JSON by cell id; empty if nothing is packed.
+
+    Raises :class:`UserError` if the file cannot be decompressed, or its checksum is wrong.
+    """
     path = folder / FILE
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-        cells = [PackedCell.model_validate_json(line) for line in lines]
+        status = path.stat()
+        return _lines(path, status.st_mtime_ns, status.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, EOFError, UnicodeDecodeError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"damaged record {path}: {reason}; restore that file from a copy") from None
-    return {cell.cell: cell for cell in cells}
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UserError(f"damaged record {path}: {error}; restore that file from a copy") from None
+
+
+@lru_cache(maxsize=4)
+def _lines(path: Path, modified: int, size: int) -> dict[str, bytes]:
+    """Read a packed file, once in each process while it stays as it is."""
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    return {_id_of(line): line for line in lines}
+
+
+def _id_of(line: bytes) -> str:
+    """Return the cell's id, which a line begins with."""
+    if not line.startswith(START):
+        raise ValueError(f"a line begins with {line[:20]!r}, not with {START!r}")
+    return line[len(START) : line.index(b'"', len(START))].decode()
 
 
 def write_packed(folder: Path, cells: Iterable[PackedCell]) -> Path:

@@ -1,13 +1,19 @@
 """Records: the results of trainings and evaluations with everything needed to check them, as JSON."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Cause = Literal["model", "machine"]
+Share = Annotated[float, Field(ge=0, le=1)]
 OK, NOT_FINITE = "ok", "not finite"
 SCORED = (OK, NOT_FINITE)
 """The statuses of an evaluation that has scores."""
+
+
+def is_raised(status: str) -> bool:
+    """Whether the status of an evaluation says that the model raised an error."""
+    return status.startswith("raised")
 
 
 class Record(BaseModel):
@@ -115,7 +121,7 @@ class EvaluationRecord(Record):
     @property
     def raised(self) -> bool:
         """Whether the model raised an error."""
-        return self.status.startswith("raised")
+        return is_raised(self.status)
 
 
 class Evaluations(Record):

@@ -1,13 +1,12 @@
 """Verification of a run folder: every record can be read, belongs to its cell, and has counts that are possible."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from harness.config.cell import id_of
 from harness.errors import UserError
 from harness.storage.cell_records import EVALUATIONS, OLD_EVALUATIONS, CellRecords
 from harness.storage.folder import RunFolder
@@ -71,11 +70,6 @@ def _foreign(cell: str, records: CellRecords) -> Iterator[Problem]:
         record = read(records, name)
         if record is not None and id_of(record.cell) != cell:
             yield Problem(cell, _file(records, file), f"{file} describes cell {id_of(record.cell)}, not {cell}")
-
-
-def id_of(values: dict[str, Any]) -> str:
-    """Return the id of a recorded cell, the hash of its values (:attr:`harness.config.cell.Cell.id`)."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 def _impossible(cell: str, records: CellRecords) -> Iterator[Problem]:

@@ -8,8 +8,10 @@ import pytest
 from command_line import call
 from test_resume import plan, run
 
+from harness.config.cell import id_of
+from harness.errors import UserError
 from harness.storage.folder import RunFolder
-from harness.storage.verify import id_of, problems, quarantine
+from harness.storage.verify import problems, quarantine
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,22 @@ def test_sound_folders_have_no_problems(folder: RunFolder) -> None:
         assert list(problems(RunFolder(Path("results/reference") / name))) == []
     for cell in folder.cell_ids():
         assert id_of(folder.cell(cell).training.cell) == cell  # type: ignore[union-attr]
+
+
+def test_summaries_say_what_the_records_say(folder: RunFolder) -> None:
+    planned, packed = plan(seeds=2), RunFolder(folder.path.with_name("packed"))
+    folder.pack(packed.path)
+    for cell in planned.cells:
+        summary, records = folder.summaries.of(cell), folder.cell(cell.id)
+        assert summary is not None
+        assert records.training is not None
+        assert summary == packed.summaries.of(cell)
+        assert (summary.fingerprints, summary.evaluated) == (records.training.fingerprints, records.evaluated)
+        assert summary.validation == (records.training.validation_exact, records.training.validation_loss)
+    first, second = (folder.cells / cell.id / "training.json" for cell in planned.cells)
+    second.write_text(first.read_text())
+    with pytest.raises(UserError, match=f"it describes cell {planned.cells[0].id}"):
+        RunFolder(folder.path).summaries.of(planned.cells[1])
 
 
 def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
