@@ -23,6 +23,7 @@ from harness.report.comparison_tables import pairs_table, profile_table, ranks_t
 from harness.report.dataset_tables import enough_table, sizes_table
 from harness.report.paper_tables import scores_paper, solved_paper
 from harness.report.program_length import program_length_table
+from harness.report.published import published_table
 from harness.report.rate_tables import rates_table, windows_table
 from harness.report.recipe_tables import recipes_table, stages_table, transfer_table
 from harness.report.results import Results
@@ -35,7 +36,7 @@ from harness.report.unfitted import unfitted_table
 
 OPTIONAL = {"known", "conjecture", "settings", "unfitted", "steps-to-fit", "rate-windows"}
 OPTIONAL |= {"training-set-sizes", "enough-sequences", "comparisons", "ranks", "profile"}
-OPTIONAL |= {"recipes", "transfer", "stages"}
+OPTIONAL |= {"published", "recipes", "transfer", "stages"}
 """Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
@@ -58,7 +59,7 @@ def tables(results: Results) -> list[Table]:
     rates = [rates_table(results), windows_table(results)]
     sizes = [sizes_table(results), enough_table(results)]
     recipes = [recipes_table(results), transfer_table(results), stages_table(results)]
-    over_tasks = [pairs_table(results), ranks_table(results), profile_table(results)]
+    over_tasks = [published_table(results), pairs_table(results), ranks_table(results), profile_table(results)]
     every = [*scores, *more, *over_tasks, *sizes, *recipes, *cost, *training, *rates, problems_table(results)]
     return [mark_stale(table, results) for table in every if len(table.frame) or table.name not in OPTIONAL]
 

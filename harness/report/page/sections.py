@@ -118,6 +118,7 @@ SECTIONS = (
         ),
         "attention",
     ),
+    Section("published", "Published numbers", tables=("published",)),
     Section("compare", "Architectures over all tasks", tables=("comparisons", "ranks", "profile")),
     Section("recipes", "Ways to train", tables=("recipes", "transfer", "stages")),
     Section("sizes", "How much data is enough", tables=("enough-sequences", "training-set-sizes")),

@@ -3,9 +3,9 @@
 const MOST_ROWS = 300;
 const TEXT_COLUMNS = new Set([
   ...["architecture", "task", "what", "which", "why", "solved to", "seeds", "expected", "measured", "holds"],
-  ...["lengths", "stops", "answer", "optimizer", "schedule", "learning rates"],
+  ...["measure", "differences", "lengths", "stops", "answer", "optimizer", "schedule", "learning rates"],
 ]);
-const WRAPPED = new Set(["which", "why", "expected", "measured", "schedule", "learning rates"]);
+const WRAPPED = new Set(["differences", "which", "why", "expected", "measured", "schedule", "learning rates"]);
 
 /** Return the rows of a table as lists of texts; a column may hold places in a list of its values. */
 function textRows({ columns }) {
