@@ -10,6 +10,7 @@ from harness.report.page.costs import cost_rows, state_rows
 from harness.report.page.encoding import LOSS, SCORE, Shared, by_column
 from harness.report.page.scores import pair_rows, score_rows, task_rows
 from harness.report.page.training import cell_rows, checkpoint_rows, rate_rows
+from harness.report.recipe_tables import compared_tasks
 from harness.report.results import Results
 from harness.report.table_cell import MARKS
 
@@ -33,6 +34,7 @@ def payload(results: Results, tables: list[Table]) -> dict[str, Any]:
         "costs": cost_rows(results),
         "states": state_rows(results),
         "attention": attention_rows(results),
+        "recipes": recipe_rows(results),
     }
     constants = {"score": SCORE, "loss": LOSS, "intervalSeeds": INTERVAL_SEEDS, "marks": MARKS, "steps": steps.lists}
     return {
@@ -40,6 +42,15 @@ def payload(results: Results, tables: list[Table]) -> dict[str, Any]:
         **constants,
         "tables": {table.name: table_columns(table) for table in tables},
     }
+
+
+def recipe_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the tasks that were trained in several ways: the names of the recipes, and the places of their rows."""
+    places = {result.task: place for place, result in enumerate(results.task_results) if not result.variant}
+    return [
+        {"base": base, "names": list(tasks), "tasks": [places[task] for task in tasks.values()]}
+        for (base, _), tasks in compared_tasks(results).items()
+    ]
 
 
 def architecture_rows(results: Results) -> list[dict[str, Any]]:

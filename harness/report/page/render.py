@@ -22,7 +22,20 @@ HERE = Path(__file__).parent
 VENDOR = ("d3", "plot")
 SCRIPTS = (
     *("data", "format", "dom", "state", "styles", "tooltip", "tables"),
-    *("measures", "matrix", "pair", "panels", "marks", "lengths", "rates", "steps", "losses", "cost", "programs"),
+    *(
+        "measures",
+        "matrix",
+        "pair",
+        "panels",
+        "marks",
+        "lengths",
+        "recipes",
+        "rates",
+        "steps",
+        "losses",
+        "cost",
+        "programs",
+    ),
     *("attention", "controls", "start"),
 )
 """Files of ``scripts/``, in the order in which they need each other."""

@@ -120,7 +120,13 @@ SECTIONS = (
     ),
     Section("published", "Published numbers", tables=("published",)),
     Section("compare", "Architectures over all tasks", tables=("comparisons", "ranks", "profile")),
-    Section("recipes", "Ways to train", tables=("recipes", "transfer", "stages")),
+    Section(
+        "recipes",
+        "Ways to train",
+        lambda results: f"Each colour is a way to train; all take the same number of steps. {CURVES}",
+        "recipes",
+        ("recipes", "transfer", "stages"),
+    ),
     Section("sizes", "How much data is enough", tables=("enough-sequences", "training-set-sizes")),
     Section("settings", "How the models were trained", tables=("settings",)),
     Section(

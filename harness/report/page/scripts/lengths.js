@@ -38,11 +38,12 @@ function lengthPlot(width, task, kind, members, others) {
   return plotOf(width, 230, label, { x, y: scoreAxis(CURVE_LABELS[kind]), marks, marginRight: labelMargin(members, width) });
 }
 
-/** Return the line of one architecture: medians, band, seeds, and what is said of each point. */
+/** Return the line of one architecture, or of one recipe, which names its pair: medians, band, seeds, and what is said of each point. */
 function lengthLine(architecture, task, measured, read, points) {
-  const pair = pairs.get(key(architecture.a, task.t));
+  const name = architecture.pair ?? key(architecture.a, task.t);
+  const pair = pairs.get(name);
   const [median = [], low = [], high = []] = pair.curves[measured] ?? [];
-  const seeds = scoresOf.get(key(architecture.a, task.t)) ?? [];
+  const seeds = scoresOf.get(name) ?? [];
   const full = task.lengths.map((x, place) => {
     const [y, bottom, top] = [median, low, high].map((values) => read(values[place] ?? null, place));
     const interval = known(bottom) ? `, 95% interval ${scoreText(bottom)} to ${scoreText(top)}` : "";

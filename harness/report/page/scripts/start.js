@@ -9,6 +9,7 @@ const VIEWS = {
   steps: { draw: drawSteps, keys: FILTERS },
   loss: { draw: drawLosses, keys: [...FILTERS, "split"] },
   checkpoints: { draw: drawCheckpoints, keys: [...FILTERS, "split"] },
+  recipes: { draw: drawRecipes, keys: [...FILTERS, "measure", "seeds", "split"] },
   cost: { draw: drawCost, keys: [...FILTERS, "measure", "split"] },
   programs: { draw: drawPrograms, keys: [...FILTERS, "split"] },
   attention: { draw: drawAttention, keys: FILTERS },
