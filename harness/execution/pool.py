@@ -96,7 +96,8 @@ class Pool:
             if self.failed_starts < FAILED_STARTS:
                 self.workers.append(self.places.start())
         if not self.workers:
-            advice = "; use workers=1 (--workers 1)" if self.places.size() > 1 else ""
+            can_use_fewer = self.places.size() > 1 and not self.last_end.startswith("lost")
+            advice = "; use workers=1 (--workers 1)" if can_use_fewer else ""
             raise UserError(
                 f"{self.failed_starts} worker processes ended before their first job (the last one: "
                 f"{self.last_end}); finished cells are kept{advice}"

@@ -116,7 +116,11 @@ def install(code: dict[str, Any], folder: Path) -> Catalog:
 def serve_remote(connection: Connection, memory_share: float | None, code: dict[str, Any]) -> None:
     """Run plain jobs that are sent through a connection; see :func:`harness.execution.worker_process.serve`."""
     folder = Path(mkdtemp(prefix="lengthwise-"))
-    catalog = install(code, folder)
+    try:
+        catalog = install(code, folder)
+    except UserError as error:  # for example a package that a plug-in imports is not installed here
+        connection.send(UserError(f"{socket.gethostname()}: {error}"))
+        return
 
     def run(plain: dict[str, Any], number: int, send: Callable[[Any], None]) -> None:
         run_job(job_of(plain, catalog, send), number, send)

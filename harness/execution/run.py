@@ -75,7 +75,7 @@ def execute(
     folder.check(plan.suite.name)
     for note in plan.notes:
         _print(f"Note: {note}.", console)
-    with folder.locked() as taken_over, opened(options) as launcher:
+    with opened(options) as launcher, folder.locked() as taken_over:
         if taken_over:
             _print(f"Note: {taken_over}.", console)
         return _execute(plan, folder, launcher, console, listener)
@@ -134,7 +134,7 @@ def evaluate(
             f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
             "alphabet, and lengths that it has"
         )
-    with folder.locked(), opened(options) as launcher:
+    with opened(options) as launcher, folder.locked():
         jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], launcher.options)
         return _launch(jobs, launcher, console or Console())
 

@@ -13,11 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.faults import sweep
-from tests.faults.cluster import Nodes, lost_and_added
+from tests.faults.cluster import Nodes, interrupted, lost_and_added
 from tests.faults.kills import Figures, KilledSweeps
 from tests.faults.machine import FAULTS, Machine
-
-CELLS = 40
 
 
 def main() -> int:
@@ -25,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="random kills under each launcher")
     parser.add_argument("--minutes", type=float, default=10.0, help="after which no more kills are made, each launcher")
+    parser.add_argument("--cells", type=int, default=40, help="of each sweep, a multiple of four")
     parser.add_argument("--pace", type=float, default=4.0, help="the most seconds between two kills")
     parser.add_argument("--seed", type=int, default=0, help="of the times and victims of the kills")
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (default: all)")
@@ -33,7 +32,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lengthwise-faults-") as path:
         folder = Path(path)
         expected = folder / "undisturbed"
-        sweep.drive(expected, CELLS, 1)
+        sweep.drive(expected, arguments.cells, 1)
         results = [PARTS[part](folder / part, sweep.score_table(expected), arguments) for part in chosen]
     return 0 if all(results) else 1
 
@@ -44,37 +43,40 @@ def local_kills(folder: Path, expected: bytes, arguments: argparse.Namespace) ->
 
 
 def ray_kills(folder: Path, expected: bytes, arguments: argparse.Namespace) -> bool:
-    """Kill driver, relays and workers on a cluster of two nodes."""
-    with Nodes(folder, 2) as nodes:
+    """Kill driver, relays and workers on a cluster."""
+    with Nodes(folder, 0, head_cpus=2) as nodes:
         return _kills("ray", folder, expected, arguments, [2, "ray", nodes.address])
 
 
 def _kills(name: str, folder: Path, expected: bytes, arguments: argparse.Namespace, driver: list[object]) -> bool:
     folder.mkdir(parents=True)
     generator, began = random.Random(arguments.seed), time.monotonic()
-    killed = KilledSweeps(folder, CELLS, expected, arguments.pace, driver, generator)
+    killed = KilledSweeps(folder, arguments.cells, expected, arguments.pace, driver, generator)
     figures = killed.run(arguments.kills, 60 * arguments.minutes)
-    print(f"{name}: {_text(figures)} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"{name}: {_text(figures, arguments.cells)} ({time.monotonic() - began:.0f} s)", flush=True)
     return figures.is_clean
 
 
-def _text(figures: Figures) -> str:
+def _text(figures: Figures, cells: int) -> str:
     kills = f"{figures.kills} kills ({figures.of_driver} of the driver)"
-    cells = f"{figures.sweeps} sweeps of {CELLS} cells, {figures.finished} cells finished"
+    done = f"{figures.sweeps} sweeps of {cells} cells, {figures.finished} cells finished"
     faults = f"{figures.lost} lost, {figures.duplicated} trained twice, {figures.damaged} damaged files"
-    return f"{kills}, {cells}, {faults}, {figures.orphans} orphans, {figures.different_tables} different tables"
+    return f"{kills}, {done}, {faults}, {figures.orphans} orphans, {figures.different_tables} different tables"
 
 
 def machine_faults(folder: Path, expected: bytes, arguments: argparse.Namespace) -> bool:
     """Inject each fault of the machine once."""
-    results = {name: fault(Machine(folder / name, CELLS, expected)) for name, fault in FAULTS.items()}
+    results = {name: fault(Machine(folder / name, arguments.cells, expected)) for name, fault in FAULTS.items()}
     return _print_results(results)
 
 
 def lost_nodes(folder: Path, expected: bytes, arguments: argparse.Namespace) -> bool:
-    """Kill a node of a cluster and add another."""
-    folder.mkdir(parents=True)
-    return _print_results(lost_and_added(folder))
+    """Kill a node of a cluster and add another; interrupt a run."""
+    results = {}
+    for scenario in (lost_and_added, interrupted):
+        (folder / scenario.__name__).mkdir(parents=True)
+        results |= scenario(folder / scenario.__name__)
+    return _print_results(results)
 
 
 def _print_results(results: dict[str, bool]) -> bool:

@@ -4,6 +4,7 @@ Each node has one CPU and trains one model for so long that the driver has snaps
 """
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ class Long(Mixer):
 
 
 class Nodes:
-    """A cluster, as a context manager; its processes can be found by ``mark``."""
+    """A cluster of nodes with one CPU each next to the head, as a context manager; its processes have a mark."""
 
-    def __init__(self, mark: Path, nodes: int) -> None:
+    def __init__(self, mark: Path, nodes: int, head_cpus: int = 0) -> None:
         from ray.cluster_utils import Cluster
 
         os.environ |= {sweep.MARK: str(mark), "PYTHONPATH": str(sweep.ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
-        self.cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        head = {"num_cpus": head_cpus, "include_dashboard": False}
+        self.cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.add() for _ in range(nodes)]
 
     def __enter__(self) -> "Nodes":
@@ -76,6 +78,25 @@ def lost_and_added(folder: Path) -> dict[str, bool]:
         "the lost training resumes from its snapshot": "resumes from step" in log,
         "scores are those of a local run": sweep.score_table(run) == sweep.score_table(alone),
         "weights are those of a local run": _weights(run) == _weights(alone),
+    }
+
+
+def interrupted(folder: Path) -> dict[str, bool]:
+    """Interrupt the driver in a training as a batch system does, and say what holds then."""
+    plugin, run = folder / "long.py", folder / "run"
+    plugin.write_text(LONG.replace("0.3", "5.0"))
+    with Nodes(folder, 0, head_cpus=1) as nodes:
+        driver = sweep.start(run, 1, 1, "ray", nodes.address, plugin)
+        assert sweep.wait_until(lambda: list(run.glob("snapshots/*.snapshot")), 600)
+        began = time.time()
+        driver.terminate()
+        code = driver.wait()
+        ended = sweep.wait_until(lambda: not sweep.processes(run), 20.0)
+    times = [path.stat().st_mtime for path in run.glob("snapshots/*.snapshot")]
+    return {
+        "SIGTERM ends the driver": code != 0 and not sweep.finished(run),
+        "the worker sends a last snapshot": len(times) == 1 and times[0] > began,
+        "no worker is left": ended,
     }
 
 

@@ -67,9 +67,9 @@ def _connect(options: RunOptions) -> None:
             logging_level=logging.ERROR,
             **({} if options.address else local),
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--address {options.address}: no Ray cluster answers there: {reason}") from None
+    except Exception as error:  # Ray raises plain exceptions where its processes do not start in time
+        what = f"--address {options.address}: no cluster answers there" if options.address else "Ray does not start"
+        raise UserError(f"--launcher ray: {what} ({str(error).strip().splitlines()[0]})") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
 
