@@ -1,6 +1,7 @@
 """Text for output streams whose encoding lacks some characters, such as ASCII, latin-1 or cp1252."""
 
 import codecs
+import re
 import sys
 import unicodedata
 from typing import Any
@@ -32,6 +33,9 @@ SIMILAR = {
     "│": "|",
     "┃": "|",
 }
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters except tab and line feed, and characters that change the direction of the text after them."""
 
 
 def _similar(error: UnicodeError) -> tuple[str, int]:
@@ -68,5 +72,14 @@ def repaired(text: str) -> str:
 
 
 def encodable(text: str, encoding: str) -> str:
-    """Return the text with the characters replaced that an encoding lacks."""
-    return text.encode(encoding, ERRORS).decode(encoding)
+    """Return the text with the characters replaced that an encoding lacks, and control characters written out."""
+    return printable(text).encode(encoding, ERRORS).decode(encoding)
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters written out: a terminal would follow them as commands.
+
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

@@ -24,6 +24,7 @@ from harness.registry.options import Spec, build_task, text_of
 from harness.storage.cell_records import CellRecords, check_schema
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
+from harness.storage.verify import record_problems
 
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
@@ -62,10 +63,12 @@ def _cells_of(path: Path, run: RunRecord, catalog: Catalog, damaged: list[str]) 
     for cell in sorted({*folder.cell_ids(), *run.cells}, key=_planned_order(run)):
         records = folder.cell(cell)
         try:
-            row = _cell_row(records, run, cell, code)
-        except UserError as error:
-            damaged.append(f"Cell {cell} is left out: {error}.")
-            continue
+            problem = next((found.text for found in record_problems(cell, records)), "")
+            row = None if problem else _cell_row(records, run, cell, code)
+        except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+            problem, row = f"its values cannot be read ({type(error).__name__}: {error})", None
+        if problem:
+            damaged.append(f"Cell {cell} is left out: {problem}.")
         if row is not None:
             yield StoredCell(path, row, records)
 
@@ -86,6 +89,9 @@ def _run_of(path: Path) -> RunRecord:
     if run is None:
         raise UserError(f"{path} holds no run (no run.json); give a folder that lengthwise run has written")
     check_schema(run, path)
+    missing = [key for key in ("name", "title", "description") if not isinstance(run.suite.get(key), str)]
+    if missing or not isinstance(run.suite.get("model", {}), dict):
+        raise UserError(f"damaged record {path / 'run.json'}: its suite has no valid {', '.join(missing) or 'model'}")
     return run
 
 

@@ -6,11 +6,16 @@ Tables have one style and fit the width of the console.
 import json
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from harness.encoding import printable
 
 PAGE_WIDTH = 100
 """Width in columns where the output is not a terminal and the variable COLUMNS is not set."""
@@ -38,7 +43,25 @@ def _console(**where: bool) -> Console:
     settings: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, **where}
     terminal = Console(**settings)
     has_width = terminal.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return terminal if has_width else Console(**settings, width=PAGE_WIDTH)
+    chosen = terminal if has_width else Console(**settings, width=PAGE_WIDTH)
+    chosen.push_render_hook(_WithoutControl())
+    return chosen
+
+
+class _WithoutControl(RenderHook):
+    """Writes out the control characters in texts of records and plug-ins, which a terminal would follow."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Printable(renderable) for renderable in renderables]
+
+
+@dataclass(frozen=True)
+class _Printable:
+    content: ConsoleRenderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self.content, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def print_json(value: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from harness.encoding import replace_unencodable
+from harness.encoding import printable, replace_unencodable
 from harness.errors import UserError, close_match
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -53,7 +53,7 @@ class OneLineErrors(TyperGroup):
 
 def print_error(text: str, code: int = USER_ERROR) -> int:
     """Print one line on standard error and return the exit code."""
-    print(f"lengthwise: {' '.join(text.split())}", file=sys.stderr)
+    print(f"lengthwise: {printable(' '.join(text.split()))}", file=sys.stderr)
     return code
 
 

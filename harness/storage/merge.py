@@ -116,6 +116,7 @@ def _add(source: RunFolder, target: RunFolder, cell: str) -> None:
     elif records.failure is not None and present.training is None and present.failure is None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "failure.json", records.failure.model_dump_json(indent=1))
-    missing = [record for record in records.evaluations if record.key not in {p.key for p in present.evaluations}]
+    keys = {record.key for record in present.evaluations}
+    missing = [record for record in records.evaluations if record.key not in keys]
     if missing:
         target.add(cell, missing)

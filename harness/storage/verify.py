@@ -10,7 +10,7 @@ from harness.config.cell import id_of
 from harness.errors import UserError
 from harness.storage.cell_records import EVALUATIONS, OLD_EVALUATIONS, CellRecords
 from harness.storage.folder import RunFolder
-from harness.storage.records import EvaluationRecord
+from harness.storage.records import EvaluationRecord, TrainingRecord
 
 QUARANTINE = "quarantine"
 
@@ -26,11 +26,15 @@ class Problem(NamedTuple):
 def problems(folder: RunFolder) -> Iterator[Problem]:
     """Yield every problem of a folder, cell by cell."""
     for cell in folder.cell_ids():
-        records = folder.cell(cell)
-        yield from _unreadable(cell, records)
-        yield from _foreign(cell, records)
-        yield from _impossible(cell, records)
+        yield from record_problems(cell, folder.cell(cell))
         yield from _damaged_weights(cell, folder.cells / cell)
+
+
+def record_problems(cell: str, records: CellRecords) -> Iterator[Problem]:
+    """Yield every problem of the records of one cell; its weights are not read."""
+    yield from _unreadable(cell, records)
+    yield from _foreign(cell, records)
+    yield from _impossible(cell, records)
 
 
 def quarantine(folder: RunFolder, problem: Problem) -> Path | None:
@@ -74,15 +78,29 @@ def _foreign(cell: str, records: CellRecords) -> Iterator[Problem]:
 
 def _impossible(cell: str, records: CellRecords) -> Iterator[Problem]:
     training = read(records, "training")
-    if training is not None and not 0 <= training.validation_exact <= 1:
-        text = f"validation_exact is {training.validation_exact}, not in 0 to 1"
+    if training is not None and (text := _impossible_training(training)):
         yield Problem(cell, _file(records, "training.json"), text)
     for record in read(records, "evaluations") or ():
         if text := _impossible_counts(record):
             yield Problem(cell, _file(records, EVALUATIONS), f"length {record.length}: {text}")
 
 
+def _impossible_training(record: TrainingRecord) -> str:
+    if not 0 <= record.validation_exact <= 1:
+        return f"validation_exact is {record.validation_exact}, not in 0 to 1"
+    if not record.checkpoints or min(record.checkpoints) < 0:
+        return f"checkpoints are {record.checkpoints}, not one or more steps"
+    if not all(length.isdecimal() for length in record.state_bytes):
+        return f"state_bytes has the lengths {', '.join(record.state_bytes)}, not numbers"
+    negative = [name for name in ("steps_used", "parameters", "population") if getattr(record, name) < 0]
+    return f"{negative[0]} is {getattr(record, negative[0])}, below 0" if negative else ""
+
+
 def _impossible_counts(record: EvaluationRecord) -> str:
+    if record.length < 1:
+        return "lengths start at 1"
+    if record.scored and record.n < 1:
+        return f"there are scores of {record.n} questions"
     if not 0 <= record.exact <= record.n:
         return f"{record.exact} of {record.n} questions are right"
     return "" if 0 <= record.right <= record.tokens else f"{record.right} of {record.tokens} tokens are right"

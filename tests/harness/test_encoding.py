@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("– ‡ ✓", "cp1252", "– ‡ +"),
         ("é ŵ 漢 \udcc3", "ascii", "e w ? ?"),
         ("✓ é 漢 \udcc3", "utf-8", "✓ é 漢 ?"),
+        ("red \x1b[31m\x9b2J \u202eback\n\ttab", "utf-8", "red \\x1b[31m\\x9b2J \\u202eback\n\ttab"),
     ],
 )
 def test_a_character_that_cannot_be_encoded_is_replaced(text: str, encoding: str, expected: str) -> None:

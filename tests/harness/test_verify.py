@@ -8,8 +8,10 @@ import pytest
 from command_line import call
 from test_resume import plan, run
 
+from harness.analysis.load import frames
 from harness.config.cell import id_of
 from harness.errors import UserError
+from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 from harness.storage.verify import problems, quarantine
 
@@ -71,6 +73,25 @@ def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
         assert target is not None
         assert target.is_file()
     assert list(problems(folder)) == []
+
+
+@pytest.mark.usefixtures("temporary_folder")
+def test_reports_leave_out_impossible_and_foreign_records(folder: RunFolder) -> None:
+    first, second = folder.cell_ids()
+    evaluations = folder.cells / first / "evaluations.jsonl"
+    evaluations.write_text(evaluations.read_text().replace('"exact":', '"exact":9'))
+    training = folder.cells / second / "training.json"
+    training.write_text(training.read_text().replace('"seed": ', '"seed": 1'))
+    cells, _, meta = frames([folder.path], Catalog())
+    assert len(cells) == 0
+    assert [text.partition(":")[0] for text in meta.damaged] == [
+        f"Cell {first} is left out",
+        f"Cell {second} is left out",
+    ]
+    assert "questions are right" in meta.damaged[0]
+    assert f"not {second}" in meta.damaged[1]
+    training.write_text(training.read_text().replace('"reason"', '"\x1b[31m"').replace('"symbols"', '"\x1b[31m"'))
+    assert "\x1b" not in call("verify", folder.path).output
 
 
 @pytest.mark.usefixtures("temporary_folder")
