@@ -50,7 +50,7 @@ def _stages(steps: int) -> dict[str, Any]:
     return {
         "steps": 1 + steps,
         "warmup": min(100, steps // 5),
-        "stages": f"compiled:share={1 / (1 + steps)} + supervised",
+        "stages": f"compiled:share={1 / (1 + steps):.2g} + supervised",
     }
 
 

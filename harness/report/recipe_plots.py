@@ -1,15 +1,21 @@
-"""Plots of ways to train: exact match by length, with one line for each recipe."""
+"""Plots of ways to train: exact match by length, with one line for each recipe, or for each stage of one."""
 
 from functools import partial
 
+import pandas as pd
 from matplotlib.axes import Axes
 
+from harness.config.lengths import even_grid
 from harness.report.captions import selection
 from harness.report.figures import Panel, PanelGroup
 from harness.report.length_curves import dodges, draw_one, length_axis, shift
-from harness.report.recipe_tables import compared_tasks
+from harness.report.number_format import count
+from harness.report.recipe_tables import after_each_stage, compared_tasks
 from harness.report.results import Results
 from harness.report.style import INK, PlotStyle, line_styles
+
+MOST_LINES = 8
+"""The most lines of a panel of stages."""
 
 
 def recipe_curves(results: Results) -> PanelGroup:
@@ -44,6 +50,40 @@ def draw_recipes(
         ax.plot([], [], color=styles[name].color, marker=styles[name].marker, ms=4, label=name)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
     ax.legend(fontsize="small", labelcolor=INK, loc="best")
+
+
+def stage_curves(results: Results) -> PanelGroup:
+    """Return exact match by length after each stage and round, for each model and recipe with several of them."""
+    panels = []
+    trained = {result.task: result.train for result in results.main_results}
+    staged = after_each_stage(results)
+    for (task, architecture, recipe), scores in staged.groupby(["task", "architecture", "recipe"]):
+        if scores.step.nunique() > 1:
+            draw = partial(draw_stages, scores=scores, train=trained[str(task)])
+            title = f"{architecture} on {scores.base.iloc[0]}"
+            panels.append(Panel(title if staged.recipe.nunique() == 1 else f"{title}: {recipe}", draw))
+    caption = (
+        "Each colour is the models after so many steps: after a stage, after a round of self-improvement, or at a "
+        f"checkpoint. Each point is one seed, and lines connect the medians. The training range is shaded. "
+        f"{selection(results)}"
+    )
+    return PanelGroup("stages", "Exact match by length, after each stage", caption, tuple(panels))
+
+
+def draw_stages(ax: Axes, scores: pd.DataFrame, train: tuple[float, float]) -> None:
+    """Draw one panel with its own legend; of many steps the first, the last and evenly spaced ones between them."""
+    steps = sorted(scores.step.unique())
+    shown = [steps[i] for i in even_grid(0, len(steps) - 1, MOST_LINES)]
+    styles = line_styles([f"after {count(step)} steps" for step in shown])
+    log = length_axis(ax, sorted(scores.length.unique()), train)
+    for step, (name, style), offset in zip(shown, styles.items(), dodges(len(shown)), strict=True):
+        rows = scores[scores.step == step].sort_values("length")
+        x = shift(rows.length, offset, log)
+        ax.plot(x, rows.exact, style.marker, color=style.color, ms=2.6, alpha=0.65, zorder=3)
+        ax.plot(rows.exact.groupby(x).median(), color=style.color, lw=1.2, zorder=2)
+        ax.plot([], [], color=style.color, marker=style.marker, ms=4, label=name)
+    ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
+    ax.legend(fontsize=7, labelcolor=INK, loc="best")
 
 
 def _has_scores(results: Results, architecture: str, task: str) -> bool:

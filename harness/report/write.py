@@ -77,7 +77,7 @@ def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, Pa
     from harness.report.length_curves import curves
     from harness.report.program_length_plots import program_length_plots
     from harness.report.rate_plots import learning_rates
-    from harness.report.recipe_plots import recipe_curves
+    from harness.report.recipe_plots import recipe_curves, stage_curves
     from harness.report.training_curves import checkpoints, losses
     from harness.report.unfitted_plots import unfitted_losses
 
@@ -88,6 +88,6 @@ def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, Pa
         program_length_plots(results),
     ]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
-    groups += [recipe_curves(results)]
+    groups += [recipe_curves(results), stage_curves(results)]
     groups += [unfitted_losses(results), losses(results), attention_maps(results)]
     return {group.name: group for group in groups if group.panels}

@@ -1,6 +1,7 @@
 """The plots: their lines, points and colours, and that they are the same every time."""
 
 import re
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.errors import UserError
 from harness.report.figure_format import FigureFormat, figure_format
 from harness.report.figures import PanelGroup, combined_figure, layout, pages, save
 from harness.report.length_curves import curves, dodges
+from harness.report.recipe_plots import stage_curves
 from harness.report.results import Results
 from harness.report.style import HUES, MARKERS, PALE, PAPER, SPARE, plot_styles, rc
 from harness.report.write import panel_groups, write_figures
@@ -194,3 +196,16 @@ def test_many_architectures_are_drawn_by_family_with_the_others_in_grey() -> Non
 def test_unknown_formats_are_one_line(style: str | None, width: str | None, words: str) -> None:
     with pytest.raises(UserError, match=re.escape(words)):
         figure_format(style, width)
+
+
+def test_a_panel_of_stages_has_a_line_for_each_checkpoint() -> None:
+    cells, scores, meta = made_run(("lstm",), ("parity",))
+    results = Results.of(cells, scores, replace(meta, recipes={"parity": {"stages": "supervised + dpo"}}))
+    [panel] = stage_curves(results).panels
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        f"after {n} steps" for n in ("250", "500", "1k")
+    ]
+    medians = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata())]
+    assert np.mean(medians[0]) < np.mean(medians[-1])
