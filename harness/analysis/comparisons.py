@@ -21,6 +21,9 @@ RESAMPLES = 2000
 FEWEST_SEEDS = 3
 """Seeds of each architecture on a task, below which a resample says nothing."""
 
+LEVEL = 0.05
+"""Adjusted p-value below which two architectures differ."""
+
 Scores = dict[str, dict[str, np.ndarray]]
 """Scaled accuracies of the seeds by architecture and task."""
 
@@ -162,3 +165,25 @@ def range_quantile(probability: float, n: int) -> float:
     lowest = len(z) - len(ranges)
     shares = [n * step * density[:lowest] @ (below[place:][:lowest] - below[:lowest]) ** (n - 1) for place in ranges]
     return float(np.interp(probability, shares, step * ranges))
+
+
+def rank_groups(ranks: pd.DataFrame, pairs: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the groups of neighbours in rank of which no two differ: the places of the first and the last of each.
+
+    Two architectures differ if the adjusted p-value of their comparison is below 5 % (Holm 1979). Groups are as large
+    as possible, may overlap, and have at least two members, as the bars of the diagram of Demsar (2006).
+
+    Args:
+        ranks: the frame of :func:`mean_ranks`.
+        pairs: the frame of :func:`compare_all`; architectures without a comparison cannot be told to be alike.
+    """
+    names = ranks.architecture.tolist()
+    alike = {frozenset(pair) for *pair, p in pairs[["better", "other", "p"]].itertuples(index=False) if p >= LEVEL}
+    groups: list[tuple[int, int]] = []
+    for first in range(len(names)):
+        last = first
+        while last + 1 < len(names) and all({name, names[last + 1]} in alike for name in names[first : last + 1]):
+            last += 1
+        if last > first and (not groups or last > groups[-1][1]):
+            groups.append((first, last))
+    return groups

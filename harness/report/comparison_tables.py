@@ -12,6 +12,11 @@ from harness.report.results import Results
 FACTORS = (1, 2, 4, 8, 16)
 """Multiples of the longest training length in the table of shares."""
 
+BARS = (
+    "A bar joins architectures of which no two differ: the p-values of their comparisons, adjusted for all pairs (Holm "
+    "1979), are at least 0.05 (Demsar 2006)."
+)
+
 
 def seed_scores(results: Results) -> Scores:
     """Return the scaled accuracies beyond training of all reported seeds; a failed seed counts as chance."""

@@ -76,6 +76,7 @@ def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, Pa
     from harness.report.heatmaps import attention_maps, score_maps
     from harness.report.length_curves import curves
     from harness.report.program_length_plots import program_length_plots
+    from harness.report.rank_plots import rank_picture
     from harness.report.rate_plots import learning_rates
     from harness.report.recipe_plots import recipe_curves, stage_curves
     from harness.report.training_curves import checkpoints, losses
@@ -86,6 +87,7 @@ def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, Pa
         curves(results, "exact"),
         curves(results, "token"),
         program_length_plots(results),
+        rank_picture(results),
     ]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
     groups += [recipe_curves(results), stage_curves(results)]

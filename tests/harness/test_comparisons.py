@@ -1,10 +1,12 @@
 """Comparisons: probability of improvement, intervals, Holm's adjustment, ranks, and their tables."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
+import pandas as pd
 import pytest
 from factories import made_run
+from matplotlib.figure import Figure
 from scipy.stats import (
     bootstrap,
     false_discovery_control,
@@ -14,8 +16,17 @@ from scipy.stats import (
     studentized_range,
 )
 
-from harness.analysis.comparisons import compare_all, critical_distance, holm, mean_ranks, range_quantile, scaled
+from harness.analysis.comparisons import (
+    compare_all,
+    critical_distance,
+    holm,
+    mean_ranks,
+    range_quantile,
+    rank_groups,
+    scaled,
+)
 from harness.report.comparison_tables import pairs_table, profile_table, ranks_table, seed_scores
+from harness.report.rank_plots import rank_picture
 from harness.report.results import Results
 
 RNG = np.random.default_rng(1)
@@ -109,3 +120,22 @@ def test_the_tables_of_a_run() -> None:
     assert (profile["x1"] >= profile["x2"]).all()
     few = Results.of(*made_run(("lstm", "mamba"), ("parity",), 2, (0.001,), (1000,)))
     assert pairs_table(few).frame.empty
+
+
+def test_groups_join_neighbours_in_rank_of_which_no_two_differ() -> None:
+    ranks = pd.DataFrame({"architecture": list("abcde"), "rank": [1, 2, 3, 4, 5]})
+    different = {("a", "c"), ("a", "d"), ("a", "e"), ("b", "e"), ("c", "e"), ("d", "e")}
+    pairs = pd.DataFrame([(*pair, 0.01 if pair in different else 0.3) for pair in combinations("abcde", 2)])
+    assert rank_groups(ranks, pairs.set_axis(["better", "other", "p"], axis=1)) == [(0, 1), (1, 3)]
+    assert rank_groups(ranks, pairs.set_axis(["better", "other", "p"], axis=1)[:0]) == []
+
+
+def test_the_picture_of_ranks_has_a_row_for_each_architecture() -> None:
+    picture = rank_picture(Results.of(*made_run(seeds=5, rates=(0.001,), steps=(1000,))))
+    (panel,) = picture.panels
+    ax = Figure().add_subplot()
+    panel.draw(ax)
+    ranks = [line.get_xdata()[-1] for line in ax.lines if line.get_marker() != "None"]
+    assert len(ranks) == len(ax.get_yticks())
+    assert ranks == sorted(ranks)
+    assert "Holm" in picture.caption

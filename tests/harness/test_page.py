@@ -189,6 +189,18 @@ def test_seeds_show_on_hover_and_with_the_keyboard(browser: Any, report: Path) -
     assert "pair=" in page.url
 
 
+def test_any_two_architectures_are_shown_side_by_side(browser: Any, report: Path) -> None:
+    opened = Opened(browser, report)
+    section = opened.page.locator("section#two")
+    section.get_by_label("Second").select_option("mamba")
+    assert "two=lstm&two=mamba" in opened.page.url
+    assert "p = 0." in section.locator(".verdict").inner_text()
+    assert "mamba 0." in section.inner_text()
+    opened.page.locator("section#compare .plot").scroll_into_view_if_needed()
+    opened.page.locator("section#compare .plot svg").wait_for()
+    assert opened.messages == []
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_every_view_is_drawn_without_errors_requests_or_sideways_scrolling(
     browser: Any, report: Path, width: int, scheme: str

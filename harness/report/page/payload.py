@@ -6,6 +6,7 @@ from harness.analysis.estimators import INTERVAL_SEEDS
 from harness.report.captions import Table
 from harness.report.page.attention import attention_rows
 from harness.report.page.commands import architecture_options, task_options
+from harness.report.page.comparisons import comparison_rows
 from harness.report.page.costs import cost_rows, state_rows
 from harness.report.page.encoding import LOSS, SCORE, Shared, by_column
 from harness.report.page.scores import pair_rows, score_rows, task_rows
@@ -35,6 +36,7 @@ def payload(results: Results, tables: list[Table]) -> dict[str, Any]:
         "states": state_rows(results),
         "attention": attention_rows(results),
         "recipes": recipe_rows(results),
+        **comparison_rows(results, tables)._asdict(),
     }
     constants = {"score": SCORE, "loss": LOSS, "intervalSeeds": INTERVAL_SEEDS, "marks": MARKS, "steps": steps.lists}
     return {

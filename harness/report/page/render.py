@@ -36,7 +36,7 @@ SCRIPTS = (
         "cost",
         "programs",
     ),
-    *("attention", "controls", "start"),
+    *("attention", "compare", "controls", "start"),
 )
 """Files of ``scripts/``, in the order in which they need each other."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.analysis.estimators import INTERVAL_SEEDS
 from harness.report.captions import MEASURES, SHORTCUT, SOLVED_TO, Table, seeds_and_selection, selection
+from harness.report.comparison_tables import BARS
 from harness.report.results import Results
 from harness.report.run_tables import STATE, devices
 from harness.report.training_tables import FITTED, PLATEAU
@@ -119,7 +120,22 @@ SECTIONS = (
         "attention",
     ),
     Section("published", "Published numbers", tables=("published",)),
-    Section("compare", "Architectures over all tasks", tables=("comparisons", "ranks", "profile")),
+    Section(
+        "compare",
+        "Architectures over all tasks",
+        lambda results: (
+            "Architectures are ranked on each task by the median scaled accuracy over seeds, 1 for the best; ties "
+            f"share their ranks. {BARS} All architectures are compared, whatever the filters show."
+        ),
+        "ranks",
+        ("comparisons", "ranks", "profile"),
+    ),
+    Section(
+        "two",
+        "Two architectures side by side",
+        lambda results: f"{CURVES} The probability and the difference are explained below the table of every pair.",
+        "architectures",
+    ),
     Section(
         "recipes",
         "Ways to train",
@@ -158,5 +174,7 @@ def sections(results: Results, data: Mapping[str, Any], tables: Mapping[str, Tab
 
 
 def _has_rows(name: str, data: Mapping[str, Any], tables: Mapping[str, Table]) -> bool:
-    """Whether the payload has rows of this name; programs are shown where their table is."""
-    return "conjecture" in tables if name == "programs" else bool(data[name])
+    """Whether the payload has rows of this name: programs where their table is, and at least two architectures."""
+    if name == "programs":
+        return "conjecture" in tables
+    return len(data[name]["name"]) > 1 if name == "architectures" else bool(data[name])

@@ -10,7 +10,7 @@ function rowsOf(columns) {
 }
 
 const report = Object.fromEntries(
-  ["architectures", "tasks", "pairs", "cells", "scores", "rates", "checkpoints", "costs", "states", "attention", "recipes"].map(
+  ["architectures", "tasks", "pairs", "cells", "scores", "rates", "checkpoints", "costs", "states", "attention", "recipes", "ranks", "groups", "comparisons"].map(
     (name) => [name, rowsOf(raw[name])],
   ),
 );

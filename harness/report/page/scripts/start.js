@@ -12,6 +12,8 @@ const VIEWS = {
   recipes: { draw: drawRecipes, keys: [...FILTERS, "measure", "seeds", "split"] },
   cost: { draw: drawCost, keys: [...FILTERS, "measure", "split"] },
   programs: { draw: drawPrograms, keys: [...FILTERS, "split"] },
+  compare: { draw: drawRanks, keys: FILTERS },
+  two: { draw: drawTwo, keys: ["task", "family", "measure", "seeds", "two"] },
   attention: { draw: drawAttention, keys: FILTERS },
 };
 

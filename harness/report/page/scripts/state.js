@@ -11,6 +11,7 @@ const DEFAULTS = {
   seeds: "", // "1" draws every seed
   split: "", // "yes" or "no": plots by family; empty decides by the number of architectures
   pair: [], // the chosen architecture and task
+  two: [], // the two architectures that are shown side by side
   at: "", // the section that was last visited
 };
 const listeners = [];
