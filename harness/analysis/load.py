@@ -3,7 +3,7 @@
 Everything that is reported is computed from these frames only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,9 @@ from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 from harness.storage.verify import record_problems
 
+CELL_IDS = ("cell", "current")
+"""Columns with the id under which a cell is recorded, and with the id that it has now."""
+
 
 def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, ReportMeta]:
     """Read run folders and return (cells, scores, meta); an unfinished run contributes the records it has.
@@ -41,6 +44,8 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
     rows, second_ids = without_second_ids([cell.row for cell, _ in merged])
     shown = {row["cell"] for row in rows}
     scores = [score for cell, others in merged if cell.row["cell"] in shown for score in _scores_of(cell, others)]
+    stored = {cell.row[key].partition("@")[0] for cell in cells for key in CELL_IDS}
+    rows += _missing_rows(runs.values(), stored, catalog)
     add_recipes_to_labels(rows)
     frame = pd.DataFrame(rows, columns=list(CELLS))
     meta = _meta(runs, frame, labels, [*notes, *second_ids], catalog)
@@ -52,6 +57,19 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
         specs={row[kind]: row["specs"][kind] for kind in PACKAGES for row in rows},
     )
     return frame, pd.DataFrame(scores, columns=list(SCORES)), meta
+
+
+def _missing_rows(runs: Iterable[RunRecord], stored: set[str], catalog: Catalog) -> Iterator[dict[str, Any]]:
+    """Yield a row for each planned cell that no folder has a record of, once."""
+    for run in runs:
+        code = CurrentCode(catalog, run)
+        for group in run.planned:
+            values = {"architecture": group.architecture, "task": group.task, "recipe": group.recipe}
+            for cell, (rate, seed) in group.cells.items():
+                if cell not in stored:
+                    stored.add(cell)
+                    identity = _identity(run, cell, values | {"learning_rate": rate, "seed": seed}, code)
+                    yield identity | {"status": "missing", "reason": "not trained yet"}
 
 
 def _cells_of(path: Path, run: RunRecord, catalog: Catalog, damaged: list[str]) -> Iterator[StoredCell]:
@@ -102,15 +120,23 @@ def _planned_order(run: RunRecord) -> Any:
 
 def _cell_row(records: CellRecords, run: RunRecord, cell: str, code: CurrentCode) -> dict[str, Any] | None:
     if records.training is not None:
-        return _identity(run, cell, records.training, code) | _trained(records.training, records.evaluations)
+        return _recorded(run, cell, records.training, code) | _trained(records.training, records.evaluations)
     if records.failure is not None:
-        return _identity(run, cell, records.failure, code) | _failed(records.failure)
+        return _recorded(run, cell, records.failure, code) | _failed(records.failure)
     return None
 
 
-def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, code: CurrentCode) -> dict[str, Any]:
-    values, known = record.cell, code.of(record.cell)
-    trained = Span.parse(values["recipe"]["train_lengths"], "train lengths")
+def _recorded(run: RunRecord, cell: str, record: TrainingRecord | Failure, code: CurrentCode) -> dict[str, Any]:
+    return _identity(run, cell, record.cell, code) | {
+        "stale": code.of(record.cell).is_stale(record.fingerprints),
+        "device": record.provenance.device,
+        "dtype": _number_format(record.provenance),
+        "git": record.provenance.git,
+    }
+
+
+def _identity(run: RunRecord, cell: str, values: dict[str, Any], code: CurrentCode) -> dict[str, Any]:
+    known, trained = code.of(values), Span.parse(values["recipe"]["train_lengths"], "train lengths")
     return {
         "run": run.suite["name"],
         "cell": cell,
@@ -124,10 +150,6 @@ def _identity(run: RunRecord, cell: str, record: TrainingRecord | Failure, code:
         "steps": values["recipe"]["steps"],
         "train_low": trained.low,
         "train_high": trained.high,
-        "stale": known.is_stale(record.fingerprints),
-        "device": record.provenance.device,
-        "dtype": _number_format(record.provenance),
-        "git": record.provenance.git,
         "recipe": values["recipe"],
         "task_family": known.task_family,
         "specs": {kind: text_of(values[kind]["name"], values[kind]["options"]) for kind in PACKAGES},

@@ -228,6 +228,16 @@ Timeout = Annotated[
         "--timeout",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    _option(
+        EXECUTION,
+        "TIME",
+        "Stop after this long, as 90m or 2h, with snapshots of trainings in progress. One seed of each pair, at the "
+        "middle learning rate, is trained first. The same command goes on.",
+        "--budget",
+    ),
+]
 Launcher = Annotated[
     Literal["local", "ray"],
     _option(EXECUTION, None, "Where models are trained: processes of this machine, or the nodes of a Ray cluster."),

@@ -35,6 +35,7 @@ def run(
     stale: arguments.StaleCells = None,
     retry_failed: arguments.RetryFailed = False,
     timeout: arguments.Timeout = None,
+    budget: arguments.Budget = None,
     track: arguments.Track = None,
     shard: arguments.ShardOption = None,
     dry_run: arguments.DryRun = False,
@@ -56,9 +57,9 @@ def run(
     from harness.cli.suite_options import Overrides, suite_of
     from harness.config.custom import default_output
     from harness.config.durations import seconds_of
-    from harness.execution.interruption import INTERRUPTION
+    from harness.execution.interruption import INTERRUPTION, time_budget
     from harness.execution.make_plan import make_plan
-    from harness.execution.run import execute
+    from harness.execution.run import execute, remaining_text
     from harness.execution.run_options import RunOptions
     from harness.execution.shards import Shard, part
     from harness.models.precision import Numerics
@@ -78,8 +79,9 @@ def run(
         one = Shard.parse(shard)
         plan, folder = part(plan, one), output or folder.with_name(f"{folder.name}-{one.name}")
     longest = seconds_of(timeout, "--timeout") if timeout else None
+    limit = seconds_of(budget, "--budget") if budget else None
     numerics = Numerics(precision, deterministic, capture)
-    options = RunOptions(device, workers, numerics, stale, retry_failed, longest, launcher, address)
+    options = RunOptions(device, workers, numerics, stale, retry_failed, longest, limit, launcher, address)
     if address and launcher != "ray":
         raise UserError(f"--address {address} is of --launcher ray; give both")
     if shards and not dry_run:
@@ -93,9 +95,12 @@ def run(
         if suite is None and bool(architecture) != bool(task) and not quiet:
             announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
         mirror = Mirror(track or [], folder, (messages() if quiet else log).print)
-        with mirror, INTERRUPTION.handled():
+        with mirror, INTERRUPTION.handled(), time_budget(limit) as time:
             outcome = execute(plan, folder, options, log, mirror.show)
         publish([folder], folder, catalog, console(), log)
+        if time.is_spent:
+            log.print(f"The budget of {budget} is spent: {remaining_text(plan, folder)}.", soft_wrap=True)
+            raise typer.Exit
     except KeyboardInterrupt as error:
         raise interruption(error) from None
     raise typer.Exit(1 if outcome.failed else 0)

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from harness.training.trainer import Trainer
@@ -77,3 +78,29 @@ class Interruption:
 
 INTERRUPTION = Interruption()
 """The interruption of this process."""
+
+
+@dataclass
+class Budget:
+    """The time that a run may take; ``is_spent`` once it was stopped for that."""
+
+    is_spent: bool = False
+
+
+@contextmanager
+def time_budget(seconds: float | None) -> Iterator[Budget]:
+    """Interrupt what runs in this context after some seconds, as a signal does. ``None`` is no limit."""
+    budget = Budget()
+    if seconds is None:
+        yield budget
+        return
+    with INTERRUPTION.handled(signal.SIGALRM):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield budget
+        except Interrupted as error:
+            if error.code != 128 + signal.SIGALRM:
+                raise
+            budget.is_spent = True
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.config.cell import SCHEMA, Cell
+from harness.config.cell import SCHEMA, Cell, GroupKey
 from harness.encoding import encodable, repaired
 from harness.errors import UserError
 from harness.execution.job import Emit, Event, Job, ignore
@@ -25,7 +25,7 @@ from harness.registry.options import Spec, build_task, defaults_of
 from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
 from harness.storage.provenance import provenance
-from harness.storage.records import RunRecord
+from harness.storage.records import PlannedCells, RunRecord
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,15 @@ def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: C
     return Outcome(status, failed + len(status.failed))
 
 
+def remaining_text(plan: Plan, output: Path) -> str:
+    """Say how many cells of a plan have no record yet, and how to go on."""
+    folder = RunFolder(output)
+    known = with_chosen_rates(plan, folder)
+    later = sum(plan.suite.seeds for pair in plan.pairs if not known.reported_cells(pair))
+    count = len(run_status(known, folder).to_train) + later
+    return f"{count} model{'s' * (count != 1)} to train remain; give the same command again to go on"
+
+
 def evaluate(
     output: Path,
     requests: Sequence[EvaluationRequest],
@@ -164,6 +173,7 @@ def _run_record(plan: Plan, options: RunOptions, cells: Sequence[Cell]) -> RunRe
         schema_version=SCHEMA,
         suite=plan.suite.model_dump(),
         cells=[cell.id for cell in cells],
+        planned=_planned(cells),
         # With the options at their default, because [model] of the suite may set them for the other architectures.
         not_applicable=[
             (str(pair.architecture.as_written()), str(pair.task.task), pair.obstacle) for pair in plan.not_applicable
@@ -173,6 +183,18 @@ def _run_record(plan: Plan, options: RunOptions, cells: Sequence[Cell]) -> RunRe
         command=repaired(shlex.join(["lengthwise", *sys.argv[1:]])),
         provenance=provenance(options.device, options.numerics),
     )
+
+
+def _planned(cells: Sequence[Cell]) -> list[PlannedCells]:
+    """Return what the cells of a plan are, by architecture, task and recipe."""
+    groups: dict[GroupKey, PlannedCells] = {}
+    for cell in cells:
+        if cell.group_key not in groups:
+            values = cell.canonical()
+            shared = {name: values[name] for name in ("architecture", "task", "recipe")}
+            groups[cell.group_key] = PlannedCells(**shared, cells={})
+        groups[cell.group_key].cells[cell.id] = cell.learning_rate, cell.seed
+    return list(groups.values())
 
 
 def _plugin_defaults(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:

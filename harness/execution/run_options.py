@@ -30,6 +30,7 @@ class RunOptions:
         stale: the treatment of cells whose code has changed since; ``None`` reruns plug-ins and keeps the others.
         retry_failed: train failed cells again.
         timeout: seconds after which a worker that reports nothing is ended and its cells fail; ``None`` waits for ever.
+        budget: seconds after which the run stops; the most informative cells are trained first. ``None`` is no limit.
         launcher: where the jobs run.
         address: of the cluster, for the launcher ``ray``; ``None`` starts one on this machine.
     """
@@ -40,6 +41,7 @@ class RunOptions:
     stale: Stale | None = None
     retry_failed: bool = False
     timeout: float | None = None
+    budget: float | None = None
     launcher: LauncherName = "local"
     address: str | None = None
 

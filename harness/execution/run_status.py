@@ -3,8 +3,9 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.config.cell import Cell, Group, GroupKey, make_groups
+from harness.config.cell import TUNING_SEED, Cell, Group, GroupKey, make_groups
 from harness.config.recipe import Recipe
+from harness.config.suite import Suite
 from harness.errors import UserError
 from harness.execution.job import Job
 from harness.execution.plan import Plan, Variant
@@ -91,13 +92,23 @@ class _CodeVersions(dict[GroupKey, dict[str, str]]):
 
 
 def make_jobs(plan: Plan, folder: RunFolder, status: RunStatus, options: RunOptions) -> list[Job]:
-    """Return the jobs that train the missing cells, then the jobs that only evaluate."""
-    samples = plan.suite.samples
-    training = [
-        _job(group, plan.variants, folder, samples, options, train=True)
-        for group in make_groups(status.to_train, options.population)
-    ]
+    """Return the jobs that train the missing cells, then the jobs that only evaluate.
+
+    With a time budget the most informative cells are first: one seed of each pair, at the middle learning rate.
+    """
+    samples, groups = plan.suite.samples, make_groups(status.to_train, options.population)
+    if options.budget is not None:
+        groups.sort(key=lambda group: not any(_is_informative(cell, plan.suite) for cell in group.cells))
+    training = [_job(group, plan.variants, folder, samples, options, train=True) for group in groups]
     return training + evaluation_jobs(status.done, plan.variants, folder, samples, options)
+
+
+def _is_informative(cell: Cell, suite: Suite) -> bool:
+    """Whether a cell is the first one of its pair to train: it has the first seed and the middle learning rate."""
+    rates = sorted(suite.learning_rates)
+    if cell.seed >= TUNING_SEED:
+        return cell.seed == TUNING_SEED + suite.first_seed and cell.learning_rate == rates[len(rates) // 2]
+    return cell.seed == suite.first_seed
 
 
 def evaluation_jobs(

@@ -92,6 +92,7 @@ def _joined(runs: Sequence[RunRecord]) -> RunRecord:
     return runs[0].model_copy(
         update={
             "cells": _once(cell for run in runs for cell in run.cells),
+            "planned": [group for run in runs for group in run.planned],
             "not_applicable": _once(pair for run in runs for pair in run.not_applicable),
             "notes": _once(note for run in runs for note in run.notes),
         }

@@ -147,9 +147,20 @@ class Failure(Record):
     provenance: Provenance
 
 
+class PlannedCells(Record):
+    """The planned cells of one architecture, task and recipe: learning rate and seed by cell id."""
+
+    architecture: dict[str, Any]
+    task: dict[str, Any]
+    recipe: dict[str, Any]
+    cells: dict[str, tuple[float, int]]
+
+
 class RunRecord(Record):
     """The description of a run: its suite, the cells of its plan, and the pairs that are not applicable.
 
+    ``planned`` says what the ``cells`` are, so that a report can name those that are not trained yet; older records
+    have only their ids.
     ``plugin_defaults`` are the defaults of the options of each plug-in, by kind and name. A report needs them for
     labels, and does not run plug-ins. Older records have none.
     """
@@ -157,6 +168,7 @@ class RunRecord(Record):
     schema_version: int
     suite: dict[str, Any]
     cells: list[str]
+    planned: list[PlannedCells] = Field(default_factory=list)
     not_applicable: list[tuple[str, str, str]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     plugin_defaults: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)

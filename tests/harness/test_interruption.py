@@ -9,13 +9,18 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import call
 from test_resume import plan, run
 
+from harness.analysis.load import frames
+from harness.config.cell import TUNING_SEED
 from harness.errors import UserError
 from harness.execution.interruption import INTERRUPTION, Interrupted
 from harness.execution.job import Event
 from harness.execution.run import execute
 from harness.execution.run_options import RunOptions
+from harness.execution.run_status import make_jobs, run_status
+from harness.registry.catalog import Catalog
 from harness.storage.folder import RunFolder
 from harness.storage.lock import OWNER, STALE, locked
 
@@ -41,6 +46,29 @@ def test_the_first_signal_waits_for_a_snapshot_and_the_run_resumes_from_it(tmp_p
     for cell in planned.cells:
         pair = [folder.cell(cell.id).training for folder in (RunFolder(tmp_path), whole)]
         assert pair[0].curve == pair[1].curve  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("temporary_folder")
+def test_a_budget_stops_a_run_and_the_report_names_what_remains() -> None:
+    options = ["--set", "width=8", "--seeds", "2", "--workers", "1", "--samples", "8", "--train-lengths", "1:4"]
+    command = ["run", "-a", "lstm", "-a", "gru", "-t", "parity", *options, "--test-lengths", "6", "--output", "run"]
+    result = call(*command, "--steps", "900000", "--budget", "3s")
+    assert result.exit_code == 0, result.output
+    assert "The budget of 3s is spent: 4 models to train remain" in result.stderr
+    cells, _, _ = frames([Path("run")], Catalog())
+    assert [(row.architecture, row.seed, row.status) for row in cells.itertuples()] == [
+        (name, seed, "missing") for name in ("lstm:width=8", "gru:width=8") for seed in (0, 1)
+    ]
+
+
+def test_with_a_budget_one_seed_of_each_pair_is_first(tmp_path: Path) -> None:
+    planned = plan(architectures=["lstm:width=8", "gru:width=8"], seeds=2, learning_rates=[1e-3, 4e-3, 2e-3])
+    status = run_status(planned, RunFolder(tmp_path))
+    options = RunOptions("cpu", 1, budget=1.0)
+    cells = [job.cells[0] for job in make_jobs(planned, RunFolder(tmp_path), status, options)]
+    first = [(cell.architecture.name, cell.learning_rate, cell.seed) for cell in cells[:2]]
+    assert first == [("lstm", 2e-3, TUNING_SEED), ("gru", 2e-3, TUNING_SEED)]
+    assert len(cells) == len(planned.cells)
 
 
 def test_without_a_training_and_at_the_second_signal_it_ends_at_once() -> None:
