@@ -144,6 +144,8 @@ def _check_distill(part: Part, task: Spec, recipe: Recipe) -> None:
 def _check_compiled(part: Part, task: Spec, recipe: Recipe) -> None:
     if part.first:
         raise UserError(f"stages {recipe.stages!r}: compiled replaces all weights, so it must be the first stage")
+    if part.stage.train != "all":
+        raise UserError(f"stage {str(part.stage)!r}: compiled trains nothing; leave train at all")
     try:
         compile_task(Presentation.of(task, recipe))
     except NotCompilable as reason:

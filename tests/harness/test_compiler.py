@@ -156,6 +156,7 @@ SMALL = ["run", "-t", "majority", "-a", "transformer:position=learned,width=8", 
         (["run", "-t", "majority", "-a", "lstm", "--recipe", "compiled", "--set", "begin=true"], "position=learned"),
         (SMALL, "set begin=true"),
         (["run", "-t", "majority", "-a", "lstm", "--recipe", "supervised + compiled"], "must be the first stage"),
+        ([*SMALL[:-1], "compiled:train=lora"], "leave train at all"),
         ([*SMALL, "--set", "begin=true"], "needs width=28,depth=3,heads=1"),
     ],
 )  # fmt: skip
