@@ -1,6 +1,7 @@
 """The main tables for a terminal: architectures by tasks, split into as many tables as the width requires."""
 
 from collections.abc import Callable, Iterator
+from math import nan
 from textwrap import fill
 
 from rich import box
@@ -12,6 +13,8 @@ from harness.config.claims import APPEARS, FAILS, UNTESTED
 from harness.report import number_format as fmt
 from harness.report.captions import SHORTCUT, SOLVED_TO, chance, marks, seeds_and_selection
 from harness.report.claims import claims_table
+from harness.report.page.findings import finding, summary
+from harness.report.paper_tables import Interval, median_intervals
 from harness.report.recipe_tables import recipes_table
 from harness.report.results import Results, TaskResult
 from harness.report.run_tables import cost_table
@@ -19,8 +22,14 @@ from harness.report.stale import mark_stale
 from harness.report.summary import cost_sentence, warnings
 from harness.report.table_cell import TableCell
 
-COLUMN = 16
-"""Letters of a column of scores."""
+COLUMN, WIDE_COLUMN = 16, 22
+"""Letters of a column of scores, and of one with intervals."""
+
+MOST_FINDINGS = 8
+"""Most tasks about which there is a sentence."""
+
+SCORES = "Exact match beyond training lengths, median over seeds"
+NO_INTERVAL = (nan, nan)
 
 LABEL = 27
 """Most letters of the column of architectures."""
@@ -29,14 +38,20 @@ VERDICTS = {APPEARS: "green", FAILS: "red", UNTESTED: "dim"}
 
 
 def terminal_report(results: Results, width: int = 100) -> Group:
-    """Return warnings, solved to, the means beyond training and the cost; every line fits ``width`` columns."""
+    """Return warnings, findings, solved to, the means beyond training and the cost; no line exceeds ``width`` columns.
+
+    The means have intervals where all tasks fit in one table with them.
+    """
     if not results.architectures:
         return Group(Text("Nothing has been trained yet."))
+    is_wide = _label_width(results) + 1 + (WIDE_COLUMN + 2) * len(results.main_results) <= width
+    column = WIDE_COLUMN if is_wide else COLUMN
     parts: list[RenderableType] = [
         *(Text(fill(line, width), style="yellow") for line in warnings(results)),
+        *_findings(results, width),
         *_claims(results),
-        *_grid(results, width, "Solved to, and seeds that fit", _solved),
-        *_grid(results, width, "Exact match beyond training lengths, median over seeds", _score),
+        *_grid(results, width, "Solved to, and seeds that fit", lambda cell, ends: _solved(cell), COLUMN),
+        *_grid(results, width, f"{SCORES}{' with 95% interval' if is_wide else ''}", _score, column),
         *_recipes(results, width),
         _cost(results),
     ]
@@ -61,18 +76,33 @@ def _claims(results: Results) -> Iterator[Table]:
         yield table
 
 
-def _grid(results: Results, width: int, title: str, write: Callable[[TableCell], Text]) -> Iterator[Table]:
+def _findings(results: Results, width: int) -> Iterator[Text]:
+    """Yield a summary of the run, and a sentence for each of the first tasks."""
+    yield Text(fill(summary(results), width), style="bold")
+    shown = results.main_results[:MOST_FINDINGS]
+    for result in shown:
+        yield Text(fill(f"{result.title}: {finding(results, result)}", width, subsequent_indent="  "))
+    if more := len(results.main_results) - len(shown):
+        yield Text(f"The page has findings on {fmt.plural(more, 'more task')}.", style="dim")
+
+
+def _grid(
+    results: Results, width: int, title: str, write: Callable[[TableCell, Interval], Text], column: int
+) -> Iterator[Table]:
     """Yield tables of architectures by tasks, each with as many tasks as fit ``width``."""
-    label_width = _label_width(results)
-    tasks_per_table = max(1, (width - label_width - 1) // (COLUMN + 2))
+    label_width, ends = _label_width(results), median_intervals(results, "exact") if column > COLUMN else {}
+    tasks_per_table = max(1, (width - label_width - 1) // (column + 2))
     for start in range(0, len(results.main_results), tasks_per_table):
         task_results = results.main_results[start : start + tasks_per_table]
         table = _table(title if not start else "", label_width)
         for result in task_results:
-            table.add_column(_head(result), width=COLUMN, justify="right", vertical="bottom", overflow="fold")
+            table.add_column(_head(result), width=column, justify="right", vertical="bottom", overflow="fold")
         for architecture in results.architectures:
-            cells = [results.table_cell(architecture, result) for result in task_results]
-            table.add_row(architecture, *map(write, cells))
+            cells = [
+                write(results.table_cell(architecture, result), ends.get((architecture, result.task), NO_INTERVAL))
+                for result in task_results
+            ]
+            table.add_row(architecture, *cells)
         yield table
 
 
@@ -118,8 +148,10 @@ def _solved(cell: TableCell) -> Text:
     return Text(f"{cell.solved_text} {cell.fit_text}", style)
 
 
-def _score(cell: TableCell) -> Text:
-    return Text(cell.score_text("exact"), "" if cell.fits else "dim") if cell.has_scores else _status(cell)
+def _score(cell: TableCell, ends: Interval) -> Text:
+    if not cell.has_scores:
+        return _status(cell)
+    return Text(cell.score_text("exact") + fmt.interval(*ends), "" if cell.fits else "dim")
 
 
 def _status(cell: TableCell) -> Text:
