@@ -49,7 +49,7 @@ class WorkerProcess:
         job: the job that it runs; ``None`` before the first job and after the last.
         finished: ids of the cells of that job that it has reported as finished or failed.
         is_ready: whether it waits for a job.
-        is_stopping: whether it was told that no jobs remain.
+        is_stopping: whether it was told that no jobs remain, or to end.
         has_progressed: whether the launcher has received a snapshot of its job, from which another worker resumes.
         heard: time of its last message, or of the job that it was given.
         is_silent: whether it was ended because it reported nothing for too long.
@@ -124,8 +124,12 @@ class WorkerProcess:
             self.process.kill()
 
     def interrupt(self) -> None:
-        """Ask the process to end, after a snapshot of its training, unless it was told to stop anyway."""
+        """Ask the process to end, after a snapshot of its training, unless it was told to stop already.
+
+        A second signal would end it at once, without the snapshot.
+        """
         if not self.is_stopping:
+            self.is_stopping = True
             self.process.terminate()
 
     def stop(self) -> None:

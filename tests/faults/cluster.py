@@ -11,11 +11,13 @@ from typing import Any
 from tests.faults import sweep
 
 LONG = '''"""A plug-in whose trainings write snapshots often."""
+import time
 from torch import nn
 from architectures.base import Mixer
 import harness.training.trainer
 
 harness.training.trainer.SNAPSHOT_SECONDS = 0.3
+PAUSE = 0.0
 
 class Long(Mixer):
     """A linear map."""
@@ -25,6 +27,7 @@ class Long(Mixer):
         self.inner = nn.Linear(width, width)
 
     def forward(self, x, context):
+        time.sleep(PAUSE)
         return self.inner(x)
 '''
 
@@ -84,7 +87,7 @@ def lost_and_added(folder: Path) -> dict[str, bool]:
 def interrupted(folder: Path) -> dict[str, bool]:
     """Interrupt the driver in a training as a batch system does, and say what holds then."""
     plugin, run = folder / "long.py", folder / "run"
-    plugin.write_text(LONG.replace("0.3", "5.0"))
+    plugin.write_text(LONG.replace("SECONDS = 0.3", "SECONDS = 3.0").replace("PAUSE = 0.0", "PAUSE = 0.1"))
     with Nodes(folder, 0, head_cpus=1) as nodes:
         driver = sweep.start(run, 1, 1, "ray", nodes.address, plugin)
         assert sweep.wait_until(lambda: list(run.glob("snapshots/*.snapshot")), 600)

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from command_line import MIXER
@@ -209,6 +210,16 @@ def test_a_worker_ends_with_its_launcher_also_while_it_starts() -> None:
     while worker.exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not worker.exists()
+
+
+def test_a_worker_is_asked_only_once_to_end_after_a_snapshot() -> None:
+    """The second signal used to end it at once, mostly before the snapshot."""
+    process = Mock()
+    process.is_alive.return_value = False
+    worker = WorkerProcess(process, Mock())
+    worker.interrupt()
+    worker.stop()
+    process.terminate.assert_called_once_with()
 
 
 def test_an_interruption_ends_all_workers(tmp_path: Path, started: list[WorkerProcess]) -> None:
