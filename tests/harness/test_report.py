@@ -269,7 +269,7 @@ def test_parquet_without_pyarrow_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_terminal_begins_with_findings_and_has_intervals_where_there_is_room() -> None:
     run = made_run(("lstm", "mamba"), ("parity", "reverse"), 5, (0.001,), (1000,))
-    narrow, wide = (printed(run, width) for width in (50, 120))
+    narrow, wide = (" ".join(printed(run, width).split()) for width in (50, 120))
     assert narrow.index("fit the training lengths") < narrow.index("Solved to")
     assert "with 95% interval" in wide
     assert re.search(r"\d\.\d\d\)? \[\d\.\d\d, \d\.\d\d\]", wide)
