@@ -88,6 +88,15 @@ class Task:
         """Return (correct, counted), bool ``[rows, target_length]``; override it if several answers are correct."""
         return prediction == target, target != IGNORE
 
+    def events_since(self, source: Tensor) -> Tensor | None:
+        """Return how many events lie between the one that a target asks for and its question, or None if undefined.
+
+        Long ``[rows, target_length]``, ``IGNORE`` where nothing is asked. Events are the units in which an input
+        changes what has to be remembered: records, lines, instructions. Reports show errors by this number. Scores do
+        not depend on it, so the fingerprint of a task leaves this method out.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Example:

@@ -227,6 +227,9 @@ def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str,
             "shortcut_exact": evaluation.shortcut_exact,
             "shortcut_token": evaluation.shortcut_token,
             "seen": float("nan") if evaluation.variant else record.seen.get(str(evaluation.length), float("nan")),
+            "carried": evaluation.carried,
+            "by_position": evaluation.by_position,
+            "by_events": evaluation.by_events,
             "in_range": row["train_low"] <= evaluation.length <= row["train_high"],
         }
 

@@ -9,7 +9,8 @@ validation that was right at every training length, NaN if there was none. Secon
 ``not finite`` (some logits were NaN or infinite and count as wrong), ``beyond reach`` (longer than the model's maximum
 length), ``out of memory`` or ``raised``. The first two have scores. ``exact`` and ``token`` are fractions. ``n`` is the
 number of distinct test questions. ``seen`` is the share of them that training has drawn, at training lengths. ``token``
-is teacher-forced where an answer of several tokens is generated. ``final`` marks the last
+is teacher-forced where an answer of several tokens is generated. ``by_position`` and ``by_events`` are counts of errors
+(``ErrorCounts``) or None. ``carried`` are the tokens of other questions before each question. ``final`` marks the last
 checkpoint, ``in_range`` the training lengths.
 """
 
@@ -39,6 +40,8 @@ SCORES: dict[str, type] = {
     **dict.fromkeys(("chance_exact", "chance_token", "shortcut_exact", "shortcut_token"), float),
     "shortcut": str,
     "seen": float,
+    **dict.fromkeys(("by_position", "by_events"), object),
+    "carried": float,
     **dict.fromkeys(("final", "in_range"), bool),
 }
 CASTS: dict[type, Callable[[Any], Any]] = {

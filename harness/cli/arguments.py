@@ -105,6 +105,14 @@ Pipelines = Annotated[
 LENGTHS = "Test lengths: 41:200 (twelve evenly spaced lengths), 41:200:1 (every length) or 50,100,200."
 TestLengths = Annotated[str | None, _option(TRAINING, "LENGTHS", LENGTHS)]
 MoreLengths = Annotated[str, _option(TRAINING, "LENGTHS", LENGTHS, "--test-lengths")]
+Carried = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "TOKENS",
+        "Read so many tokens of other questions before each question, and keep the state: 64 or 16,64,256.",
+    ),
+]
 Samples = Annotated[int | None, _option(TRAINING, "N", "Sequences in the test set of each length.", min=1)]
 Settings = Annotated[
     list[str] | None,

@@ -12,6 +12,7 @@ def evaluate(
     test_lengths: arguments.MoreLengths,
     task: arguments.Variant = "",
     variant: arguments.VariantName = "",
+    carried: arguments.Carried = "",
     samples: arguments.Samples = None,
     plugin: arguments.Plugins = None,
     device: arguments.Device = "auto",
@@ -20,7 +21,7 @@ def evaluate(
     deterministic: arguments.Deterministic = False,
     quiet: arguments.Quiet = False,
 ) -> None:
-    """Evaluate trained cells at more lengths or on a variant of their task, and update the report.
+    """Evaluate trained cells at more lengths, on a variant of their task or from a carried state; update the report.
 
     Cells of a plug-in need its file (--plugin), with the code that trained them.
     """
@@ -42,12 +43,15 @@ def evaluate(
         raise UserError(f"--variant {PLAIN}: it is the name of the task itself in tables; choose another name")
     if samples and samples > MOST_SAMPLES:
         raise UserError(f"--samples {samples}: must be at most {MOST_SAMPLES}")
-    request = EvaluationRequest(variant or task, task, tuple(parse_grid(test_lengths, "test lengths")))
+    name, lengths = variant or task, tuple(parse_grid(test_lengths, "test lengths"))
+    texts = parse_grid(carried, "carried tokens") if carried else []
+    requests = [EvaluationRequest(name, task, lengths)]
+    requests += [EvaluationRequest(f"{name} carried {size}".strip(), task, lengths, size) for size in texts]
     catalog, log = Catalog(tuple(plugin or ())), messages(quiet)
     try:
         options = RunOptions(device, workers, Numerics(precision, deterministic))
         with INTERRUPTION.handled():
-            failures = evaluate_folder(folder, [request], options, catalog, samples, log)
+            failures = evaluate_folder(folder, requests, options, catalog, samples, log)
         publish([folder], folder, catalog, console(), log)
     except KeyboardInterrupt as error:
         raise interruption(error) from None

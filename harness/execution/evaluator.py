@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from harness.config.cell import Cell
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
 from harness.data.step_lengths import train_lengths
+from harness.evaluation.carried import CarriedPresentation, with_text
 from harness.evaluation.chance import Chance, chance
+from harness.evaluation.error_places import Bins, error_places
 from harness.evaluation.scoring import Score, distinct_set, score, set_hash
 from harness.evaluation.shortcuts import Audit, ReaderScore
 from harness.execution.job import JobContext, error_text
@@ -19,7 +23,7 @@ from harness.models.population import Population, load
 from harness.registry.options import Spec
 from harness.registry.user_code import contained
 from harness.storage.cell_records import CellRecords
-from harness.storage.records import NOT_FINITE, OK, EvaluationRecord
+from harness.storage.records import NOT_FINITE, OK, ErrorCounts, EvaluationRecord
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 
 OUT_OF_MEMORY = "out of memory"
@@ -77,6 +81,7 @@ class Evaluator(JobContext):
             length=length,
             step=step,
             rows=self.job.samples,
+            carried=variant.carried,
             device=self.job.device,
             precision=self.job.numerics.precision,
         )
@@ -89,11 +94,15 @@ class Evaluator(JobContext):
 
     def _score(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
         presentation, length, reach = self.present(task), blank.length, population.model.reach
-        if reach is not None and presentation.stream_length(length) > reach:
+        if reach is not None and blank.carried + presentation.stream_length(length) > reach:
             return [blank.model_copy(update={"status": "beyond reach"})] * population.size
         start = time.perf_counter()
         on_device = presentation.on(self.device)
         source = distinct_set(on_device, str(task), length, self.job.samples, self.device)
+        if blank.carried:
+            longest = max(train_lengths(presentation.task, self.recipe))
+            source = with_text(on_device, str(task), source, blank.carried, longest)
+            on_device = CarriedPresentation.behind(on_device, blank.carried)
         with self.job.numerics.autocast(self.device):  # token-by-token decoding bypasses Numerics.forward
             scores = score(population, on_device, source)
         seconds = (time.perf_counter() - start) / population.size
@@ -103,7 +112,21 @@ class Evaluator(JobContext):
         decoded = presentation.mode == "generate" and presentation.graded_by_task
         common = {"set_hash": set_hash(on_device(source)), "seconds": seconds, "decoded": decoded}
         common |= _guess(guess) | _floor(floor)
-        return [blank.model_copy(update=common | _counts(model_score)) for model_score in scores]
+        errors = self._errors(population, on_device, source, carried=blank.carried)
+        return [
+            blank.model_copy(update=common | _counts(of_model) | of_errors)
+            for of_model, of_errors in zip(scores, errors, strict=True)
+        ]
+
+    def _errors(
+        self, population: Population, presentation: Presentation, source: Tensor, *, carried: int
+    ) -> list[dict[str, ErrorCounts | None]]:
+        """Return where the errors of each model sit; from a carried state they are not counted."""
+        if carried:
+            return [{}] * population.size
+        with self.job.numerics.autocast(self.device):
+            places = error_places(population, presentation, source)
+        return [_places(*bins) for bins in zip(places.by_position(), places.by_events(), strict=True)]
 
 
 def _counts(score: Score) -> dict[str, Any]:
@@ -111,6 +134,11 @@ def _counts(score: Score) -> dict[str, Any]:
     status = NOT_FINITE if score.unanswered else OK
     counts = {"distinct": score.n, "exact": score.exact, "tokens": score.tokens, "right": score.right}
     return {"status": status, "loss": loss, **counts}
+
+
+def _places(by_position: Bins | None, by_events: Bins | None) -> dict[str, ErrorCounts | None]:
+    bins = {"by_position": by_position, "by_events": by_events}
+    return {name: None if counts is None else ErrorCounts(**counts._asdict()) for name, counts in bins.items()}
 
 
 def _guess(guess: Chance) -> dict[str, float]:

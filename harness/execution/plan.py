@@ -17,11 +17,15 @@ from harness.storage.summaries import EvaluationKey
 
 @dataclass(frozen=True)
 class Variant:
-    """One set of tests for the cells of a task: the task itself (``name`` is empty) or a variant of it."""
+    """One set of tests for the cells of a task: the task itself (``name`` is empty) or a variant of it.
+
+    ``carried`` tokens of other questions are read before each question (``evaluation/carried.py``).
+    """
 
     name: str
     task: Spec
     lengths: tuple[int, ...]
+    carried: int = 0
 
     def key(self, length: int, step: int, samples: int) -> EvaluationKey:
         """Return the ``EvaluationRecord.key`` of the evaluation at a length and checkpoint."""

@@ -10,10 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from harness.config.cell import SCHEMA, Cell, GroupKey
+from harness.data.presentation import Presentation
 from harness.encoding import encodable, repaired
 from harness.errors import UserError
+from harness.evaluation.carried import can_carry
 from harness.execution.job import Emit, Event, Job, ignore
 from harness.execution.launchers import Launcher, opened
+from harness.execution.parameter_matching import build_unallocated
 from harness.execution.plan import Plan, Variant
 from harness.execution.progress import Display
 from harness.execution.rate_search import with_chosen_rates
@@ -47,11 +50,13 @@ class EvaluationRequest:
         variant: name of the variant in tables; empty for the cells' own task.
         task: spec of the variant; empty for each cell's own task.
         lengths: of the test sets.
+        carried: tokens of other questions before each question; models without a state to carry are left out.
     """
 
     variant: str
     task: str
     lengths: tuple[int, ...]
+    carried: int = 0
 
     def variant_for(self, cell: Cell) -> Variant | None:
         """Return the variant for a cell's task; ``None`` where task, alphabet or lengths do not allow it."""
@@ -60,7 +65,7 @@ class EvaluationRequest:
         if spec.name != cell.task.name or task.symbols != build_task(cell.task).symbols:
             return None
         lengths = tuple(length for length in self.lengths if length in task.lengths)
-        return Variant(self.variant, spec, lengths) if lengths else None
+        return Variant(self.variant, spec, lengths, self.carried) if lengths else None
 
 
 def execute(
@@ -136,6 +141,9 @@ def evaluate(
     cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
         raise UserError(f"{output} holds no trained cell; finish its run first")
+    console = console or Console()
+    if any(request.carried for request in requests):
+        cells = _with_state(cells, console)
     variants = {(cell.task, cell.recipe): _variants_for(cell, requests) for cell in cells}
     evaluable = [cell for cell in cells if variants[cell.task, cell.recipe]]
     if not evaluable:
@@ -145,7 +153,24 @@ def evaluate(
         )
     with opened(options) as launcher, folder.locked():
         jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], launcher.options)
-        return _launch(jobs, launcher, console or Console())
+        return _launch(jobs, launcher, console)
+
+
+def _with_state(cells: Sequence[Cell], console: Console) -> list[Cell]:
+    """Return the cells whose models have a state to carry, and say which architectures have none."""
+    has_state = {
+        (cell.architecture, cell.task): can_carry(
+            build_unallocated(cell.architecture, Presentation.of(cell.task, cell.recipe).symbols)
+        )
+        for cell in cells
+    }
+    without = sorted({str(architecture) for (architecture, _), has in has_state.items() if not has})
+    reason = f"{', '.join(without)} read a source as a whole, so there is no state to carry"
+    if not any(has_state.values()):
+        raise UserError(f"carried: {reason}; it needs models that read token by token, such as lstm or transformer")
+    if without:
+        _print(f"Note: {reason}; left out.", console)
+    return [cell for cell in cells if has_state[cell.architecture, cell.task]]
 
 
 def _variants_for(cell: Cell, requests: Sequence[EvaluationRequest]) -> tuple[Variant, ...]:

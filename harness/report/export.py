@@ -15,6 +15,7 @@ import pandas as pd
 
 from harness.config.suite import PLAIN
 from harness.report.captions import Table
+from harness.report.error_frames import KINDS, error_frame
 from harness.report.latex import latex
 from harness.report.results import Results
 
@@ -45,7 +46,7 @@ def write_table(table: Table, folder: Path) -> list[Path]:
 
 
 def data_frames(results: Results) -> dict[str, pd.DataFrame]:
-    """Return the data of a run by file name: every cell, every score, and every point of the training curves."""
+    """Return the data of a run by file name: cells, scores, where the errors sit, and the training curves."""
     cells = results.cells
     curves = [
         {name: cell[name] for name in IDENTITY} | {name: point.get(name) for name in CURVE}
@@ -55,7 +56,8 @@ def data_frames(results: Results) -> dict[str, pd.DataFrame]:
     scores = results.scores.merge(cells.drop_duplicates("cell")[["cell", *IDENTITY]], on="cell", how="left")
     return {
         "cells": cells.drop(columns="curve"),
-        "scores": scores[[*IDENTITY, *results.scores.columns]],
+        "scores": scores[[*IDENTITY, *results.scores.columns]].drop(columns=list(KINDS.values())),
+        "errors": error_frame(results),
         "curves": pd.DataFrame(curves, columns=[*IDENTITY, *CURVE]),
     }
 

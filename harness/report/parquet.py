@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.errors import UserError
+from harness.report.error_frames import KINDS
 from harness.report.export import WHOLE
 from harness.report.results import Results
 
@@ -52,7 +53,7 @@ def tidy(results: Results) -> pd.DataFrame:
     column that a kind does not have is null in its rows.
     """
     models = _models(results)
-    scores = results.scores.rename(columns=SCORE_NAMES).assign(kind=SCORE)
+    scores = results.scores.drop(columns=list(KINDS.values())).rename(columns=SCORE_NAMES).assign(kind=SCORE)
     curves = _curves(results.cells)
     rest = models[["cell"]][~models.cell.isin([*scores.cell, *curves.cell])].assign(kind=MODEL)
     rows = pd.concat([frame for frame in (scores, curves, rest) if len(frame)], ignore_index=True)

@@ -64,13 +64,15 @@ class Results:
     """Everything that is shown of a run.
 
     Args:
-        cells, scores: complete frames, as in ``harness.analysis.schema``.
+        cells, scores: complete frames, as in ``harness.analysis.schema``. Scores from a carried state are kept apart.
         meta: what the report shows besides the frames.
     """
 
     def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> None:
-        self.cells, self.scores, self.meta = cells, scores, meta
-        self.grades = grade_cells(scores)
+        is_carried = scores.carried > 0
+        self.cells, self.scores, self.meta = cells, scores[~is_carried], meta
+        self.carried_scores = scores[is_carried]
+        self.grades = grade_cells(self.scores)
         self.rates = add_scores_beyond(compare_learning_rates(cells), cells, self.grades[self.grades.final])
         self.windows = rate_windows(self.rates)
         windows = self.windows.to_dict("records")
@@ -160,6 +162,18 @@ class Results:
         grades = self.grades.loc[self.grades.final & (self.grades.variant == ""), ["cell", "fit"]]
         names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
         return self.scores[self.scores.final].merge(names, on="cell").merge(grades, on="cell", how="left")
+
+    @cached_property
+    def carried(self) -> pd.DataFrame:
+        """The final scores from carried states, as ``seeds``, with those from an empty state at the same lengths."""
+        if self.carried_scores.empty:
+            return self.seeds[:0]
+        names = self.selected.loc[self.selected.status == "done", ["cell", "architecture", "task", "seed"]]
+        carried = self.carried_scores[self.carried_scores.final].merge(names, on="cell")
+        carried = carried.assign(variant=[name.partition("carried ")[0].strip() for name in carried.variant])
+        keys = ["cell", "variant", "length"]
+        empty = self.seeds.merge(carried[keys].drop_duplicates(), on=keys).assign(carried=0.0)
+        return pd.concat([empty, carried])
 
     def seeds_of(self, task_result: TaskResult) -> pd.DataFrame:
         """Return the rows of ``seeds`` for one task and variant."""

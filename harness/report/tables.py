@@ -18,6 +18,7 @@ from harness.report.captions import (
     selection,
     task_header,
 )
+from harness.report.carried import carried_table
 from harness.report.claims import claims_table
 from harness.report.comparison_tables import pairs_table, profile_table, ranks_table
 from harness.report.dataset_tables import enough_table, sizes_table
@@ -36,7 +37,7 @@ from harness.report.unfitted import unfitted_table
 
 OPTIONAL = {"known", "conjecture", "settings", "unfitted", "steps-to-fit", "rate-windows"}
 OPTIONAL |= {"training-set-sizes", "enough-sequences", "comparisons", "ranks", "profile"}
-OPTIONAL |= {"published", "recipes", "transfer", "stages"}
+OPTIONAL |= {"published", "recipes", "transfer", "stages", "carried"}
 """Names of the tables that a report leaves out where they have no row."""
 
 HIGH_SHARE = 0.5
@@ -57,7 +58,7 @@ def tables(results: Results) -> list[Table]:
     cost = [cost_table(results), cost_by_task_table(results)]
     training = [settings_table(results), unfitted_table(results), steps_table(results)]
     rates = [rates_table(results), windows_table(results)]
-    sizes = [sizes_table(results), enough_table(results)]
+    sizes = [carried_table(results), sizes_table(results), enough_table(results)]
     recipes = [recipes_table(results), transfer_table(results), stages_table(results)]
     over_tasks = [published_table(results), pairs_table(results), ranks_table(results), profile_table(results)]
     every = [*scores, *more, *over_tasks, *sizes, *recipes, *cost, *training, *rates, problems_table(results)]

@@ -71,7 +71,9 @@ def write_pictures(results: Results, folder: Path, names: Sequence[str]) -> None
 
 def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, PanelGroup]":
     """Return the groups of plots that have something to show, by name."""
+    from harness.report.carried_plots import carried_curves
     from harness.report.cost_plots import costs
+    from harness.report.error_maps import KINDS, MEASURES, error_maps
     from harness.report.fit_plots import steps_to_fit
     from harness.report.heatmaps import attention_maps, score_maps
     from harness.report.length_curves import curves
@@ -90,6 +92,7 @@ def panel_groups(results: Results, figure_format: FigureFormat) -> "dict[str, Pa
         rank_picture(results),
     ]
     groups += [checkpoints(results), costs(results), steps_to_fit(results), learning_rates(results)]
-    groups += [recipe_curves(results), stage_curves(results)]
+    groups += [recipe_curves(results), stage_curves(results), carried_curves(results)]
+    groups += [error_maps(results, kind, measure) for kind in KINDS for measure in MEASURES]
     groups += [unfitted_losses(results), losses(results), attention_maps(results)]
     return {group.name: group for group in groups if group.panels}

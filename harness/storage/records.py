@@ -67,6 +67,20 @@ class TrainingRecord(Record):
     provenance: Provenance
 
 
+class ErrorCounts(Record):
+    """Counts by bin; bin i holds the places from ``starts[i]`` up to the start of the next.
+
+    ``n`` graded tokens, of which ``right`` are right, their mean ``loss``, and the rows whose ``first`` error is there
+    (:class:`harness.evaluation.error_places.Bins`).
+    """
+
+    starts: list[int]
+    n: list[int]
+    right: list[int]
+    loss: list[float]
+    first: list[int] = Field(default_factory=list)
+
+
 class EvaluationRecord(Record):
     """The scores of one cell on one test set, as counts, so that they can be pooled.
 
@@ -75,6 +89,11 @@ class EvaluationRecord(Record):
 
     ``shortcut`` is the simple reader with the best exact match at this length that is not the task's algorithm, next
     to its scores. Older records have none.
+
+    ``carried`` is the number of tokens of other questions that were read before each question.
+
+    ``by_position`` counts errors by position in the answer, where it has several, and ``by_events`` by the events since
+    the one that is asked for, where the task defines them. Older records have none.
 
     ``status`` is ``ok``, ``not finite`` (some logits were NaN or infinite; their rows and tokens count as wrong),
     ``beyond reach`` (the length exceeds the maximum length of the model), ``out of memory``, or ``raised`` with the
@@ -100,6 +119,9 @@ class EvaluationRecord(Record):
     shortcut_exact: float | None = None
     shortcut_token: float | None = None
     decoded: bool = False
+    carried: int = 0
+    by_position: ErrorCounts | None = None
+    by_events: ErrorCounts | None = None
     device: str = "cpu"
     precision: str = "float32"
 

@@ -10,7 +10,7 @@ from harness.config.cell import id_of
 from harness.errors import UserError
 from harness.storage.cell_records import EVALUATIONS, OLD_EVALUATIONS, CellRecords
 from harness.storage.folder import RunFolder
-from harness.storage.records import EvaluationRecord, TrainingRecord
+from harness.storage.records import ErrorCounts, EvaluationRecord, TrainingRecord
 
 QUARANTINE = "quarantine"
 
@@ -103,7 +103,20 @@ def _impossible_counts(record: EvaluationRecord) -> str:
         return f"there are scores of {record.n} questions"
     if not 0 <= record.exact <= record.n:
         return f"{record.exact} of {record.n} questions are right"
-    return "" if 0 <= record.right <= record.tokens else f"{record.right} of {record.tokens} tokens are right"
+    if not 0 <= record.right <= record.tokens:
+        return f"{record.right} of {record.tokens} tokens are right"
+    return next(filter(None, map(_impossible_bins, (record.by_position, record.by_events))), "")
+
+
+def _impossible_bins(counts: ErrorCounts | None) -> str:
+    """Say which bin of counts is impossible; each list has one number for each bin."""
+    if counts is None:
+        return ""
+    if {len(counts.n), len(counts.right), len(counts.loss)} != {len(counts.starts)}:
+        return f"counts of errors have {len(counts.starts)} bins and {len(counts.right)} numbers"
+    bins = zip(counts.starts, counts.right, counts.n, strict=True)
+    wrong = (f"{right} of {n} tokens are right in the bin from {start}" for start, right, n in bins if right > n)
+    return next(wrong, "")
 
 
 def _file(records: CellRecords, name: str) -> str:

@@ -48,3 +48,7 @@ class AssociativeRecall(Task):
         """Find the first pair with the queried key and return its value."""
         pair = first_positions(source[:, 0::2], self.keys).gather(1, source[:, -1:])
         return source.gather(1, 2 * pair + 1)
+
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of pairs after the last one with the queried key."""
+        return (source[:, 0:-1:2] == source[:, -1:]).flip(1).byte().argmax(1, keepdim=True)

@@ -52,3 +52,8 @@ class JointRecall(Task):
         records, query = source[:, :-2].unflatten(1, (-1, 3)), source[:, -2:]
         record = (records[..., :2] == query[:, None]).all(-1).byte().argmax(1, keepdim=True)
         return records[..., 2].gather(1, record)
+
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of records after the queried one."""
+        records, query = source[:, :-2].unflatten(1, (-1, 3)), source[:, -2:]
+        return (records[..., :2] == query[:, None]).all(-1).flip(1).byte().argmax(1, keepdim=True)

@@ -75,6 +75,13 @@ class Mqar(Task):
         label = value.masked_fill(keys.gather(1, index) != rest, IGNORE)
         return torch.cat((torch.full_like(pairs, IGNORE), label), dim=1)
 
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of pairs and slots between the pair of each query and the query."""
+        index = torch.arange(source.shape[1], device=source.device)
+        matches = source[:, None, :] == source[:, : 2 * self.pairs : 2, None]  # [B, pairs, S]
+        pair = matches.byte().argmax(1)
+        return torch.where(self.solve(source) == IGNORE, IGNORE, index // 2 - pair - 1)
+
     def _slots(self, slots: int, stream: Stream) -> Tensor:
         """Draw the slot of each key, long ``[B, pairs]``, by weights and without replacement.
 

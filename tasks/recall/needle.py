@@ -69,3 +69,8 @@ class Needle(Task):
         """Find the key, which stands once before the query, and read the letters two places further."""
         place = (source[:, :-1] == source[:, -1:]).byte().argmax(1, keepdim=True)
         return source.gather(1, place + 2 + torch.arange(self.letters, device=source.device))
+
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return for each letter of the value the number of symbols between its record and the question."""
+        place = (source[:, :-1] == source[:, -1:]).byte().argmax(1, keepdim=True)
+        return (source.shape[1] - 2 - (place + self.letters + 3)).expand(-1, self.letters)

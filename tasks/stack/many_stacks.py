@@ -84,3 +84,14 @@ class ManyStacks(Task):
         label = matched.masked_fill(~pops, IGNORE)
         blank = torch.full_like(label, IGNORE)
         return torch.stack((blank, blank, label), dim=-1).flatten(1)
+
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of instructions between each pop and the push of its symbol."""
+        instructions = torch.arange(source.shape[1] // 3, device=source.device).expand(len(source), -1)
+        # A source whose pushes carry their own numbers as symbols is answered by these numbers.
+        numbered = source.unflatten(1, (-1, 3)).clone()
+        numbered[..., 2] = instructions
+        pushed = self.solve(numbered.flatten(1))[:, 2::3]
+        between = (instructions - pushed - 1).masked_fill(pushed == IGNORE, IGNORE)
+        blank = torch.full_like(between, IGNORE)
+        return torch.stack((blank, blank, between), dim=-1).flatten(1)

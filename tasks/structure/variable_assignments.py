@@ -83,6 +83,21 @@ class VariableAssignments(Task):
         trace = values.gather(2, left[..., None])
         return F.pad(F.pad(trace, (5, 0), value=IGNORE).flatten(1), (0, 2), value=IGNORE)
 
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of lines since the variable that is asked for, or that a line reads, was assigned.
+
+        A line that assigns a constant or reads a variable that no line has assigned depends on no event.
+        """
+        lines = source[:, :-2].unflatten(1, (-1, 6))
+        left, right = lines[..., 0], lines[..., 2]
+        if not self.every:
+            return (left == source[:, -1:]).flip(1).byte().argmax(1, keepdim=True)
+        index = torch.arange(left.shape[1], device=source.device)
+        earlier = (left[:, None, :] == right[:, :, None]) & (index < index[:, None])  # [B, lines, earlier lines]
+        last = torch.where(earlier, index, -1).amax(2)
+        between = (index - last - 1).masked_fill(last < 0, IGNORE)
+        return F.pad(F.pad(between[..., None], (5, 0), value=IGNORE).flatten(1), (0, 2), value=IGNORE)
+
     def _compose(self, earlier: Tensor, later: Tensor) -> Tensor:
         """Apply the earlier map, then the later one, ``[..., variables + 1, 2]`` each."""
         origin, added = later.unbind(-1)

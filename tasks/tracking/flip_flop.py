@@ -58,6 +58,14 @@ class FlipFlop(Task):
         answer = torch.where(is_read, self._last_written(instructions, bits), IGNORE)
         return torch.stack((answer, torch.full_like(answer, IGNORE)), dim=-1).flatten(1)
 
+    def events_since(self, source: Tensor) -> Tensor:
+        """Return the number of instructions between the last write and each read."""
+        instructions = source[:, ::2]
+        index = torch.arange(instructions.shape[1], device=source.device)
+        last_write = torch.where(instructions == self.symbols.index("w"), index, 0).cummax(1).values
+        between = torch.where(instructions == self.symbols.index("r"), index - last_write - 1, IGNORE)
+        return torch.stack((between, torch.full_like(between, IGNORE)), dim=-1).flatten(1)
+
     def _last_written(self, instructions: Tensor, bits: Tensor) -> Tensor:
         """Return the bit last written at each instruction, long ``[B, N]``."""
         index = torch.arange(instructions.shape[1], device=instructions.device)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.analysis.schema import ReportMeta
 from harness.config.cell import TUNING_SEED
+from harness.storage.records import ErrorCounts
 
 ARCHITECTURES = ("lstm", "transformer:position=rope", "transformer:position=alibi", "mamba", "stack_rnn")
 MANY = tuple(f"architecture_{n}:width=64" for n in range(14))
@@ -74,9 +75,23 @@ def made_scores(cell: dict[str, Any], variant: str, step: int, final: bool) -> l
         grades |= {"exact": exact, "token": max(exact, 0.5 + 0.5 * level) if task in MULTI_TOKEN else exact}
         grades |= {"seen": 1.0 if length == 5 else 0.25 if length <= 20 else float("nan")}
         grades |= {"chance_exact": 0.5**length if task in MULTI_TOKEN else chance, "chance_token": 0.5}
+        grades |= made_errors(task, length, level)
         identity = {"cell": cell["cell"], "variant": variant, "step": step, "final": final, "length": length}
         rows.append({**identity, "status": status, "in_range": length <= 20, **(grades if status == "ok" else {})})
     return rows
+
+
+def made_errors(task: str, length: int, level: float) -> dict[str, ErrorCounts]:
+    """Return made-up counts by position of answers with several tokens, and by events of flip-flop."""
+    places = min(length, 32) if task in MULTI_TOKEN else 5 if task.startswith("flip_flop") else 0
+    if not places:
+        return {}
+    wrong = [round(500 * (1 - level) * place / places) for place in range(places)]
+    bins = {"n": [500] * places, "right": [500 - count for count in wrong], "loss": [count / 200 for count in wrong]}
+    if task in MULTI_TOKEN:
+        starts, first = list(range(1, 1 + places)), [max(wrong) // places] * places
+        return {"by_position": ErrorCounts(starts=starts, first=first, **bins)}
+    return {"by_events": ErrorCounts(starts=[0, 1, 2, 4, 8], **bins)}
 
 
 def made_run(

@@ -17,6 +17,12 @@ def mine(x):
     y = scan(x)  # so
     return [y for z in y]
 
+class Measured:
+    size = 1
+
+    def events_since(self, source):
+        return source
+
 LIMIT = 1
 """The limit."""
 '''
@@ -52,6 +58,7 @@ KEEPS = {
     "a docstring of a function": (MINE, '"""Scan."""', '"""Scan twice."""'),
     "the documentation of a constant": (MINE, '"""The limit."""', '"""The lowest limit."""'),
     "no docstring any more": (MINE, '    """Scan."""\n', ""),
+    "a method that says where errors sit": (MINE, "return source", "return source + 1"),
     "layout": (MINE, "y = scan(x)", "y = scan(\n        x,\n    )"),
     "the name of a local variable": (MINE, "y", "result"),
     "the name of a loop variable": (MINE, "for z", "for each"),

@@ -48,7 +48,7 @@ def test_every_table_is_written(folder: Path, results: Results) -> None:
     names = {table.name for table in tables(results)}
     assert {path.stem for path in (folder / "tables").glob("*.md")} == names
     assert {path.stem for path in (folder / "tables").glob("*.tex")} == names
-    assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores", "curves"}
+    assert {path.stem for path in (folder / "tables").glob("*.csv")} == names | {"cells", "scores", "curves", "errors"}
     summary = pd.read_csv(folder / "tables" / "detail.csv")
     assert sorted(summary.exact.dropna()) == pytest.approx(sorted(results.summary.exact.dropna()))
 

@@ -9,6 +9,7 @@ from harness.report.page.commands import architecture_options, task_options
 from harness.report.page.comparisons import comparison_rows
 from harness.report.page.costs import cost_rows, state_rows
 from harness.report.page.encoding import LOSS, SCORE, Shared, by_column
+from harness.report.page.errors import error_rows
 from harness.report.page.scores import pair_rows, score_rows, task_rows
 from harness.report.page.training import cell_rows, checkpoint_rows, rate_rows
 from harness.report.recipe_tables import compared_tasks
@@ -37,6 +38,7 @@ def payload(results: Results, tables: list[Table]) -> dict[str, Any]:
         "attention": attention_rows(results),
         "recipes": recipe_rows(results),
         **comparison_rows(results, tables)._asdict(),
+        "errors": error_rows(results),
     }
     constants = {"score": SCORE, "loss": LOSS, "intervalSeeds": INTERVAL_SEEDS, "marks": MARKS, "steps": steps.lists}
     return {

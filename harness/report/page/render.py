@@ -36,7 +36,7 @@ SCRIPTS = (
         "cost",
         "programs",
     ),
-    *("attention", "compare", "controls", "start"),
+    *("attention", "compare", "errors", "controls", "start"),
 )
 """Files of ``scripts/``, in the order in which they need each other."""
 

@@ -88,6 +88,17 @@ SECTIONS = (
         "checkpoints",
     ),
     Section(
+        "errors",
+        "Where the errors sit",
+        lambda results: (
+            "Each architecture is a block of rows, one for each tested length, from the shortest at the top to the "
+            "longest; a line divides training lengths from longer ones. Darker is more, over all seeds together. "
+            "Events are the records, lines or instructions between the one that is asked for and the question, of the "
+            "tasks that define them."
+        ),
+        "errors",
+    ),
+    Section(
         "cost",
         "Cost",
         lambda results: (
@@ -136,6 +147,7 @@ SECTIONS = (
         lambda results: f"{CURVES} The probability and the difference are explained below the table of every pair.",
         "architectures",
     ),
+    Section("carried", "From a carried state", tables=("carried",)),
     Section(
         "recipes",
         "Ways to train",

@@ -10,7 +10,7 @@ function rowsOf(columns) {
 }
 
 const report = Object.fromEntries(
-  ["architectures", "tasks", "pairs", "cells", "scores", "rates", "checkpoints", "costs", "states", "attention", "recipes", "ranks", "groups", "comparisons"].map(
+  ["architectures", "tasks", "pairs", "cells", "scores", "rates", "checkpoints", "costs", "states", "attention", "recipes", "ranks", "groups", "comparisons", "errors"].map(
     (name) => [name, rowsOf(raw[name])],
   ),
 );

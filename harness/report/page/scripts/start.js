@@ -10,6 +10,7 @@ const VIEWS = {
   loss: { draw: drawLosses, keys: [...FILTERS, "split"] },
   checkpoints: { draw: drawCheckpoints, keys: [...FILTERS, "split"] },
   recipes: { draw: drawRecipes, keys: [...FILTERS, "measure", "seeds", "split"] },
+  errors: { draw: drawErrors, keys: [...FILTERS, "errors"] },
   cost: { draw: drawCost, keys: [...FILTERS, "measure", "split"] },
   programs: { draw: drawPrograms, keys: [...FILTERS, "split"] },
   compare: { draw: drawRanks, keys: FILTERS },

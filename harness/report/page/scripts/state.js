@@ -10,6 +10,7 @@ const DEFAULTS = {
   off: [], // families of architectures that are not shown
   seeds: "", // "1" draws every seed
   split: "", // "yes" or "no": plots by family; empty decides by the number of architectures
+  errors: "wrong", // the measure of the maps of errors
   pair: [], // the chosen architecture and task
   two: [], // the two architectures that are shown side by side
   at: "", // the section that was last visited
