@@ -34,6 +34,9 @@ DEVICE ?= cuda
 gpu:  ## every GPU check in one call of less than ten minutes, results into OUT; uses the Python at hand, installs nothing
 	OUT="$(OUT)" DEVICE="$(DEVICE)" PYTHON="$(PYTHON)" bash tests/gpu/run.sh
 
+fuzz: install  ## a thousand suites, suite files, folders of records and command lines with random changes (an hour)
+	FUZZ=1000 $(RUN) -m pytest tests/harness/test_fuzz.py $(ARGS)
+
 gpu-plan:  ## estimate how long the whole chomsky suite takes on a GPU with ten seeds, from steps measured there
 	mkdir -p $(OUT)
 	-PYTHONPATH=. PYTHONUNBUFFERED=1 timeout -s INT 580 \
