@@ -54,6 +54,7 @@ def _kills(name: str, folder: Path, expected: bytes, arguments: argparse.Namespa
     killed = KilledSweeps(folder, arguments.cells, expected, arguments.pace, driver, generator)
     figures = killed.run(arguments.kills, 60 * arguments.minutes)
     print(f"{name}: {_text(figures, arguments.cells)} ({time.monotonic() - began:.0f} s)", flush=True)
+    print("".join(f"  {note}\n" for note in figures.notes), end="", flush=True)
     return figures.is_clean
 
 
