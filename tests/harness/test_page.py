@@ -165,7 +165,7 @@ def test_a_reader_can_sort_filter_and_switch_the_measure(browser: Any, report: P
 def test_a_link_leads_to_a_heading_below_the_controls(browser: Any, report: Path) -> None:
     page = Opened(browser, report).page
     page.get_by_role("link", name="Cost", exact=True).click()
-    top, bar = (page.locator(name).bounding_box() for name in ("#cost h2", ".bar"))
+    top, bar = (page.locator(name).bounding_box() for name in ("#cost h2", "#controls .bar"))
     assert top["y"] >= bar["y"] + bar["height"]
     assert "at=cost" in page.url
 
