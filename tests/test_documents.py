@@ -64,8 +64,9 @@ def test_command_runs(command: str, plugins: Path, monkeypatch: pytest.MonkeyPat
     for file in plugins.glob("*.py") if words[0] != "new" else ():
         (tmp_path / file.name).write_text(file.read_text())
     folders = [word for word in words if word.startswith("results/")]
+    judged = ["--seeds", "2"] if "--fail-if-worse" in words else []  # one seed is too few to be judged
     for folder in folders if words[0] in {"evaluate", "report", "pack", "compare", "track"} else ():
-        assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY]).exit_code == 0
+        assert CliRunner().invoke(app, ["run", *TINY, "--output", folder, *TOY, *judged]).exit_code == 0
     toys = {"run": [] if "--dry-run" in words else TOY, "compile": TOY, "bench": ["--steps", "8", "--no-workers"]}
     result = CliRunner().invoke(app, words + toys.get(words[0], []))
     assert result.exit_code == 0, result.output

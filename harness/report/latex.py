@@ -21,6 +21,9 @@ MOST_COLUMNS = 8
 LINE = 96
 """Letters of a line of a table: footnotesize in 5.5 inches, less the space of a gap between columns."""
 
+BOLD_LINE = 80
+"""Letters of a line in bold type."""
+
 GAP = 2
 """Letters that a column needs besides its text."""
 
@@ -155,7 +158,7 @@ def _group_lines(names: Sequence[str], values: Sequence[object], columns: int) -
     first, *others = values
     more = "; ".join(f"{name} {text}" for name, text in zip(names[1:], others, strict=True) if str(text))
     yield r"\addlinespace"
-    for line in wrap(str(first), LINE) or [""]:
+    for line in wrap(str(first), BOLD_LINE) or [""]:
         yield rf"\multicolumn{{{columns}}}{{l}}{{\textbf{{{escape(line)}}}}} \\"
     for line in wrap(more, LINE):
         yield rf"\multicolumn{{{columns}}}{{l}}{{{escape(line)}}} \\"

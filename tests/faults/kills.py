@@ -18,6 +18,10 @@ EARLY_SHARE = 0.1
 ORPHAN_SECONDS = 20.0
 
 
+UNDISTURBED = 3
+"""Runs without kills after which all must be finished. A cell that was killed too often waits for the next run."""
+
+
 @dataclass
 class Figures:
     """What random kills have done: all but ``kills``, ``sweeps`` and ``finished`` must stay 0."""
@@ -65,13 +69,14 @@ class KilledSweeps:
         return self.figures
 
     def _sweep(self, folder: Path, kills: int, until: float) -> None:
-        code = None
+        code, undisturbed = None, 0
         while code != 0:
             may_kill = self.figures.kills < kills and time.monotonic() < until
             before = sweep.finished(folder)
             code = self._session(folder) if may_kill else sweep.start(folder, self.cells, *self.arguments).wait()
             self._check(folder, before)
-            if not may_kill and code:
+            undisturbed += not may_kill
+            if code and undisturbed == UNDISTURBED:
                 self.figures.notes.append(f"the last run of {folder} ended with exit code {code}")
                 break
         self.figures.sweeps += 1

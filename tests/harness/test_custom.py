@@ -193,9 +193,9 @@ def test_bad_code_is_an_error_of_one_line(module: str) -> None:
 
 
 def test_the_default_keys_are_not_part_of_the_id_and_others_are() -> None:
-    canonical = recipe().canonical()
+    canonical = recipe().canonical
     assert not {"optimizer", "optimizer_options", "loss"} & canonical.keys()
-    assert recipe(optimizer="adamw", optimizer_options={}, loss="cross_entropy").canonical() == canonical
+    assert recipe(optimizer="adamw", optimizer_options={}, loss="cross_entropy").canonical == canonical
     cells = [
         Cell(LSTM, TASK, recipe(**values), 0.1, 0)
         for values in ({}, {"optimizer": "torch.optim:SGD"}, SGD, {"loss": "some:loss"}, {"schedule": "some:schedule"})
@@ -203,7 +203,7 @@ def test_the_default_keys_are_not_part_of_the_id_and_others_are() -> None:
     assert len({cell.id for cell in cells}) == len(cells)
     text = recipe(optimizer="torch.optim:SGD", optimizer_options="nesterov=true, momentum=0.9")
     assert Cell(LSTM, TASK, text, 0.1, 0).id == cells[2].id
-    assert make_recipe(text.canonical()) == text
+    assert make_recipe(text.canonical) == text
 
 
 def test_weight_decay_leaves_out_norms_biases_vectors_and_what_the_model_names() -> None:

@@ -35,11 +35,11 @@ def memory_for(monkeypatch: pytest.MonkeyPatch) -> Cap:
     def cap(models: int, *, length: int = 0, after: int = 0, training: bool | None = None) -> None:
         original, calls = Population._logits, iter(range(10**9))
 
-        def scarce(self: Population, source: torch.Tensor, prefix: torch.Tensor | None) -> torch.Tensor:
+        def scarce(self: Population, source: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:
             counted = training is None or self.model.training == training
             if counted and next(calls) >= after and self.size > models and source.shape[-1] > length:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-            return original(self, source, prefix)
+            return original(self, source, *others)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Population, "_logits", scarce)
 

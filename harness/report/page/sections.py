@@ -189,4 +189,4 @@ def _has_rows(name: str, data: Mapping[str, Any], tables: Mapping[str, Table]) -
     """Whether the payload has rows of this name: programs where their table is, and at least two architectures."""
     if name == "programs":
         return "conjecture" in tables
-    return len(data[name]["name"]) > 1 if name == "architectures" else bool(data[name])
+    return len(data[name].get("name", ())) > 1 if name == "architectures" else bool(data[name])
