@@ -6,6 +6,7 @@ All are compared in double precision; see :data:`harness.check.result.TOLERANCE`
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ PROMPTS = (1, 2, 7, 33, CHUNKED)
 """Lengths of prompts; most are no multiple of a chunk."""
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
-RECIPE = Recipe(steps=12, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
+RECIPE = Recipe(steps=6, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
 POPULATION_TOLERANCE = 1e-7
 """Looser than for one forward: the optimizer divides by gradients, which carries rounding from step to step."""
 
@@ -161,7 +162,7 @@ def population_equals_its_members(subject: ModelSubject) -> str | None:
     _expect_same_evaluation(subject)
     if draws_in_training(subject):
         return "the model draws random numbers in training, so only untrained models were compared"
-    together = _train(subject, SEEDS, RATES)
+    together = _trained_together(subject)
     alone = [_train(subject, (seed,), (rate,)) for seed, rate in zip(SEEDS, RATES, strict=True)]
     for (name, actual), *members in zip(together, *alone, strict=True):
         expected = torch.cat([value for _, value in members])
@@ -176,7 +177,7 @@ def divergence_does_not_spread(subject: ModelSubject) -> None:
         raise Skip("the model draws random numbers in training")
     if obstacle := batching_obstacle(subject):
         raise Skip(obstacle)
-    healthy, broken = _train(subject, SEEDS, RATES), _train(subject, SEEDS, RATES, broken=1)
+    healthy, broken = _trained_together(subject), _train(subject, SEEDS, RATES, broken=1)
     for (name, expected), (_, actual) in zip(healthy, broken, strict=True):
         message = f"a model whose parameters are NaN must not change the other models of the population in {name}"
         expect_equal(actual[[0, 2]], expected[[0, 2]], message)
@@ -208,6 +209,7 @@ def _population_logits(population: Population, source: Tensor, prefix: Tensor, s
         ) from error
 
 
+@lru_cache(maxsize=1)
 def batching_obstacle(subject: ModelSubject) -> str | None:
     """Return why the models of a group are trained one by one, or None if they are trained together.
 
@@ -230,6 +232,12 @@ def draws_in_training(subject: ModelSubject) -> bool:
     """Whether two forwards in training mode differ, because the model draws random numbers."""
     model, source, prefix = subject.build().train(), random_tokens(1, 5), random_tokens(1, 3)
     return not torch.equal(model(source, prefix), model(source, prefix))
+
+
+@lru_cache(maxsize=1)
+def _trained_together(subject: ModelSubject) -> list[tuple[str, Tensor]]:
+    """Return what :func:`_train` returns for a population; two checks of one subject need it."""
+    return _train(subject, SEEDS, RATES)
 
 
 def _train(

@@ -48,7 +48,7 @@ def docstring_of(cls: type) -> str:
     return text
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelSubject:
     """An architecture with options: a mixer within the language model, or a whole model.
 

@@ -30,7 +30,7 @@ from harness.data.presentation import Presentation
 from harness.data.rng import Purpose, Stream, seed_keys
 from harness.training.cuda_graphs import Graph, GraphedFunction, Inputs
 
-STEPS = 6
+STEPS = 5
 RECIPE = Recipe(steps=STEPS, batch_size=4, train_lengths=Span(6, 6), warmup=2)
 
 

@@ -6,7 +6,7 @@ the same files, byte for byte.
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from math import ceil, isfinite
 from pathlib import Path
@@ -75,7 +75,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class PanelGroup:
-    """Panels under one heading. ``legend`` names the architectures, ``keys`` other lines (keys of ``KEYS``)."""
+    """Panels under one heading. ``legend`` names the architectures, ``keys`` other lines (keys of ``KEYS``).
+
+    Where lines stand for something else than architectures, such as recipes, ``styles`` has the style of each name.
+    """
 
     name: str
     title: str
@@ -83,6 +86,7 @@ class PanelGroup:
     panels: tuple[Panel, ...]
     legend: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    styles: dict[str, PlotStyle] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def combined_figure(panel_group: PanelGroup, plot_styles: dict[str, PlotStyle], 
         _enlarge([*ax.lines, *ax.collections], scale)
     for ax in axes[len(panels) :]:  # the axes that are left over in the last row
         ax.set_axis_off()
-    handles = [*legend_handles(panel_group.legend, plot_styles), *key_handles(panel_group.keys)]
+    handles = [*legend_handles(panel_group.legend, panel_group.styles or plot_styles), *key_handles(panel_group.keys)]
     if handles:
         _enlarge(handles, scale)
         figure.legend(handles=handles, loc="outside lower center", ncols=grid.legend_columns)

@@ -33,13 +33,13 @@ def recipe_curves(results: Results) -> PanelGroup:
         "Each colour is a way to train; all take the same number of steps. Each point is one seed, and lines connect "
         f"the medians. The training range is shaded. {selection(results)}"
     )
-    return PanelGroup("recipes", "Exact match by length, by recipe", caption, tuple(panels))
+    return PanelGroup("recipes", "Exact match by length, by recipe", caption, tuple(panels), tuple(names), styles=styles)
 
 
 def draw_recipes(
     ax: Axes, results: Results, architecture: str, tasks: dict[str, str], styles: dict[str, PlotStyle]
 ) -> None:
-    """Draw one panel, with its own legend."""
+    """Draw one panel: a line for each recipe."""
     by_label = {result.task: result for result in results.main_results}
     first = by_label[next(iter(tasks.values()))]
     log = length_axis(ax, first.lengths, first.train)
@@ -47,9 +47,7 @@ def draw_recipes(
         scores = results.seeds_of(by_label[label])
         rows = scores[scores.architecture == architecture].sort_values("length")
         draw_one(ax, rows.assign(x=shift(rows.length, offset, log)), "exact", styles[name])
-        ax.plot([], [], color=styles[name].color, marker=styles[name].marker, ms=4, label=name)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
-    ax.legend(fontsize="small", labelcolor=INK, loc="best")
 
 
 def stage_curves(results: Results) -> PanelGroup:
