@@ -34,7 +34,7 @@ PROMPTS = (1, 2, 7, 33, CHUNKED)
 """Lengths of prompts; most are no multiple of a chunk."""
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
-RECIPE = Recipe(steps=6, batch_size=4, train_lengths=Span(1, 6), warmup=2, weight_decay=0.01)
+RECIPE = Recipe(steps=3, batch_size=4, train_lengths=Span(1, 6), warmup=1, weight_decay=0.01)
 POPULATION_TOLERANCE = 1e-7
 """Looser than for one forward: the optimizer divides by gradients, which carries rounding from step to step."""
 

@@ -28,9 +28,10 @@ from harness.config.lengths import Span
 from harness.config.recipe import Recipe
 from harness.data.presentation import Presentation
 from harness.data.rng import Purpose, Stream, seed_keys
-from harness.training.cuda_graphs import Graph, GraphedFunction, Inputs
+from harness.training.cuda_graphs import WARM_UP, Graph, GraphedFunction, Inputs
 
-STEPS = 5
+STEPS = WARM_UP + 1
+"""The last one is the first that is replayed and nothing else."""
 RECIPE = Recipe(steps=STEPS, batch_size=4, train_lengths=Span(6, 6), warmup=2)
 
 

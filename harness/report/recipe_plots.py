@@ -33,7 +33,9 @@ def recipe_curves(results: Results) -> PanelGroup:
         "Each colour is a way to train; all take the same number of steps. Each point is one seed, and lines connect "
         f"the medians. The training range is shaded. {selection(results)}"
     )
-    return PanelGroup("recipes", "Exact match by length, by recipe", caption, tuple(panels), tuple(names), styles=styles)
+    return PanelGroup(
+        "recipes", "Exact match by length, by recipe", caption, tuple(panels), tuple(names), styles=styles
+    )
 
 
 def draw_recipes(
