@@ -1,16 +1,18 @@
 """Estimate of the time a plan takes, from a few real training steps of every pair, and from scoring questions once.
 
 On a GPU each step trains as many models at once as the run will train. A step at the mean training length stands for
-all steps. The time to score a set of questions is taken as proportional to the number of their symbols.
+all steps of a stage. What a stage prepares, such as a trained teacher, is prepared once. The time to score a set of
+questions is taken as proportional to the number of their symbols.
 """
 
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
+from typing import Any
 
 import torch
 
-from harness.bench.timing import synchronize, time_calls
+from harness.bench.timing import time_calls
 from harness.bench.workload import Workload
 from harness.config.cell import Cell
 from harness.config.lengths import Span
@@ -23,10 +25,14 @@ from harness.models.precision import FLOAT32, Numerics
 from harness.registry.options import build_task
 from harness.training.cuda_graphs import WARM_UP
 from harness.training.memory import is_out_of_memory, release_memory
+from harness.training.stages.base import StageTrainer
+from harness.training.trainer import Trainer
 from harness.training.validation import ROWS as VALIDATION_ROWS
 from harness.training.validation import validation_lengths
 
 STEPS = 3
+LEAST_STEPS = 100
+"""The fewest steps of the recipe that is measured, so that each stage has steps to measure."""
 SCORED_ROWS = 64
 UNTIMED = {"cpu": 1, "cuda": WARM_UP}
 """Steps before the timed steps; on a GPU the timed steps are then replayed."""
@@ -34,7 +40,7 @@ UNTIMED = {"cpu": 1, "cuda": WARM_UP}
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of a training step, the number of models that it trains at once, and their seconds to score a symbol."""
+    """Mean seconds of a training step, the number of models that it trains at once, and seconds to score a symbol."""
 
     seconds: float
     models: int
@@ -69,19 +75,29 @@ def pace_of(pair: Pair, device: str, numerics: Numerics = FLOAT32, models: int =
 
 
 def _seconds(pair: Pair, device: str, numerics: Numerics, models: int) -> tuple[float, int, float]:
-    """Return the median seconds of a step at the mean training length, the models, and seconds to score a symbol."""
+    """Return the mean seconds of a step at the mean training length, the models, and seconds to score a symbol."""
     task, recipe = pair.task.task, pair.task.recipe
     presentation = Presentation.of(task, recipe)
     lengths = train_lengths(presentation.task, recipe)
     typical = min(lengths, key=lambda length: abs(length - sum(lengths) / len(lengths)))
-    untimed = UNTIMED[torch.device(device).type]
-    short = recipe.model_copy(update={"steps": untimed + STEPS, "train_lengths": Span(typical, typical)})
-    cell = Cell(pair.architecture, task, short, 1e-3, 0)
+    changed = {"steps": max(LEAST_STEPS, recipe.steps), "train_lengths": Span(typical, typical)}
+    cell = Cell(pair.architecture, task, recipe.model_copy(update=changed), 1e-3, 0)
     trainer = Workload(cell, presentation, device).trainer(models, numerics)
-    for _ in range(untimed):
-        trainer.step()
-    synchronize(device)
-    step = median(time_calls(trainer.step, 1, device) for _ in range(STEPS))
+    stages = [_seconds_of_stage(trainer, stage, device) for stage in trainer.pipeline.stages]
     questions = fixed_set(trainer.presentation, str(task), Purpose.BENCH, lengths[-1], SCORED_ROWS, trainer.device)
     scoring = time_calls(lambda: score(trainer.population, trainer.presentation, questions), 1, device)
-    return step, models, scoring / questions.numel()
+    return sum(stages) / trainer.recipe.steps, models, scoring / questions.numel()
+
+
+def _seconds_of_stage(trainer: Trainer, stage: StageTrainer[Any], device: str) -> float:
+    """Return the seconds of all steps of a stage.
+
+    What it prepares in its first step is counted once for each of its checkpoints, which are the ends of its rounds.
+    """
+    trainer.done = stage.part.first
+    trainer.step_index.fill_(stage.part.first)
+    first = time_calls(trainer.step, 1, device)
+    for _ in range(UNTIMED[torch.device(device).type] - 1):
+        trainer.step()
+    step = median(time_calls(trainer.step, 1, device) for _ in range(STEPS))
+    return stage.part.steps * step + len(stage.checkpoints()) * max(0.0, first - step)

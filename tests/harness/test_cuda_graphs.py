@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.bench.time_estimate import Pace, pace_of
 from harness.bench.workload import make_workload
 from harness.check.graph_replay import CPURecorder
 from harness.config.recipe import Recipe
+from harness.config.stages import canonical_stages
 from harness.config.suite import make
 from harness.data.presentation import Batch
 from harness.execution.make_plan import make_plan
@@ -207,6 +209,26 @@ def test_a_time_estimate_raises_if_a_single_model_cannot_be_trained(monkeypatch:
 
 def test_a_time_estimate_measures_a_whole_population() -> None:
     assert pace_of(PAIR, "cpu", models=3).models == 3
+
+
+def test_a_time_estimate_counts_each_stage_by_its_steps_and_what_it_prepares_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def seconds(call: Callable[[], object], times: int, device: str) -> float:
+        trainer = getattr(call, "__self__", None)
+        if not isinstance(trainer, Trainer):
+            return 0.0
+        stage = trainer.stage
+        is_first = trainer.done == stage.part.first
+        call()
+        return (2.0 if stage.part.first == 0 else 6.0) + (100.0 if is_first and stage.part.first else 0.0)
+
+    monkeypatch.setattr(estimate, "time_calls", seconds)
+    recipe = PAIR.task.recipe.model_copy(
+        update={"stages": canonical_stages("supervised:share=0.25 + dpo"), "steps": 200}
+    )
+    pair = replace(PAIR, task=replace(PAIR.task, recipe=recipe))
+    assert pace_of(pair, "cpu").seconds == pytest.approx(0.25 * 2 + 0.75 * 6 + 100 / 200)
 
 
 def test_the_least_time_of_a_step() -> None:
