@@ -11,7 +11,7 @@ from harness.registry.catalog import Catalog
 from harness.report.results import Results
 
 PathLike = str | Path
-IDENTITY = ["architecture", "task", "seed", "learning_rate", "reported", "fit"]
+IDENTITY = ["architecture", "family", "task", "seed", "learning_rate", "reported", "fit"]
 """Columns of the cells that each of their scores repeats."""
 
 
@@ -30,8 +30,8 @@ class Frames(NamedTuple):
     - ``curve``: a list of dicts with step, loss and, at validations, validation_exact and validation_loss.
     - ``parameters``, ``state_bytes`` (by length), ``tokens_per_second``, ``train_seconds``, ``device``: the cost.
 
-    ``scores`` has one row for each model, length, variant of the task and checkpoint. It repeats architecture, task,
-    seed, learning_rate, reported and fit of the model. Its own columns:
+    ``scores`` has one row for each model, length, variant of the task and checkpoint. It repeats architecture, family,
+    task, seed, learning_rate, reported and fit of the model. Its own columns:
 
     - ``length``; ``in_range``: whether it is a training length.
     - ``exact``, ``token``: exact match and token accuracy, from 0 to 1, of ``n`` questions.

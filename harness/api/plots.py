@@ -1,6 +1,7 @@
 """Plots of results on matplotlib axes. Each function takes the frames of :class:`Frames` and returns the axes.
 
-They show the models that reports show: the seeds at the chosen learning rate. Rows can be selected before with pandas.
+They show the models that reports show, in the same colours: the seeds at the chosen learning rate. Rows can be selected
+before with pandas.
 """
 
 from typing import Any, Literal
@@ -11,9 +12,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from harness.errors import UserError, suggest
+from harness.report.length_curves import length_axis
+from harness.report.style import plot_styles
 
 Measure = Literal["exact", "token"]
-COLORS = {"hue": "architecture", "palette": "colorblind"}
 LABELS = {"exact": "exact match", "token": "token accuracy"}
 
 
@@ -35,14 +37,12 @@ def plot_lengths(
     """
     rows, task = _of_task(scores[scores.final & (scores.variant == "") & (scores.n > 0)], task)
     ax = ax or plt.subplots()[1]
-    shared: dict[str, Any] = {"data": rows, "x": "length", "y": measure, "ax": ax, **COLORS}
+    shared: dict[str, Any] = {"data": rows, "x": "length", "y": measure, "ax": ax, **colors(rows)}
     sns.lineplot(**shared, estimator="median", errorbar=None)
     sns.scatterplot(**shared, legend=False, s=14)
     trained = rows.length[rows.in_range]
-    ax.axvspan(trained.min(), trained.max(), color="gray", alpha=0.15, lw=0)
+    length_axis(ax, sorted(rows.length.unique()), (trained.min(), trained.max()))
     ax.plot(rows.groupby("length")[f"chance_{measure}"].mean(), ":", color="gray")
-    if rows.length.max() > 8 * rows.length.min():
-        ax.set_xscale("log")
     ax.set(title=task, ylabel=LABELS[measure], ylim=(-0.04, 1.04))
     return ax
 
@@ -62,7 +62,7 @@ def plot_losses(cells: pd.DataFrame, task: str | None = None, *, ax: Axes | None
     models = rows[["cell", "architecture", "curve"]].to_dict("records")
     points = pd.DataFrame([{**model, **point} for model in models for point in model["curve"]])
     ax = ax or plt.subplots()[1]
-    shared: dict[str, Any] = {**COLORS, "units": "cell", "estimator": None, "lw": 0.8}
+    shared: dict[str, Any] = {**colors(rows), "units": "cell", "estimator": None, "lw": 0.8}
     sns.lineplot(data=points.dropna(subset="loss"), x="step", y="loss", ax=ax, **shared)
     ax.set(title=task, ylabel="training loss", yscale="log")
     return ax
@@ -83,6 +83,12 @@ def plot_matrix(scores: pd.DataFrame, *, measure: Measure = "exact", ax: Axes | 
     sns.heatmap(table, vmin=0, vmax=1, annot=True, fmt=".2f", cmap="Blues", ax=ax, cbar_kws={"label": LABELS[measure]})
     ax.set(title="Beyond training lengths", xlabel="", ylabel="")
     return ax
+
+
+def colors(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return seaborn's arguments that give each architecture the colour it has in a report of these rows."""
+    styles = plot_styles(dict(zip(rows.architecture, rows.family, strict=True)))
+    return {"hue": "architecture", "palette": {name: style.color for name, style in styles.items()}}
 
 
 def _of_task(frame: pd.DataFrame, task: str | None) -> tuple[pd.DataFrame, str]:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 import lengthwise
+from harness.report.style import HUES
 from lengthwise import UserError
 
 SETTINGS = {"train_lengths": "1:4", "test_lengths": "6,8", "samples": 32, "model": {"width": 16, "depth": 1}}
@@ -46,6 +48,7 @@ def test_plots_show_the_medians(run: Path) -> None:
     ax = lengthwise.plot_lengths(scores, "parity")
     shown = scores[scores.task == "parity"].sort_values("length")
     assert ax.lines[0].get_ydata() == pytest.approx(shown.exact.to_numpy())
+    assert to_hex(ax.lines[0].get_color()) == HUES["recurrent"]
     assert len(lengthwise.plot_losses(cells, "parity").lines[0].get_xdata()) > 2
     assert [text.get_text() for text in lengthwise.plot_matrix(scores).get_xticklabels()] == TASKS
     with pytest.raises(UserError, match="has 3 tasks; choose one"):
