@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # Two OpenMP threads on a busy pair of cores are several times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install quick test lint faults gpu gpu-plan clean
+.PHONY: install quick test lint pytest faults gpu gpu-plan clean
 
 install: $(VENV)/.installed
 
@@ -23,7 +23,10 @@ lint: install
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-test: lint  ## lint, type check, tests
+test: install  ## lint, type check, tests
+	$(MAKE) --jobs 2 lint pytest
+
+pytest: install
 	$(RUN) -m pytest -n auto $(ARGS)
 
 faults: install  ## kill, fill the disk, set back the clock, ... and print what was lost (nothing); more with ray installed

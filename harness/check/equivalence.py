@@ -32,8 +32,8 @@ LENGTHS = ((1, 1), (5, 2), (CHUNKED, 3))
 """Tokens of source and prefix."""
 PROMPTS = (1, 2, 7, 33, CHUNKED)
 """Lengths of prompts; most are no multiple of a chunk."""
-SEEDS = (0, 1, 2)
-RATES = (1e-3, 3e-3, 1e-2)
+SEEDS = (0, 1)
+RATES = (1e-3, 1e-2)
 RECIPE = Recipe(steps=3, batch_size=4, train_lengths=Span(1, 6), warmup=1, weight_decay=0.01)
 POPULATION_TOLERANCE = 1e-7
 """Looser than for one forward: the optimizer divides by gradients, which carries rounding from step to step."""
@@ -156,7 +156,7 @@ def _named_tensors(state: State, name: str = "state") -> Iterator[tuple[str, Ten
 
 
 def population_equals_its_members(subject: ModelSubject) -> str | None:
-    """Three models trained as one population, at three learning rates, equal each trained alone."""
+    """Two models trained as one population, at two learning rates, equal each trained alone."""
     if obstacle := batching_obstacle(subject):
         return obstacle
     _expect_same_evaluation(subject)
@@ -180,7 +180,7 @@ def divergence_does_not_spread(subject: ModelSubject) -> None:
     healthy, broken = _trained_together(subject), _train(subject, SEEDS, RATES, broken=1)
     for (name, expected), (_, actual) in zip(healthy, broken, strict=True):
         message = f"a model whose parameters are NaN must not change the other models of the population in {name}"
-        expect_equal(actual[[0, 2]], expected[[0, 2]], message)
+        expect_equal(actual[0], expected[0], message)
 
 
 @torch.no_grad()

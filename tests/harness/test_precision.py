@@ -32,7 +32,7 @@ from harness.training.trainer import Trainer
 CATALOG = Catalog()
 BFLOAT16 = Numerics("bfloat16")
 TASK = Spec.parse("task", "reverse", CATALOG)
-RECIPE = Recipe(steps=2, batch_size=8, train_lengths="4:5", warmup=0)
+RECIPE = Recipe(steps=2, batch_size=8, train_lengths="2:3", warmup=0)
 FUSED_LSTMS = {"lstm", "bilstm", "lstm_encdec", "luong"}
 """Models with torch's fused LSTM, which oneDNN computes in bfloat16 on processors that support it only."""
 FLOAT32_ONLY = {"lru"} | (set() if torch.ops.mkldnn._is_mkldnn_bf16_supported() else FUSED_LSTMS)
