@@ -52,6 +52,16 @@ def test_a_run_packed_in_place_can_be_continued(run: RunFolder) -> None:
     assert call("report", "run").exit_code == 0
 
 
+def test_a_packed_copy_can_be_continued_and_packed_again(run: RunFolder) -> None:
+    before = records(run.path)
+    assert call("pack", "run", "--output", "packed").exit_code == 0
+    assert call(*RUN, "--output", "packed", "--seeds", "3").exit_code == 0
+    assert call("pack", "packed", "--output", "again").exit_code == 0
+    after = records(Path("again"))
+    assert len(after) == 3
+    assert all(record in after for record in before)
+
+
 def test_without_weights_nothing_can_be_evaluated(run: RunFolder) -> None:
     assert call("pack", "run", "--output", "packed").exit_code == 0
     assert "packed without weights" in user_error("evaluate", "packed", "--test-lengths", "9", "--workers", "1")
