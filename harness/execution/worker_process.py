@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -34,8 +35,12 @@ READY = "ready"
 """The message by which a worker asks for a job. Its other messages are events, and errors that end the run."""
 
 STOP_SECONDS = 5.0
+START_PAUSES = (0.1, 0.5, 2.0)
 MACHINE_SIGNALS = {getattr(signal, name) for name in ("SIGHUP", "SIGKILL", "SIGTERM") if hasattr(signal, name)}
 """Signals from outside a process; others, such as a segmentation fault, come from its own code."""
+
+UNKNOWN_END = 255
+"""Exit code that ``multiprocessing`` gives to all processes of a fork server that was killed, also to running ones."""
 
 RunJob = Callable[[Any, int, Callable[[Any], None]], None]
 """Runs a job with its number in the launcher's list, and sends its messages to the launcher."""
@@ -75,14 +80,20 @@ class WorkerProcess:
         connection, other_end = context.Pipe()
         process = context.Process(target=serve, args=(other_end, slot.memory_share if slot else None))
         with clean_start(), visible(slot):
-            process.start()
+            _start(process)
         other_end.close()
         return cls(process, connection)
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code of the process; ``None`` if it is not known."""
+        code: int | None = self.process.exitcode
+        return None if code == UNKNOWN_END else code
+
+    @property
     def end(self) -> Literal["killed", "crashed", "lost"]:
-        """How the process has ended: by a signal from outside, by its own code, or with its machine."""
-        code = self.process.exitcode
+        """How the process has ended: by a signal from outside, by its own code, or with its machine or fork server."""
+        code = self.exit_code
         if code is None:
             return "lost"
         is_signal = -code in MACHINE_SIGNALS or code - 128 in MACHINE_SIGNALS  # the latter if the process handles it
@@ -91,7 +102,7 @@ class WorkerProcess:
     @property
     def end_text(self) -> str:
         """How the process has ended, and on which other machine."""
-        code = self.process.exitcode
+        code = self.exit_code
         text = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return f"{'lost' if code is None else text}{f' on {self.host}' if self.host else ''}"
 
@@ -139,7 +150,21 @@ class WorkerProcess:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        if self.process.exitcode == UNKNOWN_END and (pid := getattr(self.process, "pid", None)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # it may still run
         self.connection.close()
+
+
+def _start(process: Any) -> None:
+    """Start a process. A fork server that was killed refuses, until its end is noticed and another one is started."""
+    for pause in START_PAUSES:
+        try:
+            process.start()
+            return
+        except (ConnectionError, EOFError):
+            time.sleep(pause)
+    process.start()
 
 
 def serve(

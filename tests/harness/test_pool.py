@@ -88,6 +88,26 @@ def test_a_cell_whose_worker_dies_is_failed_and_the_others_finish(tmp_path: Path
     assert len(run(planned, folder.path).before.failed) == 2
 
 
+FORK_SERVER_KILLED = """
+        server = open(f"/proc/{{os.getppid()}}/cmdline", "rb").read()
+        if b"forkserver" in server and not os.path.exists({mark!r}):
+            open({mark!r}, "w").close()
+            os.kill(os.getppid(), signal.SIGKILL)
+        return self.inner(x)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_a_killed_fork_server_is_no_failure_of_a_model(tmp_path: Path) -> None:
+    """Found by random kills: all workers then seem to have ended with exit code 255, although they still run."""
+    body = FORK_SERVER_KILLED.format(mark=str(tmp_path / "mark")).strip()
+    planned, folder, output = plan_with(tmp_path, body), RunFolder(tmp_path / "run"), io.StringIO()
+    assert run(planned, folder.path, Console(file=output, width=200)).failed == 0, output.getvalue()
+    assert (tmp_path / "mark").exists()
+    assert "it is tried again" in output.getvalue()
+    assert all(folder.cell(cell.id).training for cell in planned.cells)
+
+
 def test_a_worker_that_dies_in_an_evaluation_does_not_destroy_its_training(tmp_path: Path) -> None:
     """The training record and the weights of such a cell used to be removed."""
     body = "return self.inner(x) if x.shape[1] < 30 else os._exit(1)"
