@@ -36,6 +36,7 @@ READY = "ready"
 
 STOP_SECONDS = 5.0
 START_PAUSES = (0.1, 0.5, 2.0)
+"""Seconds before a start that failed is tried again."""
 MACHINE_SIGNALS = {getattr(signal, name) for name in ("SIGHUP", "SIGKILL", "SIGTERM") if hasattr(signal, name)}
 """Signals from outside a process; others, such as a segmentation fault, come from its own code."""
 
