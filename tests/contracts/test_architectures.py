@@ -15,7 +15,7 @@ from architectures.language_model import LanguageModel
 from architectures.parts.kernels import KernelMissing
 from architectures.parts.position_ids import interpolates
 from architectures.parts.positions import Misplaced
-from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, variants
+from harness.check import ARCHITECTURE_CHECKS, ModelSubject, run_check, run_checks, variants
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, Entry
 from harness.registry.options import Spec, Value, signature
@@ -55,8 +55,8 @@ VARIANTS = [spec for entry in ENTRIES for spec in specs_of(entry)]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str) -> None:
-    model_subject = ModelSubject(Spec("architecture", name, catalog=CATALOG))
-    results = [run_check(check, ARCHITECTURE_CHECKS[check], model_subject) for check in ARCHITECTURE_CHECKS]
+    results = list(run_checks(Spec("architecture", name, catalog=CATALOG)))
+    assert {result.name for result in results} == ARCHITECTURE_CHECKS.keys()
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok]
     assert not [result.name for result in results if "trained one by one" in result.skipped]
 

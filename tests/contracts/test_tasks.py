@@ -6,7 +6,7 @@ The catalog lists the tasks, so a new file is checked without a change here. The
 
 import pytest
 
-from harness.check import TASK_CHECKS, TaskSubject, run_check, variants
+from harness.check import TASK_CHECKS, run_checks, variants
 from harness.errors import UserError
 from harness.registry.catalog import Catalog, Entry
 from harness.registry.options import Spec
@@ -30,7 +30,8 @@ SPECS = [*(spec for entry in ENTRIES for spec in specs_of(entry)), *(Spec.parse(
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_contract(spec: Spec) -> None:
-    results = [run_check(name, check, TaskSubject(spec)) for name, check in TASK_CHECKS.items()]
+    results = list(run_checks(spec))
+    assert {result.name for result in results} == TASK_CHECKS.keys()
     assert not [f"{result.name}: {result.problem}" for result in results if not result.ok]
 
 
