@@ -5,7 +5,7 @@ from harness.check.result import Skip, expect
 from harness.data.presentation import Presentation
 from harness.evaluation.shortcuts import Audit
 
-TRAINED, TESTED = 12, 40
+TRAINED, TESTED = 20, 60
 """The longest lengths on which readers are fitted and tested."""
 
 
