@@ -60,10 +60,10 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
         os.fsync(file.fileno())
 
 
-def complete_lines(path: Path) -> list[str]:
+def complete_lines(path: Path) -> list[bytes]:
     """Return the lines of an appended file, without one that a crash left unfinished; none if there is no file."""
     try:
-        return path.read_bytes().decode().split("\n")[:-1]
+        return path.read_bytes().split(b"\n")[:-1]
     except (FileNotFoundError, NotADirectoryError):
         return []
 

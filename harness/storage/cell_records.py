@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from harness.config.cell import SCHEMA, id_of
 from harness.errors import UserError
 from harness.storage.atomic import complete_lines
+from harness.storage.checksum import with_checksum, without_checksum
 from harness.storage.packed import FILE, PackedCell
 from harness.storage.records import EvaluationRecord, Evaluations, Failure, Record, RunRecord, TrainingRecord
 
@@ -18,6 +19,7 @@ R = TypeVar("R", bound=Record)
 
 EVALUATIONS, OLD_EVALUATIONS = "evaluations.jsonl", "evaluations.json"
 RECORD_FILES = ("training.json", "failure.json", EVALUATIONS, OLD_EVALUATIONS)
+LONGEST_KEY = 60
 REMEDY = "lengthwise verify DIR --quarantine moves it away"
 SUPERSEDED = "superseded"
 """A cell's folder with a file of this name was cleared for a new training: its packed records no longer count."""
@@ -71,28 +73,39 @@ class CellRecords:
         return {record.key for record in self.evaluations if not record.raised}
 
 
+def json_of(record: Record) -> str:
+    """Return a record as the text of its file, with its checksum."""
+    return with_checksum(record.model_dump_json(indent=1))
+
+
 def read_record(path: Path, kind: type[R]) -> R | None:
     """Return a record, ``None`` where there is no file; raise :class:`UserError` where it is damaged."""
     try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+        return kind.model_validate_json(without_checksum(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise damaged(path, error) from None
 
 
 def _read_evaluations(path: Path) -> list[EvaluationRecord]:
     try:
-        return [EvaluationRecord.model_validate_json(line) for line in complete_lines(path)]
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
+        return [EvaluationRecord.model_validate_json(without_checksum(line)) for line in complete_lines(path)]
+    except (ValueError, OSError) as error:
         raise damaged(path, error) from None
 
 
 def damaged(path: Path, error: Exception, cell: str = "") -> UserError:
     """Return the error of a file that cannot be read; ``cell`` names one cell of a packed file."""
-    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    reason = _first_reason(error) if isinstance(error, ValidationError) else str(error)
     remedy = "restore that file from a copy" if cell else REMEDY
     return UserError(f"damaged record {path}{f', cell {cell}' if cell else ''}: {reason}; {remedy}")
+
+
+def _first_reason(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])[:LONGEST_KEY]
+    return f"{key}{': ' if key else ''}{first['msg'].replace('Input should be', 'must be')}"
 
 
 def foreign(folder: Path | str, values: Mapping[str, Any]) -> UserError:

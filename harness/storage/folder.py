@@ -1,8 +1,8 @@
 """The run folder: reads and writes the records of a run atomically.
 
 A file is written under a temporary name, flushed and renamed, so a file that exists is complete. Evaluations are
-appended line by line to one file of the cell, whose folder is locked meanwhile. The records of a packed run are read
-from one file; newer records replace them.
+appended line by line to one file of the cell, whose folder is locked meanwhile. Each file and line has a checksum. The
+records of a packed run are read from one file; newer records replace them.
 """
 
 import os
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from harness.errors import UserError
@@ -26,8 +25,10 @@ from harness.storage.cell_records import (
     CellRecords,
     check_not_newer,
     check_schema,
+    json_of,
     read_record,
 )
+from harness.storage.checksum import read_weights, weights_to_bytes, with_checksum
 from harness.storage.lock import locked
 from harness.storage.packed import PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
@@ -85,7 +86,7 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise _not_writable(self.path, error) from None
-        _store(self.path / "run.json", run.model_dump_json(indent=1))
+        _store(self.path / "run.json", json_of(run))
 
     def run(self) -> RunRecord | None:
         """Return the description of the run, or ``None`` if the folder is new.
@@ -126,7 +127,7 @@ class RunFolder:
         output.mkdir(parents=True, exist_ok=True)
         write_packed(output, (_packed_cell(cell, self.cell(cell)) for cell in ids))
         if output.resolve() != self.path.resolve():
-            write_atomically(output / "run.json", run.model_dump_json(indent=1))
+            write_atomically(output / "run.json", json_of(run))
             return
         for cell in ids:
             for name in (*RECORD_FILES, SUPERSEDED, ".lock"):
@@ -142,17 +143,17 @@ class RunFolder:
         """
         self._clear(cell)
         for step, values in weights.items():
-            _store(self.weights_path(cell, step), save({name: value.contiguous() for name, value in values.items()}))
-        _store(self.cells / cell / "training.json", record.model_dump_json(indent=1))
+            _store(self.weights_path(cell, step), weights_to_bytes(values))
+        _store(self.cells / cell / "training.json", json_of(record))
 
     def fail(self, cell: str, failure: Failure) -> None:
         """Write the failure of a cell. Earlier files of the cell are removed."""
         self._clear(cell)
-        _store(self.cells / cell / "failure.json", failure.model_dump_json(indent=1))
+        _store(self.cells / cell / "failure.json", json_of(failure))
 
     def add(self, cell: str, records: Iterable[EvaluationRecord]) -> None:
         """Add evaluations to a cell; of several with the same key the last one counts."""
-        lines = [record.model_dump_json() for record in records]
+        lines = [with_checksum(record.model_dump_json()) for record in records]
 
         def append() -> None:
             (self.cells / cell).mkdir(parents=True, exist_ok=True)
@@ -171,8 +172,8 @@ class RunFolder:
         if cell in self.packed and not path.exists():
             raise UserError(f"{self.path} is packed without weights; train its cells again in another folder")
         try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
+            return read_weights(path)
+        except (OSError, SafetensorError, ValueError) as error:
             raise UserError(f"damaged record {path}: {error}; {REMEDY}") from None
 
     def _clear(self, cell: str) -> None:

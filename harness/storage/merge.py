@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.storage.atomic import temporary_path, write_atomically
-from harness.storage.cell_records import CellRecords, check_schema
+from harness.storage.cell_records import CellRecords, check_schema, json_of
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, RunRecord
 
@@ -113,10 +113,10 @@ def _add(source: RunFolder, target: RunFolder, cell: str) -> None:
             shutil.copyfile(weights, temporary_path(folder / weights.name))
             temporary_path(folder / weights.name).replace(folder / weights.name)
         (folder / "failure.json").unlink(missing_ok=True)
-        write_atomically(folder / "training.json", records.training.model_dump_json(indent=1))
+        write_atomically(folder / "training.json", json_of(records.training))
     elif records.failure is not None and present.training is None and present.failure is None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "failure.json", records.failure.model_dump_json(indent=1))
+        write_atomically(folder / "failure.json", json_of(records.failure))
     keys = {record.key for record in present.evaluations}
     missing = [record for record in records.evaluations if record.key not in keys]
     if missing:

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from harness.config.cell import Cell, id_of
 from harness.storage.cell_records import EVALUATIONS, OLD_EVALUATIONS, SUPERSEDED, damaged, foreign
+from harness.storage.checksum import without_checksum
 from harness.storage.packed import FILE
 from harness.storage.records import OK, Cause, Share, is_raised
 
@@ -157,8 +158,8 @@ def _content(path: str) -> bytes | None:
 def _parsed(path: str, kind: TypeAdapter[Any]) -> Any:
     content = _content(path)
     try:
-        return None if content is None else kind.validate_json(content)
-    except ValidationError as error:
+        return None if content is None else kind.validate_json(without_checksum(content))
+    except ValueError as error:
         raise damaged(Path(path), error) from None
 
 
@@ -166,6 +167,6 @@ def _lines(path: str) -> list[_Evaluation]:
     content = _content(path)
     lines = content.split(b"\n")[:-1] if content else []
     try:
-        return LINES.validate_json(b"[%b]" % b",".join(lines))
-    except ValidationError as error:
+        return LINES.validate_json(b"[%b]" % b",".join(map(without_checksum, lines)))
+    except ValueError as error:
         raise damaged(Path(path), error) from None

@@ -12,8 +12,11 @@ from harness.analysis.load import frames
 from harness.config.cell import id_of
 from harness.errors import UserError
 from harness.registry.catalog import Catalog
+from harness.storage.checksum import without_checksum
 from harness.storage.folder import RunFolder
 from harness.storage.verify import problems, quarantine
+
+FILES = ("training.json", "evaluations.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
     first, second = folder.cell_ids()
     cells = folder.cells
     evaluations = cells / first / "evaluations.jsonl"
-    lines = [json.loads(line) | {"exact": 10**6} for line in evaluations.read_text().splitlines()]
+    lines = [json.loads(without_checksum(line)) | {"exact": 10**6} for line in evaluations.read_bytes().splitlines()]
     evaluations.write_text("".join(f"{json.dumps(line)}\n" for line in lines[:1]))
     next((cells / first).glob("weights-*")).write_bytes(b"damaged")
     (cells / second / "training.json").write_text((cells / first / "training.json").read_text())
@@ -75,13 +78,37 @@ def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
     assert list(problems(folder)) == []
 
 
+def _replace(path: Path, old: str, new: str) -> None:
+    """Replace a text in each JSON object of a file, which has no checksums afterwards, as those of earlier versions."""
+    lines = path.read_bytes().splitlines() if path.suffix == ".jsonl" else [path.read_bytes()]
+    texts = [without_checksum(line).decode().replace(old, new) for line in lines]
+    path.write_text("".join(f"{text}\n" for text in texts))
+
+
+def test_what_was_changed_after_it_was_written_is_damaged(folder: RunFolder) -> None:
+    cell = folder.cell_ids()[0]
+    weights = next((folder.cells / cell).glob("weights-*"))
+    for path, old in ((weights, weights.read_bytes()[-4:]), *((folder.cells / cell / name, b"0") for name in FILES)):
+        original = path.read_bytes()
+        before, _, after = original.rpartition(old)
+        path.write_bytes(before + (b"1" if old == b"0" else b"\0\0\0\0") + after)
+        found = [
+            problem
+            for problem in problems(RunFolder(folder.path))
+            if "it was changed after it was written" in problem.text
+        ]
+        assert [(problem.cell, problem.file) for problem in found] == [(cell, path.name)]
+        path.write_bytes(original)
+    assert list(problems(RunFolder(folder.path))) == []
+
+
 @pytest.mark.usefixtures("temporary_folder")
 def test_reports_leave_out_impossible_and_foreign_records(folder: RunFolder) -> None:
     first, second = folder.cell_ids()
     evaluations = folder.cells / first / "evaluations.jsonl"
-    evaluations.write_text(evaluations.read_text().replace('"exact":', '"exact":9'))
+    _replace(evaluations, '"exact":', '"exact":9')
     training = folder.cells / second / "training.json"
-    training.write_text(training.read_text().replace('"seed": ', '"seed": 1'))
+    _replace(training, '"seed": ', '"seed": 1')
     cells, _, meta = frames([folder.path], Catalog())
     assert set(cells.status) == {"missing"}
     assert [text.partition(":")[0] for text in meta.damaged] == [
@@ -90,7 +117,7 @@ def test_reports_leave_out_impossible_and_foreign_records(folder: RunFolder) -> 
     ]
     assert "questions are right" in meta.damaged[0]
     assert f"not {second}" in meta.damaged[1]
-    training.write_text(training.read_text().replace('"reason"', '"\x1b[31m"').replace('"symbols"', '"\x1b[31m"'))
+    _replace(training, '"symbols"', '"\x1b[31m"')
     assert "\x1b" not in call("verify", folder.path).output
 
 
