@@ -64,6 +64,8 @@ def run(
     from harness.execution.shards import Shard, part
     from harness.models.precision import Numerics
     from harness.registry.catalog import Catalog
+    from harness.report import PAGE
+    from harness.storage.folder import RunFolder
     from harness.track.mirror import Mirror
 
     overridden = {
@@ -97,7 +99,11 @@ def run(
         mirror = Mirror(track or [], folder, (messages() if quiet else log).print)
         with mirror, INTERRUPTION.handled(), time_budget(limit) as time:
             outcome = execute(plan, folder, options, log, mirror.show)
-        publish([folder], folder, catalog, console(), log)
+        if outcome.jobs or RunFolder(folder).has_records_after(folder / PAGE):
+            publish([folder], folder, catalog, console(), log)
+        else:
+            text = f"Nothing is missing. Report: {folder / PAGE}; lengthwise report {folder} writes it again."
+            log.print(text, soft_wrap=True)
         if time.is_spent:
             log.print(f"The budget of {budget} is spent: {remaining_text(plan, folder)}.", soft_wrap=True)
             raise typer.Exit

@@ -35,11 +35,13 @@ from harness.storage.records import PlannedCells, RunRecord
 class Outcome:
     """Result of a run: the status of its cells before it, and how many cells failed in it or before it.
 
-    With several learning rates these are the cells whose rate was known.
+    With several learning rates these are the cells whose rate was known. ``jobs`` is how many jobs the run had: 0 if no
+    model and no evaluation was missing.
     """
 
     before: RunStatus
     failed: int
+    jobs: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _execute(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console
     if after.chosen_rates == before.chosen_rates:
         return outcome
     _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
-    return replace(outcome, failed=_execute_known(after, folder, launcher, console, listener).failed)
+    last = _execute_known(after, folder, launcher, console, listener)
+    return replace(outcome, failed=last.failed, jobs=outcome.jobs + last.jobs)
 
 
 def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:
@@ -109,7 +112,7 @@ def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: C
     for message in folder.snapshots.remove_unusable(groups):
         _print(message, console)
     failed = _launch(jobs, launcher, console, listener)
-    return Outcome(status, failed + len(status.failed))
+    return Outcome(status, failed + len(status.failed), len(jobs))
 
 
 def remaining_text(plan: Plan, output: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, suggest
+from harness.report import PAGE
 from harness.report.captions import figure_caption
 from harness.report.export import csv, data_frames, write_table
 from harness.report.figure_format import ONE_PICTURE, FigureFormat
@@ -32,7 +33,7 @@ def write_report(results: Results, folder: Path) -> Path:
         write_table(table, folder / "tables")
     for name, frame in data_frames(results).items():
         (folder / "tables" / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
-    page = folder / "report.html"
+    page = folder / PAGE
     page.write_text(render(results, all_tables), encoding="utf-8")
     return page
 

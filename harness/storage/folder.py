@@ -30,7 +30,7 @@ from harness.storage.cell_records import (
 )
 from harness.storage.checksum import read_weights, weights_to_bytes, with_checksum
 from harness.storage.lock import locked
-from harness.storage.packed import PackedCell, read_packed, write_packed
+from harness.storage.packed import FILE, PackedCell, read_packed, write_packed
 from harness.storage.records import EvaluationRecord, Failure, RunRecord, TrainingRecord
 from harness.storage.snapshots import Snapshots
 from harness.storage.summaries import Summaries
@@ -114,6 +114,15 @@ class RunFolder:
         """Return the ids of all cells that have records or a folder, sorted."""
         folders = [path.name for path in self.cells.iterdir()] if self.cells.is_dir() else []
         return sorted({*folders, *self.packed})
+
+    def has_records_after(self, path: Path) -> bool:
+        """Return whether a record was written after a file, or there is no such file."""
+        if not path.is_file():
+            return True
+        written = path.stat().st_mtime
+        loose = (f"{self.cells}/{cell}/{name}" for cell in self.cell_ids() for name in RECORD_FILES)
+        files = filter(os.path.exists, (f"{self.path}/{FILE}", *loose))
+        return any(os.stat(file).st_mtime >= written for file in files)
 
     def pack(self, output: Path) -> None:
         """Write the run's description and its records in packed form into a folder, which may be this one.

@@ -290,6 +290,17 @@ def test_a_run_writes_its_report(suite: Path) -> None:
     assert "A suite of mine" in Path("results/mine/report.html").read_text()
 
 
+def test_a_run_without_work_leaves_its_report_as_it_is(suite: Path) -> None:
+    run, page = ("run", suite, *SMALL, "-a", "lstm:depth=1", "-t", "parity"), Path("results/mine/report.html")
+    assert "Solved to" in call(*run).stdout
+    again, written = call(*run), page.stat().st_mtime_ns
+    assert "Nothing is missing. Report: results/mine/report.html" in again.stderr
+    assert ("Solved to" in again.stdout, page.stat().st_mtime_ns) == (False, written)
+    next(Path("results/mine/cells").glob("*/evaluations.jsonl")).touch()  # as if killed before the page was written
+    assert "Solved to" in call(*run).stdout
+    assert page.stat().st_mtime_ns > written
+
+
 @pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_a_run_and_its_plan_show_the_notes(suite: Path, dry: list[str]) -> None:
