@@ -4,7 +4,6 @@ A JSON object has the CRC-32 of its text as its last key, a file of weights that
 of earlier versions have no checksum and are believed.
 """
 
-import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,27 +14,30 @@ from safetensors.torch import save
 from torch import Tensor
 
 KEY = "checksum"
-LAST_KEY = re.compile(rb',"checksum":"([0-9a-f]{8})"}\s*\Z')
-LENGTH = 32
-"""No fewer bytes than the last key of an object has."""
+LAST_KEY = b',"checksum":"'
+LENGTH = len(LAST_KEY) + len(b'01234567"}')
 WRONG = "its checksum is wrong: it was changed after it was written"
 
 
 def with_checksum(text: str) -> str:
     """Return the text of a JSON object with its checksum as the last key."""
-    values = text[: text.rindex("}")].rstrip()
-    return f'{values},"{KEY}":"{zlib.crc32(values.encode()):08x}"}}'
+    values = text[: text.rindex("}")].rstrip().encode()
+    return (values + _last_key(values)).decode()
 
 
 def without_checksum(content: bytes) -> bytes:
     """Return the text of a JSON object without its checksum; raise :class:`ValueError` if that is wrong."""
-    found = LAST_KEY.search(content, max(0, len(content) - LENGTH))
-    if found is None:
+    content = content.rstrip()
+    if not content.startswith(LAST_KEY, -LENGTH):
         return content
-    values = content[: found.start()]
-    if int(found[1], 16) != zlib.crc32(values):
+    values = content[:-LENGTH]
+    if not content.endswith(_last_key(values)):
         raise ValueError(WRONG)
     return values + b"}"
+
+
+def _last_key(values: bytes) -> bytes:
+    return b'%b%08x"}' % (LAST_KEY, zlib.crc32(values))
 
 
 def weights_to_bytes(weights: Mapping[str, Tensor]) -> bytes:
