@@ -83,6 +83,8 @@ def break_name(name: str, width: int, marks: str = ":,= _") -> list[str]:
     (['permutation_', 'swaps:', 'things=3'], ['parity'])
     >>> break_name("addition:base=3,order=reversed,padding=1", 16)
     ['addition:', 'base=3,', 'order=reversed,', 'padding=1']
+    >>> break_name("many_stacks:items=2,stacks=2, attention", 20)
+    ['many_stacks:', 'items=2,stacks=2,', 'attention']
     """
     if len(name) <= width or not marks:
         return [name]
@@ -94,7 +96,7 @@ def break_name(name: str, width: int, marks: str = ":,= _") -> list[str]:
         else:
             lines += break_name(piece, width, marks[1:])
             extendable = len(piece) <= width  # nothing is joined to the last line of a piece that was broken itself
-    return [line for line in lines if line]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def plural(n: int, noun: str) -> str:
