@@ -27,8 +27,12 @@ from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task, defaults_of
 from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
+from harness.storage.packed import FILE
 from harness.storage.provenance import provenance
 from harness.storage.records import PlannedCells, RunRecord
+
+PACKED_FROM = 1000
+"""Cells with JSON files of their own from which on a run that has ended packs its records."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,20 @@ def execute(
     with opened(options) as launcher, folder.locked() as taken_over:
         if taken_over:
             _print(f"Note: {taken_over}.", console)
-        return _execute(plan, folder, launcher, console, listener)
+        outcome = _execute(plan, folder, launcher, console, listener)
+        _pack_many(RunFolder(output), console)
+        return outcome
+
+
+def _pack_many(folder: RunFolder, console: Console) -> None:
+    """Pack the records of a run with many cells, because file systems of clusters are slow with many small files."""
+    if (cells := folder.loose_cells()) < PACKED_FROM:
+        return
+    try:
+        folder.pack(folder.path)
+        _print(f"The records of {cells:,} cells are packed into {folder.path / FILE}; weights stay.", console)
+    except UserError as error:  # they stay as they are
+        _print(f"The records are not packed: {error}.", console)
 
 
 def _execute(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:

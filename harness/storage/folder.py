@@ -124,6 +124,10 @@ class RunFolder:
         files = filter(os.path.exists, (f"{self.path}/{FILE}", *loose))
         return any(os.stat(file).st_mtime >= written for file in files)
 
+    def loose_cells(self) -> int:
+        """Return how many cells have JSON files of their own, which are not packed."""
+        return sum(any((self.cells / cell / name).exists() for name in RECORD_FILES) for cell in self.cell_ids())
+
     def pack(self, output: Path) -> None:
         """Write the run's description and its records in packed form into a folder, which may be this one.
 
@@ -139,7 +143,7 @@ class RunFolder:
             write_atomically(output / "run.json", json_of(run))
             return
         for cell in ids:
-            for name in (*RECORD_FILES, SUPERSEDED, ".lock"):
+            for name in (SUPERSEDED, *RECORD_FILES, ".lock"):  # a kill in between leaves the packed records valid
                 (self.cells / cell / name).unlink(missing_ok=True)
             with suppress(OSError):
                 (self.cells / cell).rmdir()

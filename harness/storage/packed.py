@@ -1,12 +1,13 @@
 """The packed form of a run's records: one line of JSON per cell in one compressed file.
 
 A run in progress keeps a folder per cell, because small files written atomically survive a crash. When a finished run
-is packed, the contents of its cells' JSON files move into ``records.jsonl.gz``. Weights are not packed.
+is packed, the contents of its cells' JSON files move into ``records.jsonl.gz``. Weights are not packed. A run with many
+cells packs itself at its end.
 """
 
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from harness.storage.atomic import write_atomically
 from harness.storage.records import EvaluationRecord, Failure, Record, TrainingRecord
 
 FILE = "records.jsonl.gz"
+GZIP = 31
+"""The number by which zlib knows the format of gzip, with a header that has no time."""
 START = b'{"cell":"'
 
 
@@ -60,6 +63,13 @@ def _id_of(line: bytes) -> str:
 
 def write_packed(folder: Path, cells: Iterable[PackedCell]) -> Path:
     """Write the packed cells of a run folder; the same cells give the same bytes. Return the file's path."""
-    lines = "".join(f"{cell.model_dump_json(exclude_defaults=True)}\n" for cell in cells)
-    write_atomically(folder / FILE, gzip.compress(lines.encode(), mtime=0))
+    write_atomically(folder / FILE, *_compressed(cells))
     return folder / FILE
+
+
+def _compressed(cells: Iterable[PackedCell]) -> Iterator[bytes]:
+    """Yield the parts of the file. Only the compressed lines are held in memory, a tenth of the records."""
+    compressor = zlib.compressobj(level=9, wbits=GZIP)
+    for cell in cells:
+        yield compressor.compress(f"{cell.model_dump_json(exclude_defaults=True)}\n".encode())
+    yield compressor.flush()

@@ -52,6 +52,44 @@ def test_a_run_packed_in_place_can_be_continued(run: RunFolder) -> None:
     assert call("report", "run").exit_code == 0
 
 
+def test_a_run_with_many_cells_packs_itself(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = records(run.path)
+    monkeypatch.setattr("harness.execution.run.PACKED_FROM", 2)
+    assert "The records of 2 cells are packed into run/records.jsonl.gz; weights stay." in call(*RUN).stderr
+    assert records(run.path) == before
+    assert list(run.path.glob("cells/*/*.json*")) == []
+    assert "packed" not in call(*RUN).stderr
+    assert call("evaluate", "run", "--test-lengths", "9", "--workers", "1").exit_code == 0
+
+
+def test_a_damaged_record_keeps_a_run_from_packing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.cells / "other").mkdir()
+    (run.cells / "other" / "training.json").write_text("{}")
+    monkeypatch.setattr("harness.execution.run.PACKED_FROM", 2)
+    result = call(*RUN)
+    assert result.exit_code == 0
+    assert "The records are not packed: damaged record" in result.stderr
+    assert len(list(run.path.glob("cells/*/training.json"))) == 3
+
+
+def test_packing_that_was_killed_loses_no_record(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("pack", "run").exit_code == 0
+    packed = RunFolder(run.path)
+    training = packed.cell(packed.cell_ids()[0]).training
+    assert training is not None
+    packed.finish(packed.cell_ids()[0], training, {})  # trained again: its packed record does not count meanwhile
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        RunFolder(run.path).pack(run.path)
+    assert RunFolder(run.path).cell(packed.cell_ids()[0]).training == training
+
+
 def test_a_packed_copy_can_be_continued_and_packed_again(run: RunFolder) -> None:
     before = records(run.path)
     assert call("pack", "run", "--output", "packed").exit_code == 0
