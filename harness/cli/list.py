@@ -56,12 +56,13 @@ def _entries(kind: Kind, plugins: list[Path]) -> list[dict[str, str]]:
 
 
 def _suites() -> list[dict[str, str]]:
-    return [{"name": name, "title": _title(path_of(name))} for name in names()]
+    return [{"name": name, **_described(path_of(name))} for name in names()]
 
 
-def _title(path: Path) -> str:
-    """Return the title in a suite file, or the error in angle brackets where the file cannot be read."""
+def _described(path: Path) -> dict[str, str]:
+    """Return time and title in a suite file, or the error in angle brackets where the file cannot be read."""
     try:
-        return str(read_toml(path).get("title", ""))
+        suite = read_toml(path)
+        return {"two cores": str(suite.get("takes", "")), "title": str(suite.get("title", ""))}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        return f"<broken: {error}>"
+        return {"two cores": "", "title": f"<broken: {error}>"}

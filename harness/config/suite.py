@@ -101,6 +101,7 @@ class Suite(BaseModel):
     Args:
         name: letters, digits, ``-``, ``_`` and ``.``; the default output folder is ``results/<name>``.
         title: one line, shown in the report.
+        takes: the time that the suite took on two CPU cores, for ``lengthwise list suites``.
         description: paragraphs, shown in the report.
         architectures: specs, in the order of the tables.
         tasks: specs, or tables with settings for one task.
@@ -123,6 +124,7 @@ class Suite(BaseModel):
 
     name: Annotated[str, MinLen(1)]
     title: str = ""
+    takes: str = ""
     description: str = ""
     architectures: Annotated[list[str], MinLen(1)]
     tasks: Annotated[list[TaskEntry], MinLen(1)]
