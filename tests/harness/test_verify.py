@@ -33,7 +33,7 @@ def folder(finished: Path, tmp_path: Path) -> RunFolder:
 
 def test_sound_folders_have_no_problems(folder: RunFolder) -> None:
     assert list(problems(folder)) == []
-    for name in ("quick", "chomsky-small"):  # packed, the second by an earlier version
+    for name in ("quick", "chomsky-small"):  # packed, the first without checksums
         assert list(problems(RunFolder(Path("results/reference") / name))) == []
     for cell in folder.cell_ids():
         assert id_of(folder.cell(cell).training.cell) == cell  # type: ignore[union-attr]
