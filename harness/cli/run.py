@@ -97,10 +97,9 @@ def run(
         if suite is None and bool(architecture) != bool(task) and not quiet:
             announce(Preview.of(plan, folder, options, log), "-t" if architecture else "-a", log)
         mirror = Mirror(track or [], folder, (messages() if quiet else log).print)
-        outcome = None  # where the time budget ends the run
         with mirror, INTERRUPTION.handled(), time_budget(limit) as time:
             outcome = execute(plan, folder, options, log, mirror.show)
-        if outcome is None or outcome.jobs or RunFolder(folder).has_records_after(folder / PAGE):
+        if RunFolder(folder).changed_since(folder / PAGE):
             publish([folder], folder, catalog, console(), log)
         else:
             text = f"Nothing is missing. Report: {folder / PAGE}; lengthwise report {folder} writes it again."
@@ -110,4 +109,4 @@ def run(
             raise typer.Exit
     except KeyboardInterrupt as error:
         raise interruption(error) from None
-    raise typer.Exit(1 if outcome and outcome.failed else 0)
+    raise typer.Exit(1 if outcome.failed else 0)

@@ -39,13 +39,11 @@ PACKED_FROM = 1000
 class Outcome:
     """Result of a run: the status of its cells before it, and how many cells failed in it or before it.
 
-    With several learning rates these are the cells whose rate was known. ``jobs`` is how many jobs the run had: 0 if no
-    model and no evaluation was missing.
+    With several learning rates these are the cells whose rate was known.
     """
 
     before: RunStatus
     failed: int
-    jobs: int
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,7 @@ def _execute(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console
     if after.chosen_rates == before.chosen_rates:
         return outcome
     _print(f"Learning rates are chosen for {len(after.chosen_rates)} of {len(plan.pairs)} pairs.", console)
-    last = _execute_known(after, folder, launcher, console, listener)
-    return replace(outcome, failed=last.failed, jobs=outcome.jobs + last.jobs)
+    return replace(outcome, failed=_execute_known(after, folder, launcher, console, listener).failed)
 
 
 def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: Console, listener: Emit) -> Outcome:
@@ -129,7 +126,7 @@ def _execute_known(plan: Plan, folder: RunFolder, launcher: Launcher, console: C
     for message in folder.snapshots.remove_unusable(groups):
         _print(message, console)
     failed = _launch(jobs, launcher, console, listener)
-    return Outcome(status, failed + len(status.failed), len(jobs))
+    return Outcome(status, failed + len(status.failed))
 
 
 def remaining_text(plan: Plan, output: Path) -> str:

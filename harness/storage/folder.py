@@ -51,17 +51,21 @@ class RunFolder:
         """Pickle the path only, because each process reads the records itself."""
         return type(self), (self.path,)
 
-    def check(self, suite: str) -> None:
-        """Raise :class:`UserError` if the folder has records of another suite or of another format version."""
+    def check(self, suite: str) -> RunRecord | None:
+        """Return the description of the run, ``None`` if the folder is new.
+
+        Raises :class:`UserError` if it has records of another suite or of another format version.
+        """
         run = self.run()
         if run is None:
-            return
+            return None
         check_schema(run, self.path)
         if run.suite["name"] != suite:
             raise UserError(
                 f"output {self.path} holds records of suite {run.suite['name']!r}, not {suite!r}; "
                 f"choose another with --output"
             )
+        return run
 
     @contextmanager
     def locked(self) -> Iterator[str]:
@@ -77,8 +81,11 @@ class RunFolder:
             yield taken_over
 
     def open(self, run: RunRecord) -> None:
-        """Create the folder, check that it belongs to this suite, and write the description of the run."""
-        self.check(run.suite["name"])
+        """Create the folder, check that it belongs to this suite, and write the description of the run.
+
+        A description that differs in its time only is left as it is.
+        """
+        before = self.check(run.suite["name"])
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe-{os.getpid()}"
@@ -86,7 +93,8 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise _not_writable(self.path, error) from None
-        _store(self.path / "run.json", json_of(run))
+        if before is None or _without_time(before) != _without_time(run):
+            _store(self.path / "run.json", json_of(run))
 
     def run(self) -> RunRecord | None:
         """Return the description of the run, or ``None`` if the folder is new.
@@ -115,18 +123,21 @@ class RunFolder:
         folders = [path.name for path in self.cells.iterdir()] if self.cells.is_dir() else []
         return sorted({*folders, *self.packed})
 
-    def has_records_after(self, path: Path) -> bool:
-        """Return whether a record was written after a file, or there is no such file."""
-        if not path.is_file():
+    def changed_since(self, page: Path) -> bool:
+        """Return whether the run's description or a record is newer than a report's page, or there is no page."""
+        if not page.is_file():
             return True
-        written = path.stat().st_mtime
-        loose = (f"{self.cells}/{cell}/{name}" for cell in self.cell_ids() for name in RECORD_FILES)
-        files = filter(os.path.exists, (f"{self.path}/{FILE}", *loose))
-        return any(os.stat(file).st_mtime >= written for file in files)
+        shared = filter(os.path.exists, (f"{self.path}/run.json", f"{self.path}/{FILE}"))
+        written = page.stat().st_mtime
+        return any(os.stat(file).st_mtime >= written for file in (*shared, *self._loose_files()))
 
     def loose_cells(self) -> int:
         """Return how many cells have JSON files of their own, which are not packed."""
-        return sum(any((self.cells / cell / name).exists() for name in RECORD_FILES) for cell in self.cell_ids())
+        return len({os.path.dirname(file) for file in self._loose_files()})
+
+    def _loose_files(self) -> Iterator[str]:
+        cells = os.listdir(self.cells) if self.cells.is_dir() else []
+        return filter(os.path.exists, (f"{self.cells}/{cell}/{name}" for cell in cells for name in RECORD_FILES))
 
     def pack(self, output: Path) -> None:
         """Write the run's description and its records in packed form into a folder, which may be this one.
@@ -201,6 +212,10 @@ class RunFolder:
             (folder / name).unlink(missing_ok=True)
         for weights in folder.glob("weights-*"):
             weights.unlink()
+
+
+def _without_time(run: RunRecord) -> str:
+    return run.model_dump_json(exclude={"provenance": {"created"}})
 
 
 def _store(path: Path, content: str | bytes) -> None:

@@ -299,6 +299,9 @@ def test_a_run_without_work_leaves_its_report_as_it_is(suite: Path) -> None:
     next(Path("results/mine/cells").glob("*/evaluations.jsonl")).touch()  # as if killed before the page was written
     assert "Solved to" in call(*run).stdout
     assert page.stat().st_mtime_ns > written
+    suite.write_text(suite.read_text().replace("A suite of mine", "Another title"))
+    assert "Solved to" in call(*run).stdout
+    assert "Another title" in page.read_text()
 
 
 @pytest.mark.usefixtures("no_plots")
