@@ -14,6 +14,11 @@ class UserError(Exception):
     """An error in what the user gave: one line that names the value, the rule and the closest valid choice."""
 
 
+def rule_in(message: str) -> str:
+    """Return the rule that a message of pydantic states, in the words of our own errors."""
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")
+
+
 def close_match(name: str, choices: Iterable[str], cutoff: float = 0.5) -> str | None:
     """Return the choice that is most similar to ``name``, or None where the similarity of all is below ``cutoff``."""
     matches = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import UserError, close_match, suggest
+from harness.errors import UserError, close_match, rule_in, suggest
 
 MOST_SHOWN = 120
 """Characters of a wrong value that an error shows."""
@@ -82,7 +82,7 @@ def option_error(what: str, error: ValidationError, types: Mapping[str, str]) ->
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     name = str(first["loc"][0]) if first["loc"] else ""
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = rule_in(first["msg"])
     rule = f"must be {types[name]}" if name in types and first["type"] != "value_error" else message
     shown = (
         repr(first["input"]) if len(repr(first["input"])) <= MOST_SHOWN else f"{repr(first['input'])[:MOST_SHOWN]}..."

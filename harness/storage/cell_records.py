@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from harness.config.cell import SCHEMA, id_of
-from harness.errors import UserError
+from harness.errors import UserError, rule_in
 from harness.storage.atomic import complete_lines
 from harness.storage.checksum import with_checksum, without_checksum
 from harness.storage.packed import FILE, PackedCell
@@ -105,7 +105,7 @@ def damaged(path: Path, error: Exception, cell: str = "") -> UserError:
 def _first_reason(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])[:LONGEST_KEY]
-    return f"{key}{': ' if key else ''}{first['msg'].replace('Input should be', 'must be')}"
+    return f"{key}{': ' if key else ''}{rule_in(first['msg'])}"
 
 
 def foreign(folder: Path | str, values: Mapping[str, Any]) -> UserError:
