@@ -57,7 +57,7 @@ class CurrentCode:
     """
 
     def __init__(self, catalog: Catalog, run: RunRecord) -> None:
-        self._catalog, self._run, self._shared = catalog, run, run.suite.get("model", {})
+        self._catalog, self._run, self._shared = catalog, run, run.suite.model
         self._unread = {path.stem for path in unread_plugins(run, catalog)}
         self._groups: dict[str, CurrentGroup] = {}
         self._fingerprint = cache(fingerprint_of)

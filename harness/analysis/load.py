@@ -107,9 +107,6 @@ def _run_of(path: Path) -> RunRecord:
     if run is None:
         raise UserError(f"{path} holds no run (no run.json); give a folder that lengthwise run has written")
     check_schema(run, path)
-    missing = [key for key in ("name", "title", "description") if not isinstance(run.suite.get(key), str)]
-    if missing or not isinstance(run.suite.get("model", {}), dict):
-        raise UserError(f"damaged record {path / 'run.json'}: its suite has no valid {', '.join(missing) or 'model'}")
     return run
 
 
@@ -138,7 +135,7 @@ def _recorded(run: RunRecord, cell: str, record: TrainingRecord | Failure, code:
 def _identity(run: RunRecord, cell: str, values: dict[str, Any], code: CurrentCode) -> dict[str, Any]:
     known, trained = code.of(values), Span.parse(values["recipe"]["train_lengths"], "train lengths")
     return {
-        "run": run.suite["name"],
+        "run": run.suite.name,
         "cell": cell,
         "current": known.id_of(cell, values),
         "architecture": known.architecture,
@@ -245,17 +242,14 @@ def _meta(
         for path, run in by_path.items()
         for architecture, task, reason in run.not_applicable
     ]
-    if len(runs) == 1:
-        title = first.suite["title"] or first.suite["name"]
-    else:
-        title = " and ".join(run.suite["name"] for run in runs)
+    title = first.suite.title if len(runs) == 1 else ""
     trained = {(a, t) for a, t in zip(cells["architecture"], cells["task"], strict=True)}
     return ReportMeta(
-        title=title,
-        description="\n\n".join(run.suite["description"] for run in runs if run.suite["description"]),
+        title=title or " and ".join(run.suite.name for run in runs),
+        description="\n\n".join(run.suite.description for run in runs if run.suite.description),
         created=max(run.provenance.created for run in runs),
         command=[run.command for run in runs],
-        plugins=list(dict.fromkeys(plugin for run in runs for plugin in run.suite.get("plugins", []))),
+        plugins=list(dict.fromkeys(plugin for run in runs for plugin in run.suite.plugins)),
         git=first.provenance.git,
         versions=first.provenance.versions,
         catalog_order=_in_catalog_order(cells, catalog),
@@ -272,10 +266,10 @@ def _claims(path: Path, run: RunRecord, labels: Labels, catalog: Catalog) -> Ite
     """Yield the claims of a run's suite with specs as the tables have them; skip those about plug-ins that are gone."""
 
     def labelled(text: str) -> str:
-        label = label_of_text("architecture", text, run.suite["model"], catalog)
+        label = label_of_text("architecture", text, run.suite.model, catalog)
         return labels.get((path, "architecture", label), label)
 
-    for claim in run.suite.get("known", []):
+    for claim in run.suite.known:
         with suppress(UserError):
             yield with_canonical_specs(Claim(**claim), labelled, catalog)
 

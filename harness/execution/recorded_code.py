@@ -51,7 +51,7 @@ def _check_plugins(cell: Cell, record: TrainingRecord) -> None:
 def unread_plugins(run: RunRecord, catalog: Catalog) -> list[Path]:
     """Return the recorded plug-ins of a run that the catalog does not have under the same file name."""
     names = {path.name for path in catalog.plugins}
-    return [path for path in map(Path, run.suite.get("plugins", [])) if path.name not in names]
+    return [path for path in map(Path, run.suite.plugins) if path.name not in names]
 
 
 def unread_text(plugins: Sequence[Path]) -> str:

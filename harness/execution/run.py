@@ -29,7 +29,7 @@ from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
 from harness.storage.packed import FILE
 from harness.storage.provenance import provenance
-from harness.storage.records import PlannedCells, RunRecord
+from harness.storage.records import PlannedCells, RunRecord, SuiteRecord
 
 PACKED_FROM = 1000
 """Cells with JSON files of their own from which on a run that has ended packs its records."""
@@ -169,7 +169,7 @@ def evaluate(
             "alphabet, and lengths that it has"
         )
     with opened(options) as launcher, folder.locked():
-        jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite["samples"], launcher.options)
+        jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite.samples, launcher.options)
         return _launch(jobs, launcher, console)
 
 
@@ -213,7 +213,7 @@ def _launch(jobs: list[Job], launcher: Launcher, console: Console, listener: Emi
 def _run_record(plan: Plan, options: RunOptions, cells: Sequence[Cell]) -> RunRecord:
     return RunRecord(
         schema_version=SCHEMA,
-        suite=plan.suite.model_dump(),
+        suite=SuiteRecord.model_validate(plan.suite.model_dump()),
         cells=[cell.id for cell in cells],
         planned=_planned(cells),
         # With the options at their default, because [model] of the suite may set them for the other architectures.

@@ -60,9 +60,9 @@ class RunFolder:
         if run is None:
             return None
         check_schema(run, self.path)
-        if run.suite["name"] != suite:
+        if run.suite.name != suite:
             raise UserError(
-                f"output {self.path} holds records of suite {run.suite['name']!r}, not {suite!r}; "
+                f"output {self.path} holds records of suite {run.suite.name!r}, not {suite!r}; "
                 f"choose another with --output"
             )
         return run
@@ -85,7 +85,7 @@ class RunFolder:
 
         A description that differs in its time only is left as it is.
         """
-        before = self.check(run.suite["name"])
+        before = self.check(run.suite.name)
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe-{os.getpid()}"

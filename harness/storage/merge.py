@@ -50,7 +50,8 @@ def _run_of(folder: RunFolder) -> RunRecord:
 
 
 def _check_suite(first: RunRecord, run: RunRecord, path: Path) -> None:
-    different = [key for key in first.suite if first.suite[key] != run.suite.get(key) and key != "plugins"]
+    kept, other = first.suite.model_dump(), run.suite.model_dump()
+    different = [key for key in kept if kept[key] != other.get(key) and key != "plugins"]
     if different:
         raise UserError(f"{path} belongs to another suite: {', '.join(different)} differ; merge runs of one suite only")
 

@@ -178,6 +178,20 @@ class PlannedCells(Record):
     cells: dict[str, tuple[float, int]]
 
 
+class SuiteRecord(Record):
+    """The suite of a run as its file gave it. A report reads the keys that are named here; all others are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    title: str = ""
+    description: str = ""
+    samples: Annotated[int, Field(ge=1)] = 256
+    model: dict[str, Any] = Field(default_factory=dict)
+    known: list[dict[str, Any]] = Field(default_factory=list)
+    plugins: list[str] = Field(default_factory=list)
+
+
 class RunRecord(Record):
     """The description of a run: its suite, the cells of its plan, and the pairs that are not applicable.
 
@@ -188,7 +202,7 @@ class RunRecord(Record):
     """
 
     schema_version: int
-    suite: dict[str, Any]
+    suite: SuiteRecord
     cells: list[str]
     planned: list[PlannedCells] = Field(default_factory=list)
     not_applicable: list[tuple[str, str, str]] = Field(default_factory=list)

@@ -48,9 +48,9 @@ def tracked_cell(run: RunRecord, cell: str, records: CellRecords) -> TrackedCell
     config = _config(specs, record)
     curve = {int(point["step"] or 0): _numbers(point, {"step"}) for point in record.curve}
     if isinstance(record, Failure):
-        return TrackedCell(cell, run.suite["name"], group, name, config | {"failed": record.reason}, curve)
+        return TrackedCell(cell, run.suite.name, group, name, config | {"failed": record.reason}, curve)
     scores = _scores(record, records.evaluations)
-    return TrackedCell(cell, run.suite["name"], group, name, config, curve, scores, _summary(record))
+    return TrackedCell(cell, run.suite.name, group, name, config, curve, scores, _summary(record))
 
 
 def _config(specs: list[str], record: TrainingRecord | Failure) -> Config:

@@ -3,6 +3,7 @@
 Inputs are valid ones with a few changes. A few of each kind are tried here; ``make fuzz`` tries a thousand.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -101,19 +102,19 @@ class Hang(BaseException):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """End what takes longer than an example may."""
+    """End what takes longer than an example may. The signal repeats, because garbage collection can swallow one."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Hang
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1.0)
     try:
         yield
     except Hang:
         raise AssertionError(f"an example takes more than {SECONDS} s") from None
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -147,7 +148,7 @@ def changed(value: Any, data: st.DataObject) -> Any:
         if action == "remove":
             del parent[path[-1]]
         else:
-            parent[data.draw(st.text(max_size=5)) if action == "add" else path[-1]] = data.draw(ODD)
+            parent[data.draw(st.text(max_size=5)) if action == "add" else path[-1]] = copy.deepcopy(data.draw(ODD))
     return value
 
 

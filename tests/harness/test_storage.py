@@ -1,6 +1,7 @@
 """Storage: records survive crashes, and errors name damaged files."""
 
 import errno
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,14 +17,22 @@ from harness.execution.run_options import RunOptions
 from harness.storage.atomic import write_atomically
 from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
-from harness.storage.records import EvaluationRecord, Evaluations, Failure, Provenance, RunRecord, TrainingRecord
+from harness.storage.records import (
+    EvaluationRecord,
+    Evaluations,
+    Failure,
+    Provenance,
+    RunRecord,
+    SuiteRecord,
+    TrainingRecord,
+)
 
 PROVENANCE = Provenance(created="2025-01-01T00:00:00Z", versions={}, git="", device="cpu")
 WEIGHTS = {10: {"a": torch.arange(6.0).view(2, 3).T, "b": torch.ones(2)}}
 
 
 def run(name: str = "mine", schema: int = SCHEMA) -> RunRecord:
-    return RunRecord(schema_version=schema, suite={"name": name}, cells=[], provenance=PROVENANCE)
+    return RunRecord(schema_version=schema, suite=SuiteRecord(name=name), cells=[], provenance=PROVENANCE)
 
 
 def training(steps: int = 10) -> TrainingRecord:
@@ -158,6 +167,15 @@ def test_errors_name_the_damaged_file(folder: RunFolder, name: str, text: bytes)
         DAMAGE[name](folder)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["name", "title", "description", "samples", "model", "known", "plugins"])
+def test_a_suite_with_a_value_of_another_type_is_damage(folder: RunFolder, key: str) -> None:
+    changed = run().model_dump()
+    changed["suite"][key] = -1
+    (folder.path / "run.json").write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=f"damaged record .*suite.*{key}"):
+        folder.run()
 
 
 def test_a_line_that_a_crash_left_unfinished_is_replaced(folder: RunFolder) -> None:
