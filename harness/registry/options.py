@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, 
 
 from harness.errors import UserError, suggest
 from harness.registry.catalog import Catalog, Entry, Kind
-from harness.registry.limits import MOST
+from harness.registry.limits import MOST, MOST_OF_OPTION
 from harness.registry.option_types import describe, option_error, read_pairs
 from harness.registry.task_formats import format_for
 
@@ -113,8 +113,9 @@ def _absurdity(value: Value, option: Option) -> str:
     """Return the rule that a number breaks although it has the right type; empty where it breaks none."""
     if isinstance(value, float) and not math.isfinite(value):
         return "must be a finite number"
-    if isinstance(value, int) and abs(value) > MOST and "<" not in option.type:
-        return f"must be at most {MOST}"
+    most = MOST_OF_OPTION.get(option.name, MOST)
+    if isinstance(value, int) and abs(value) > most and "<" not in option.type:
+        return f"must be at most {most}"
     return ""
 
 

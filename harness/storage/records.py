@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Cause = Literal["model", "machine"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -14,6 +14,16 @@ SCORED = (OK, NOT_FINITE)
 def is_raised(status: str) -> bool:
     """Whether the status of an evaluation says that the model raised an error."""
     return status.startswith("raised")
+
+
+def _has_step_and_loss(point: dict[str, float | None]) -> dict[str, float | None]:
+    if point.get("step") is None or "loss" not in point:
+        raise ValueError("a point of a training curve has no step or no loss")
+    return point
+
+
+CurvePoint = Annotated[dict[str, float | None], AfterValidator(_has_step_and_loss)]
+"""Step and loss, and after a validation its results, of one log point. A loss that is not finite is ``None``."""
 
 
 class Record(BaseModel):
@@ -53,7 +63,7 @@ class TrainingRecord(Record):
     steps_used: int
     fitted_at: int | None = None
     checkpoints: list[int]
-    curve: list[dict[str, float | None]]
+    curve: list[CurvePoint]
     validation_exact: float
     validation_loss: float | None
     distinct: float
@@ -164,7 +174,7 @@ class Failure(Record):
     cause: Cause = "model"
     details: str = ""
     steps_used: int = 0
-    curve: list[dict[str, float | None]] = Field(default_factory=list)
+    curve: list[CurvePoint] = Field(default_factory=list)
     fingerprints: dict[str, str] = Field(default_factory=dict)
     provenance: Provenance
 

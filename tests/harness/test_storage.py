@@ -169,6 +169,15 @@ def test_errors_name_the_damaged_file(folder: RunFolder, name: str, text: bytes)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("point", [{}, {"step": None, "loss": 1.0}, {"step": 1.0}])
+def test_a_point_of_a_curve_without_step_or_loss_is_damage(folder: RunFolder, point: dict[str, float]) -> None:
+    folder.finish("one", training(), WEIGHTS)
+    changed = training().model_dump() | {"curve": [point]}
+    (folder.cells / "one" / "training.json").write_text(json.dumps(changed))
+    with pytest.raises(UserError, match="training curve has no step or no loss"):
+        _ = folder.cell("one").training
+
+
 @pytest.mark.parametrize("key", ["name", "title", "description", "samples", "model", "known", "plugins"])
 def test_a_suite_with_a_value_of_another_type_is_damage(folder: RunFolder, key: str) -> None:
     changed = run().model_dump()
