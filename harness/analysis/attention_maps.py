@@ -37,11 +37,11 @@ def attention_maps(folders: list[Path], cells: pd.DataFrame, catalog: Catalog) -
         folder = next((folder for folder in stored if _is_in(folder, cell_id, version)), None)
         try:
             inspected = _inspect(folder, cell_id, catalog) if folder else []
+            of_model = [(name, _map(weights, batch, symbols)) for name, weights, batch, symbols in inspected]
         except Exception:  # the model's code has changed or is gone; its recorded scores are still reported
             continue
-        for name, weights, batch, symbols in inspected:
-            identity = {"architecture": row["architecture"], "task": row["task"], "name": name}
-            maps.append(identity | _map(weights, batch, symbols))
+        identity = {"architecture": row["architecture"], "task": row["task"]}
+        maps += [identity | {"name": name} | content for name, content in of_model]
     return maps
 
 

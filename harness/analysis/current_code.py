@@ -19,6 +19,7 @@ from harness.registry.catalog import PACKAGES, Catalog, Kind
 from harness.registry.fingerprint import fingerprint_of, training_fingerprint
 from harness.registry.options import Spec
 from harness.storage.records import RunRecord
+from harness.training.code_version import stage_fingerprints
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class CurrentCode:
             if self._is_read(kind, values[kind]["name"], values[kind]["options"])
         ]
         try:
-            of_recipe = recipe_fingerprints(make_recipe(values["recipe"]))
+            recipe = make_recipe(values["recipe"])
+            of_recipe = recipe_fingerprints(recipe) | stage_fingerprints(recipe)
         except UserError:
             of_recipe = {}
         return {spec.kind: self._fingerprint(spec) for spec in specs} | {"training": training_fingerprint()} | of_recipe

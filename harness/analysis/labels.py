@@ -72,9 +72,10 @@ def add_recipes_to_labels(rows: list[dict[str, Any]]) -> None:
         rows_by_task.setdefault(row["task"], []).append(row)
     for task, same in rows_by_task.items():
         first = same[0]["recipe"]
-        differing = [key for key in first if any(row["recipe"][key] != first[key] for row in same)]
+        keys = dict.fromkeys(key for row in same for key in row["recipe"])  # a newer version may know other keys
+        differing = [key for key in keys if any(row["recipe"].get(key) != first.get(key) for row in same)]
         for row in same if differing else ():
-            values = " ".join(f"{key}={_short(key, row['recipe'][key])}" for key in differing)
+            values = " ".join(f"{key}={_short(key, row['recipe'].get(key, 'default'))}" for key in differing)
             row["task"] = f"{task} [{values}]"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from harness.analysis.current_code import CurrentCode
 from harness.analysis.fitting import first_solved
@@ -198,11 +199,11 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 
 def _score_rows(row: dict[str, Any], records: CellRecords) -> Iterator[dict[str, Any]]:
-    """Yield a row for each length; of several evaluations of one length, the one with the most rows counts."""
+    """Yield a row for each length; of several of one length, the one with scores and the most rows counts."""
     record = records.training
     if record is None:
         return
-    largest = {(e.variant, e.length, e.step): e for e in sorted(records.evaluations, key=lambda e: e.rows)}
+    largest = {(e.variant, e.length, e.step): e for e in sorted(records.evaluations, key=lambda e: (e.scored, e.rows))}
     for evaluation in largest.values():
         scored = evaluation.scored
         yield {
@@ -270,7 +271,7 @@ def _claims(path: Path, run: RunRecord, labels: Labels, catalog: Catalog) -> Ite
         return labels.get((path, "architecture", label), label)
 
     for claim in run.suite.known:
-        with suppress(UserError):
+        with suppress(UserError, ValidationError):  # a newer version may know other keys
             yield with_canonical_specs(Claim(**claim), labelled, catalog)
 
 

@@ -7,8 +7,9 @@ progress through a queue, as a worker does.
 """
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +23,9 @@ from harness.execution.processes import clean_start
 from harness.registry.catalog import Catalog
 
 
-def compare_workers(architecture: str, steps: int, *, together: bool, processes: int = 2) -> float:
+def compare_workers(
+    architecture: str, steps: int, plugins: Sequence[Path] = (), *, together: bool, processes: int = 2
+) -> float:
     """Return the joint throughput of workers, relative to as many plain loops.
 
     ``together``: all processes train with the harness at the same time; otherwise every other one runs the plain loop.
@@ -32,7 +35,7 @@ def compare_workers(architecture: str, steps: int, *, together: bool, processes:
     workers = [
         context.Process(
             target=_alternate,
-            args=(architecture, steps, not together and bool(index % 2), barrier, results, events),
+            args=(architecture, steps, tuple(plugins), not together and bool(index % 2), barrier, results, events),
             daemon=True,
         )
         for index in range(processes)
@@ -47,10 +50,18 @@ def compare_workers(architecture: str, steps: int, *, together: bool, processes:
     return median(sum(1 / harness for _, harness in pairs) / sum(1 / plain for plain, _ in pairs) for pairs in blocks)
 
 
-def _alternate(architecture: str, steps: int, harness_first: bool, barrier: Barrier, results: Any, events: Any) -> None:
+def _alternate(
+    architecture: str,
+    steps: int,
+    plugins: tuple[Path, ...],
+    harness_first: bool,
+    barrier: Barrier,
+    results: Any,
+    events: Any,
+) -> None:
     """Put the seconds of each (plain, harness) pair of blocks into ``results``; a first pair is the warm-up."""
     torch.set_num_threads(1)
-    workload = make_workload(architecture, Catalog(), "cpu")
+    workload = make_workload(architecture, Catalog(plugins), "cpu")
     plain, trainer = PlainLoop(workload), workload.trainer()
     trainer.listen = lambda done, loss: events.put(Event(0, "progress", done / steps, f"loss {loss:.3f}"))
     block_steps = max(1, steps // BLOCKS)

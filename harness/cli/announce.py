@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections import Counter
 from dataclasses import replace
 
 from rich.console import Console
@@ -33,8 +34,9 @@ def show_shards(preview: Preview, count: int) -> int:
     out, rows = console(), table(f"{count} shards", ">shard", ">pairs", ">models", ">time")
     for index, plan in enumerate(split(preview.plan, count), 1):
         paces = {pair: preview.paces[pair] for pair in plan.pairs if pair in preview.paces}
-        share = replace(preview, plan=plan, paces=paces)
-        models = sum(preview.missing[group_key(pair)] for pair in plan.pairs)
+        missing = Counter({key: preview.missing[key] for key in map(group_key, plan.pairs)})
+        share = replace(preview, plan=plan, paces=paces, missing=missing)
+        models = share.models
         rows.add_row(f"{index}/{count}", str(len(plan.pairs)), str(models), duration(share.seconds))
     out.print(rows)
     out.print("\nAs measured just now, for one machine like this one per shard. With Slurm:\n")

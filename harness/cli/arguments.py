@@ -232,7 +232,7 @@ Timeout = Annotated[
         EXECUTION,
         "TIME",
         "End a worker that reports nothing for this long, as 30m or 2h, and fail its cells. A training reports about "
-        "200 times.",
+        "50 times; distillation reports nothing while its teacher trains.",
         "--timeout",
     ),
 ]

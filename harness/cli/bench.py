@@ -42,18 +42,20 @@ def bench(
     """
     from harness.cli.bench_tables import MEASUREMENTS, Setting
     from harness.cli.console import messages
+    from harness.cli.targets import split_files
     from harness.execution.run_options import resolve_device
     from harness.models.precision import FLOAT32
     from harness.registry.catalog import Catalog
 
-    plugins, resolved_device = tuple(plugin or []), resolve_device(device)
+    texts, plugins = split_files((task if what == "tasks" else architecture) or (), plugin or ())
+    resolved_device = resolve_device(device)
     with FLOAT32.applied():
         lengths = {"lengths": tuple(length)} if length else {}
         measurement = MEASUREMENTS[what](Setting(Catalog(plugins), plugins, resolved_device, steps, **lengths))
-        specs = (task if what == "tasks" else architecture) or measurement.default_specs()
+        specs = texts or measurement.default_specs()
         _print_table(measurement, specs, output)
         if what == "architectures" and workers and resolved_device == "cpu":
-            _print_workers(specs[0], steps)
+            _print_workers(specs[0], steps, plugins)
     figure = measurement.draw(output.with_suffix(".png")) if output else None
     if figure:
         messages().print(f"Picture: {figure}", soft_wrap=True)
@@ -91,11 +93,11 @@ def _row_writer(output: Path | None) -> Iterator[Callable[[list[str]], object]]:
         yield csv.writer(file).writerow
 
 
-def _print_workers(spec: str, steps: int) -> None:
+def _print_workers(spec: str, steps: int, plugins: Sequence[Path]) -> None:
     from harness.bench.workers import compare_workers
     from harness.cli.console import console
 
-    together, in_turn = (compare_workers(spec, steps, together=together) for together in (True, False))
+    together, in_turn = (compare_workers(spec, steps, plugins, together=together) for together in (True, False))
     console().print(
         f"\nTwo workers reach {together:.2f} of the throughput of two plain loops, and {in_turn:.2f} if one trains "
         f"while the other runs its plain loop ({spec})."

@@ -1,5 +1,6 @@
 """``lengthwise pack`` stores the records of a run in one small file, and its report as Markdown."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +38,9 @@ def pack(
     from harness.report.write import write_pictures
     from harness.storage.folder import RunFolder
 
-    target = output or folder
-    RunFolder(folder).pack(target)
+    target, run = output or folder, RunFolder(folder)
+    with run.locked() if target.resolve() == folder.resolve() else nullcontext():  # a run may be writing its records
+        run.pack(target)
     results = Results.of(*frames([target], Catalog(tuple(plugin or ()))))
     write_pictures(results, target, picture or [])
     console().print(f"Packed: {write_markdown(results, target)}", soft_wrap=True)

@@ -79,7 +79,7 @@ def run(
     plan, folder = make_plan(chosen, catalog), output or default_output(chosen)
     if shard:
         one = Shard.parse(shard)
-        plan, folder = part(plan, one), output or folder.with_name(f"{folder.name}-{one.name}")
+        plan, folder = part(plan, one), folder.with_name(f"{folder.name}-{one.name}")
     longest = seconds_of(timeout, "--timeout") if timeout else None
     limit = seconds_of(budget, "--budget") if budget else None
     numerics = Numerics(precision, deterministic, capture)

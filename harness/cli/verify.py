@@ -1,5 +1,6 @@
 """``lengthwise verify`` reads every record of a run folder and names those that are damaged or cannot be right."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -26,10 +27,12 @@ def verify(folder: arguments.Folder, quarantine: Quarantine = False) -> None:
     run = RunFolder(folder)
     if not run.cell_ids():
         raise UserError(f"{folder} holds no records; give a folder that lengthwise run has written")
-    found, out = list(checks.problems(run)), console()
-    for problem in found:
-        out.print(f"cell {problem.cell}: {problem.text}", soft_wrap=True)
-        if quarantine and (target := checks.quarantine(run, problem)):
-            out.print(f"  moved to {target}", soft_wrap=True)
+    out = console()
+    with run.locked() if quarantine else nullcontext():  # a run may be writing its records
+        found = list(checks.problems(run))
+        for problem in found:
+            out.print(f"cell {problem.cell}: {problem.text}", soft_wrap=True)
+            for target in checks.quarantine(run, problem) if quarantine else ():
+                out.print(f"  moved to {target}", soft_wrap=True)
     out.print(f"{plural(len(run.cell_ids()), 'cell')}, {plural(len(found), 'problem')}.")
     raise typer.Exit(1 if found else 0)

@@ -54,7 +54,7 @@ RULES: dict[type, dict[str, Rule]] = {
     Task: {
         "answer": _one_of(get_args(Answer)),
         "lengths": Rule(
-            lambda value: isinstance(value, range) and len(value) > 0 and value.step > 0 and value[0] >= 1,
+            lambda value: isinstance(value, range) and bool(value) and value.step > 0 and value[0] >= 1,
             "a range that rises from 1 or more, for example range(1, 1000)",
         ),
         "online": BOOL,

@@ -27,6 +27,8 @@ from harness.storage.records import NOT_FINITE, OK, ErrorCounts, EvaluationRecor
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 
 OUT_OF_MEMORY = "out of memory"
+FIRST_LENGTHS = 8
+"""Lengths on which simple readers are fitted where a variant has no training length."""
 
 
 class Evaluator(JobContext):
@@ -53,28 +55,41 @@ class Evaluator(JobContext):
             for length in variant.lengths
             if any(not variant.is_in(evaluated[cell.id], length, step, self.job.samples) for cell in cells)
         ]
-        if not missing:
+        if not missing or self._evaluated_together(step, cells, missing, evaluated):
             return
-        weights = [self.folder.weights(cell.id, step) for cell in cells]
-        population = load([self.build(cell) for cell in cells], weights, self.device, self.job.numerics)
-        for index, (variant, length) in enumerate(missing):
-            self.progress(self.share + (1 - self.share) * index / len(missing), f"length {length}")
-            records = self._evaluate(population, variant, length, step)
-            # A smaller group may have the memory, and a single model needs no operator that torch can batch.
-            if len(cells) > 1 and (records[0].raised or records[0].status == OUT_OF_MEMORY):
-                break  # the parts are evaluated below, after the population is released
-            for cell, record in zip(cells, records, strict=True):
-                self.folder.add(cell.id, [record])
-                evaluated[cell.id].add(record.key)
-        else:
-            return
-        del population
         for half in split_in_half(len(cells)):
             release_memory(self.device)
             self._evaluate_at(step, cells[half], evaluated)
 
-    def _evaluate(self, population: Population, variant: Variant, length: int, step: int) -> list[EvaluationRecord]:
-        """Return the record of each model at one length. An error becomes the status of the records."""
+    def _evaluated_together(
+        self, step: int, cells: Sequence[Cell], missing: Sequence[tuple[Variant, int]], evaluated: dict[str, set[Any]]
+    ) -> bool:
+        """Evaluate the cells as one population; return ``False`` if that fails and smaller groups have to be tried."""
+        population = self._population(cells, step)
+        for index, (variant, length) in enumerate(missing):
+            self.progress(self.share + (1 - self.share) * index / len(missing), f"length {length}")
+            records = self._evaluate(population, len(cells), variant, length, step)
+            # A smaller group may have the memory, and a single model needs no operator that torch can batch.
+            if len(cells) > 1 and (records[0].raised or records[0].status == OUT_OF_MEMORY):
+                return False
+            for cell, record in zip(cells, records, strict=True):
+                self.folder.add(cell.id, [record])
+                evaluated[cell.id].add(record.key)
+        return True
+
+    def _population(self, cells: Sequence[Cell], step: int) -> Population | Exception:
+        """Return the cells' models with their weights, or the error of code that has changed or is the user's."""
+        weights = [self.folder.weights(cell.id, step) for cell in cells]
+        try:
+            with contained():
+                return load([self.build(cell) for cell in cells], weights, self.device, self.job.numerics)
+        except Exception as error:
+            return error
+
+    def _evaluate(
+        self, population: Population | Exception, size: int, variant: Variant, length: int, step: int
+    ) -> list[EvaluationRecord]:
+        """Return the record of each of ``size`` models at one length. An error becomes the status of the records."""
         blank = EvaluationRecord(
             variant=variant.name,
             task=str(variant.task),
@@ -86,11 +101,13 @@ class Evaluator(JobContext):
             precision=self.job.numerics.precision,
         )
         try:
+            if isinstance(population, Exception):
+                raise population
             with contained():
                 return self._score(blank, population, variant.task)
         except Exception as error:
             status = OUT_OF_MEMORY if is_out_of_memory(error) else error_text(error)
-            return [blank.model_copy(update={"status": status})] * population.size
+            return [blank.model_copy(update={"status": status})] * size
 
     def _score(self, blank: EvaluationRecord, population: Population, task: Spec) -> list[EvaluationRecord]:
         presentation, length, reach = self.present(task), blank.length, population.model.reach
@@ -100,7 +117,7 @@ class Evaluator(JobContext):
         on_device = presentation.on(self.device)
         source = distinct_set(on_device, str(task), length, self.job.samples, self.device)
         if blank.carried:
-            longest = max(train_lengths(presentation.task, self.recipe))
+            longest = max(fitting_lengths(presentation, self.recipe))
             source = with_text(on_device, str(task), source, blank.carried, longest)
             on_device = CarriedPresentation.behind(on_device, blank.carried)
         with self.job.numerics.autocast(self.device):  # token-by-token decoding bypasses Numerics.forward
@@ -153,11 +170,16 @@ _AUDITS: dict[tuple[str, str, str, int], Audit] = {}
 _FLOORS: dict[tuple[str, str, str, int, int], ReaderScore] = {}
 
 
+def fitting_lengths(presentation: Presentation, recipe: Recipe) -> list[int]:
+    """Return the training lengths that a task has; a variant that has none of them gets its first lengths instead."""
+    return list(train_lengths(presentation.task, recipe)) or list(presentation.task.lengths[:FIRST_LENGTHS])
+
+
 def cached_floor(presentation: Presentation, key: str, recipe: Recipe, length: int) -> ReaderScore:
     """Return the strongest shortcut at a length, fitted at the recipe's training lengths, once in each process."""
     audit_key = (key, str(recipe.train_lengths), str(recipe.answer), recipe.think)
     if audit_key not in _AUDITS:
-        _AUDITS[audit_key] = Audit(presentation, key, train_lengths(presentation.task, recipe))
+        _AUDITS[audit_key] = Audit(presentation, key, fitting_lengths(presentation, recipe))
     if (*audit_key, length) not in _FLOORS:
         _FLOORS[*audit_key, length] = _AUDITS[audit_key].floor(length)
     return _FLOORS[*audit_key, length]

@@ -47,7 +47,7 @@ class Interruption:
         self.trainer.saved = -math.inf  # a snapshot is due after this step
 
     def attend(self) -> None:
-        """Raise :class:`Interrupted` if a signal was received, after a snapshot was written."""
+        """Raise :class:`Interrupted` if a signal was received, where nothing would be lost by it."""
         if self.number is not None:
             raise Interrupted(self.number)
 

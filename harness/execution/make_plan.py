@@ -111,6 +111,7 @@ def _raised(subject: str, error: Exception) -> str:
 
 def _task_with_lengths(spec: Spec, recipe: Recipe, entry: TaskEntry, suite: Suite) -> PlannedTask:
     check_instance(build_task(spec))
+    in_range = in_range_lengths(spec, recipe)
     check_stages(spec, recipe)
     asked = suite.test_lengths if entry.test_lengths is None else entry.test_lengths
     requested = requested_lengths(spec, recipe, asked)
@@ -118,7 +119,7 @@ def _task_with_lengths(spec: Spec, recipe: Recipe, entry: TaskEntry, suite: Suit
     check_names(spec, [variant.name for variant in variants])
     skipped = [skipped_note(spec, requested), *(skipped_note(v.task, v.lengths) for v in variants)]
     notes = filter(None, [warm_up_note(spec, recipe), *skipped])
-    lengths = (*in_range_lengths(spec, recipe), *available_lengths(spec, requested))
+    lengths = (*in_range, *available_lengths(spec, requested))
     main = Variant("", spec, tuple(sorted(set(lengths))))
     others = (Variant(v.name, v.task, available_lengths(v.task, v.lengths)) for v in variants)
     return PlannedTask(spec, recipe, (main, *others), tuple(notes), unasked_warning(spec, recipe))

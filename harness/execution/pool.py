@@ -129,10 +129,11 @@ class Pool:
                 worker.give(None)
 
     def _job_for(self, worker: WorkerProcess) -> NumberedJob | None:
-        """Take a job from the list, if possible one whose workers have not died on the machine of this worker."""
-        others_left = any(other.host not in ("", worker.host) and not other.is_stopping for other in self.workers)
+        """Take a job from the list: one whose workers have not died on the machine of this worker, or died on all."""
+        hosts = {other.host for other in self.workers if other.host and not other.is_stopping}
         for job in self.waiting:
-            if not (others_left and any(worker.host in self.deaths.get(cell.id, ()) for cell in job[1].cells)):
+            died = {host for cell in job[1].cells for host in self.deaths.get(cell.id, ())}
+            if worker.host not in died or hosts <= died:
                 self.waiting.remove(job)
                 return job
         return None

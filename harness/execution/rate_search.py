@@ -29,7 +29,7 @@ def with_chosen_rates(plan: Plan, folder: RunFolder) -> Plan:
     for pair in plan.pairs:
         validations: dict[float, list[Validation]] = {}
         for cell in plan.tuning_cells(pair):
-            summary = folder.summaries.of(cell)
+            summary = folder.summaries.of(cell) or folder.summaries.of(cell.as_written())  # the ids of older records
             if summary is None or summary.cause == "machine":
                 break
             validations.setdefault(cell.learning_rate, []).append(summary.validation)

@@ -47,8 +47,13 @@ def plain_job(job: Job) -> dict[str, Any]:
 
 
 def _plain_variant(variant: Variant) -> dict[str, Any]:
-    options = dict(variant.task.written)
-    return {"name": variant.name, "task": variant.task.name, "options": options, "lengths": list(variant.lengths)}
+    return {
+        "name": variant.name,
+        "task": variant.task.name,
+        "options": dict(variant.task.written),
+        "lengths": list(variant.lengths),
+        "carried": variant.carried,
+    }
 
 
 def job_of(plain: dict[str, Any], catalog: Catalog, send: Callable[[Any], None]) -> Job:
@@ -60,7 +65,12 @@ def job_of(plain: dict[str, Any], catalog: Catalog, send: Callable[[Any], None])
     cells = tuple(cell_of(values, catalog) for values in plain["cells"])
     _check_code(cells[0], plain["fingerprints"])
     variants = tuple(
-        Variant(each["name"], Spec.of("task", each["task"], each["options"], catalog), tuple(each["lengths"]))
+        Variant(
+            each["name"],
+            Spec.of("task", each["task"], each["options"], catalog),
+            tuple(each["lengths"]),
+            each["carried"],
+        )
         for each in plain["variants"]
     )
     folder, numerics = RemoteFolder(plain["contents"], send), Numerics(**plain["numerics"])

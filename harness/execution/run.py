@@ -29,7 +29,7 @@ from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
 from harness.storage.packed import FILE
 from harness.storage.provenance import provenance
-from harness.storage.records import PlannedCells, RunRecord, SuiteRecord
+from harness.storage.records import EvaluationRecord, PlannedCells, RunRecord, SuiteRecord
 
 PACKED_FROM = 1000
 """Cells with JSON files of their own from which on a run that has ended packs its records."""
@@ -168,9 +168,22 @@ def evaluate(
             f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
             "alphabet, and lengths that it has"
         )
+    for cell in evaluable:
+        _check_names(folder.cell(cell.id).evaluations, variants[cell.task, cell.recipe])
     with opened(options) as launcher, folder.locked():
         jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite.samples, launcher.options)
         return _launch(jobs, launcher, console)
+
+
+def _check_names(records: Sequence[EvaluationRecord], variants: Sequence[Variant]) -> None:
+    """Raise :class:`UserError` if a variant has the name of another one in the records; a report would mix the two."""
+    tasks = {variant.name: variant.task for variant in variants if variant.name}
+    for record in records:
+        task = tasks.get(record.variant)
+        if task and Spec.parse("task", record.task, task.catalog) != task:
+            raise UserError(
+                f"variant {record.variant!r} of this run is {record.task}, not {task}; choose another --variant"
+            )
 
 
 def _with_state(cells: Sequence[Cell], console: Console) -> list[Cell]:

@@ -101,11 +101,13 @@ def _check_self_improve(part: Part, task: Spec, recipe: Recipe) -> None:
 
 
 def _check_pairs(part: Part, task: Spec, recipe: Recipe) -> None:
+    _check_grading(part.stage, task, recipe)
     _check_batch(part.stage, recipe, 2)
 
 
 def _check_groups(part: Part, task: Spec, recipe: Recipe) -> None:
     assert isinstance(part.stage, GRPO)
+    _check_grading(part.stage, task, recipe)
     _check_batch(part.stage, recipe, part.stage.answers)
 
 
@@ -115,6 +117,16 @@ def _check_reward_model(part: Part, task: Spec, recipe: Recipe) -> None:
         raise UserError(
             f"stage {str(part.stage)!r}: a reward model reads answers that are generated, and {task} is asked as "
             f"{mode}; set answer to generate, or choose dpo or grpo"
+        )
+
+
+def _check_grading(stage: Stage, task: Spec, recipe: Recipe) -> None:
+    """Raise :class:`UserError` if sampled answers cannot be graded: a task grades by its questions as it draws them."""
+    key = "begin" if recipe.begin else "think" if recipe.think else ""
+    if key and Presentation.of(task, recipe).graded_by_task:
+        raise UserError(
+            f"stage {str(stage)!r}: {task} grades answers by its own rule, which does not know the tokens "
+            f"that {key} adds; leave {key} out, or choose another stage"
         )
 
 

@@ -85,6 +85,7 @@ class Worker(JobContext):
         for cell, trained in zip(cells, training.models, strict=True):
             self._record(cell, trained, training)
         self.folder.snapshots.remove_containing(cell_ids(cells))
+        INTERRUPTION.attend()  # a signal in the last step was not followed by a snapshot
         return [cell for cell, trained in zip(cells, training.models, strict=True) if not trained.failure]
 
     def _smaller_groups(self, cells: tuple[Cell, ...], error: Exception) -> list[tuple[Cell, ...]]:
@@ -119,7 +120,7 @@ class Worker(JobContext):
                 trainer.save = None
             else:
                 self._save_snapshot(cells, snapshot)
-                INTERRUPTION.attend()
+            INTERRUPTION.attend()
 
         tested = self._test_questions()
         trainer = Trainer(population, Group(cells), self.presentation, self._report_loss, save, tested=tested)

@@ -65,8 +65,9 @@ def _check_records(folders: Sequence[RunFolder]) -> None:
             if cell in seen and (what := _contradiction(seen[cell][1], records)):
                 paths = f"{seen[cell][0]} and {folder.path}"
                 raise UserError(f"cell {cell}: {paths} have different {what}; leave one of the folders out")
-            if records.training or records.failure:
-                seen.setdefault(cell, (folder.path, records))
+            is_first_training = records.training and (cell not in seen or seen[cell][1].training is None)
+            if is_first_training or (records.failure and cell not in seen):
+                seen[cell] = folder.path, records
 
 
 def _contradiction(one: CellRecords, other: CellRecords) -> str:

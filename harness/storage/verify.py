@@ -14,6 +14,7 @@ from harness.storage.folder import RunFolder
 from harness.storage.records import ErrorCounts, EvaluationRecord, TrainingRecord
 
 QUARANTINE = "quarantine"
+TRAINING, WEIGHTS_ENDING = "training.json", ".safetensors"
 
 
 class Problem(NamedTuple):
@@ -38,18 +39,19 @@ def record_problems(cell: str, records: CellRecords) -> Iterator[Problem]:
     yield from _impossible(cell, records)
 
 
-def quarantine(folder: RunFolder, problem: Problem) -> Path | None:
-    """Move the file of a problem out of the cell's folder; return its new path, ``None`` for packed records.
+def quarantine(folder: RunFolder, problem: Problem) -> Iterator[Path]:
+    """Move the file of a problem out of the cell's folder, and yield its new path; packed records stay.
 
-    A run then trains or evaluates again what is missing.
+    A run then trains or evaluates again what is missing. Without its weights a model counts as not trained, so the
+    record of its training is moved too.
     """
-    source = folder.cells / problem.cell / problem.file
-    if not problem.file or not source.is_file():
-        return None
-    target = folder.path / QUARANTINE / problem.cell / problem.file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
-    return target
+    is_weights = problem.file.endswith(WEIGHTS_ENDING)
+    for name in filter(None, (problem.file, TRAINING if is_weights else "")):
+        source, target = (path / problem.cell / name for path in (folder.cells, folder.path / QUARANTINE))
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            yield target
 
 
 def _unreadable(cell: str, records: CellRecords) -> Iterator[Problem]:
@@ -57,7 +59,7 @@ def _unreadable(cell: str, records: CellRecords) -> Iterator[Problem]:
         try:
             getattr(records, name)
         except UserError as error:
-            is_old = name == "evaluations" and (records.path / OLD_EVALUATIONS).is_file()
+            is_old = name == "evaluations" and f"{records.path / OLD_EVALUATIONS}:" in str(error)
             yield Problem(cell, OLD_EVALUATIONS if is_old else file, str(error))
 
 

@@ -51,7 +51,7 @@ class Mirror:
             self.thread.submit(self._write, event.cell)
 
     def _write(self, cell: str) -> None:
-        tracked = _read(self.folder, cell, self.warn)
+        tracked = _read(RunFolder(self.folder.path), cell, self.warn)  # a run that ends may have packed its records
         if tracked is not None:
             for name in list(self.trackers):
                 self._call(name, partial(_write_to, cell=tracked))

@@ -52,6 +52,8 @@ COMMAND_LINES = {
     "run -a lstm -t parity --set weight_decay=nan": ["weight_decay='nan'", "must be float >= 0 <= 1000"],
     f"run -a lstm -t parity --set steps={10**30}": [f"steps='{10**30}'", "must be int >= 1 <= 10000000"],
     "run -a lstm:depth=1000000 -t parity": ["lstm: option depth=1000000: must be at most 1000"],
+    "run -a lstm -t dyck --train-lengths 3:3 --recipe self_improve": ["dyck has no length in train lengths 3:3"],
+    "run -a lstm -t dyck:ask=next --recipe dpo --set begin=true": ["tokens that begin adds", "leave begin out"],
     f"run -a lstm -t parity --set validations={10**30}": [f"validations='{10**30}'", "<= 1000000"],
     f"run -a lstm -t parity --set warmup={10**30}": [f"warmup='{10**30}'", "<= 10000000"],
     f"run -a lstm -t parity --samples {10**12}": [f"samples={10**12}", "less than or equal to 10000000"],

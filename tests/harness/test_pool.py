@@ -278,3 +278,13 @@ def test_the_main_module_is_restored_after_simultaneous_starts() -> None:
         thread.join()
     assert sys.modules["__main__"] is main
     assert not any(inside)
+
+
+def test_a_job_waits_for_another_machine_only_while_one_is_left_on_which_it_has_not_died() -> None:
+    cell = Mock(id="bad")
+    first, second = (Mock(spec=WorkerProcess, host=host, is_stopping=False) for host in "AB")
+    workers = pool.Pool([(0, Mock(cells=[cell]))], Mock(), Mock(), {cell.id: ["A"]}, None)
+    workers.workers = [first, second]
+    assert workers._job_for(first) is None
+    workers.deaths[cell.id].append("B")
+    assert workers._job_for(first) is not None

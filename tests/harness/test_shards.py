@@ -16,6 +16,7 @@ from harness.execution.shards import Shard, cost, part, split
 from harness.storage.checksum import without_checksum
 from harness.storage.folder import RunFolder
 from harness.storage.merge import merge
+from harness.storage.records import Failure
 
 SUITE: dict[str, Any] = {
     "architectures": ["lstm:width=8,depth=1"],
@@ -81,6 +82,12 @@ def test_what_contradicts_is_refused_and_nothing_is_written(whole: tuple[Plan, P
     with pytest.raises(UserError, match=rf"cell {cell}: .*different trainings"):
         merge([folder, other], tmp_path / "all")
     run(plan(**SUITE | {"samples": 16}), tmp_path / "samples")
+    failed = shutil.copytree(folder, tmp_path / "failed")
+    training = RunFolder(folder).cell(cell).training
+    assert training is not None
+    RunFolder(failed).fail(cell, Failure(cell=training.cell, reason="", provenance=training.provenance))
+    with pytest.raises(UserError, match=rf"cell {cell}: .*different trainings"):
+        merge([failed, folder, other], tmp_path / "all")
     with pytest.raises(UserError, match="belongs to another suite: samples differ"):
         merge([folder, tmp_path / "samples"], tmp_path / "all")
     assert not (tmp_path / "all").exists()
@@ -95,6 +102,8 @@ def test_the_command_line_trains_a_shard_into_a_folder_of_its_own() -> None:
     assert call("run", *options, *small, "--shard", "2/2").exit_code == 0
     (folder,) = Path("results").iterdir()
     assert folder.name.endswith("-2-of-2")
+    assert call("run", *options, *small, "--shard", "1/2", "--output", "mine").exit_code == 0
+    assert Path("mine-1-of-2/run.json").is_file()
     assert "1 cell added" in call("merge", folder, "--output", "all").stdout
 
 

@@ -71,11 +71,11 @@ def test_each_kind_of_damage_is_named_and_moved_away(folder: RunFolder) -> None:
     ]
     assert "1000000 of 2 questions are right" in found[0].text
     assert f"describes cell {first}, not {second}" in found[2].text
-    for problem in found:
-        target = quarantine(folder, problem)
-        assert target is not None
-        assert target.is_file()
-    assert list(problems(folder)) == []
+    moved = [[target.name.partition("-")[0] for target in quarantine(folder, problem)] for problem in found]
+    assert moved == [["evaluations.jsonl"], ["weights", "training.json"], ["training.json"]]
+    assert list(problems(RunFolder(folder.path))) == []
+    assert run(plan(seeds=2), folder.path).failed == 0
+    assert list(RunFolder(folder.path).cells.glob("*/weights-*"))
 
 
 def _replace(path: Path, old: str, new: str) -> None:

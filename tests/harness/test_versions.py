@@ -1,16 +1,22 @@
 """Reports of several runs: two versions of a plug-in are two rows, and the order of the folders changes no number."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from command_line import LSTM, MIXER, PARITY, SMALL, call
+from test_resume import plan
+from test_resume import run as train
 
+from harness.analysis.labels import add_recipes_to_labels
 from harness.analysis.load import frames
 from harness.registry import fingerprint, normal_code
 from harness.registry.catalog import Catalog, _unpickled
 from harness.registry.plugin_import import forget
 from harness.report.results import Results
+from harness.storage.checksum import without_checksum
 
 pytestmark = pytest.mark.usefixtures("temporary_folder")
 
@@ -89,3 +95,20 @@ def test_the_same_cell_in_two_folders_counts_once_and_adds_its_lengths() -> None
     assert len(results.cells) == 2
     assert sorted(results.scores.length.unique()) == [1, 2, 3, 4, 5, 8, 11]
     assert len(results.scores) == 2 * 7
+
+
+def test_a_changed_stage_makes_records_stale(tmp_path: Path) -> None:
+    recipe = {"steps": 6, "batch_size": 4, "train_lengths": "1:4", "warmup": 0}
+    train(plan(seeds=2, recipe=recipe | {"stages": "supervised + self_improve:rounds=1"}), tmp_path)
+    assert not frames([tmp_path], Catalog())[0].stale.any()
+    path = next(tmp_path.glob("cells/*/training.json"))
+    record = json.loads(without_checksum(path.read_bytes()))
+    record["fingerprints"]["stage self_improve"] = "another version"
+    path.write_text(f"{json.dumps(record)}\n")
+    assert frames([tmp_path], Catalog())[0].stale.tolist().count(True) == 1
+
+
+def test_recipe_keys_of_a_newer_version_are_part_of_the_labels() -> None:
+    rows: list[dict[str, Any]] = [{"task": "parity", "recipe": recipe} for recipe in ({}, {"novel": 3})]
+    add_recipes_to_labels(rows)
+    assert [row["task"] for row in rows] == ["parity [novel=default]", "parity [novel=3]"]
