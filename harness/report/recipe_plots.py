@@ -4,6 +4,7 @@ from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
+from seaborn import color_palette
 
 from harness.config.lengths import even_grid
 from harness.report.captions import selection
@@ -14,8 +15,8 @@ from harness.report.recipe_tables import after_each_stage, compared_tasks
 from harness.report.results import Results
 from harness.report.style import INK, PlotStyle, line_styles
 
-MOST_LINES = 8
-"""The most lines of a panel of stages."""
+MOST_LINES, MOST_WITH_SEEDS, MOST_NAMES = 9, 3, 4
+"""The most lines of a panel of stages, the most with which it has a point for each seed, and the most in its legend."""
 
 
 def recipe_curves(results: Results) -> PanelGroup:
@@ -63,27 +64,33 @@ def stage_curves(results: Results) -> PanelGroup:
             title = f"{architecture} on {scores.base.iloc[0]}"
             panels.append(Panel(title if staged.recipe.nunique() == 1 else f"{title}: {recipe}", draw))
     caption = (
-        "Each colour is the models after so many steps: after a stage, after a round of self-improvement, or at a "
-        f"checkpoint. Each point is one seed, and lines connect the medians. The training range is shaded. "
-        f"{selection(results)}"
+        "Each colour is the models after so many steps, from dark to light: after a stage, after a round of "
+        f"self-improvement, or at a checkpoint. Lines connect the medians; where there are at most {MOST_WITH_SEEDS} "
+        f"lines, each point is one seed. Lengths below half of the longest one in training are left out. "
+        f"The training range is shaded. {selection(results)}"
     )
     return PanelGroup("stages", "Exact match by length, after each stage", caption, tuple(panels))
 
 
 def draw_stages(ax: Axes, scores: pd.DataFrame, train: tuple[float, float]) -> None:
     """Draw one panel with its own legend; of many steps the first, the last and evenly spaced ones between them."""
+    scores = scores[~(scores.length < train[1] / 2)].sort_values("length")
     steps = sorted(scores.step.unique())
     shown = [steps[i] for i in even_grid(0, len(steps) - 1, MOST_LINES)]
-    styles = line_styles([f"after {count(step)} steps" for step in shown])
-    log = length_axis(ax, sorted(scores.length.unique()), train)
-    for step, (name, style), offset in zip(shown, styles.items(), dodges(len(shown)), strict=True):
-        rows = scores[scores.step == step].sort_values("length")
-        x = shift(rows.length, offset, log)
-        ax.plot(x, rows.exact, style.marker, color=style.color, ms=2.6, alpha=0.65, zorder=3)
-        ax.plot(rows.exact.groupby(x).median(), color=style.color, lw=1.2, zorder=2)
-        ax.plot([], [], color=style.color, marker=style.marker, ms=4, label=name)
+    with_seeds = len(shown) <= MOST_WITH_SEEDS
+    colors = color_palette("viridis", len(shown) + 1)  # the last one is too light for a line
+    log = length_axis(ax, list(scores.length.unique()), train)
+    named = {shown[i] for i in even_grid(0, len(shown) - 1, MOST_NAMES)}
+    for step, color, offset in zip(shown, colors, dodges(len(shown)), strict=False):
+        rows = scores[scores.step == step]
+        x = shift(rows.length, offset, log) if with_seeds else rows.length
+        ax.plot(
+            rows.exact.groupby(x).median(), color=color, lw=1.6, zorder=2, label=count(step) if step in named else None
+        )
+        if with_seeds:
+            ax.plot(x, rows.exact, "o", color=color, ms=2.6, alpha=0.65, zorder=3)
     ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.25, 0.5, 0.75, 1], ylabel="exact match")
-    ax.legend(fontsize=7, labelcolor=INK, loc="best")
+    ax.legend(fontsize=7, labelcolor=INK, loc="lower left", handlelength=1.2, title="after steps", title_fontsize=7)
 
 
 def _has_scores(results: Results, architecture: str, task: str) -> bool:
