@@ -32,6 +32,8 @@ LINEAR_POSITIONS = 8192
 ITERATIONS, PENALTY = 60, 1e-4
 SOLVED, NEARLY_ALL = 0.99, 0.9
 """Exact match, and token accuracy, from which a reader is marked."""
+FIRST_LENGTHS = 8
+"""Lengths on which readers are fitted where a task has none of the training lengths."""
 
 
 class ReaderScore(NamedTuple):
@@ -133,7 +135,8 @@ def audit_task(spec: Spec, train_lengths: Span, test_length: int) -> list[AuditR
     task = build_task(spec)
     presentation = Presentation(task)
     low, high = train_lengths.low, train_lengths.high
-    trained = [length for length in range(low, high + 1) if length in task.lengths] or list(task.lengths[:8])
+    within = [length for length in range(low, high + 1) if length in task.lengths]
+    trained = within or list(task.lengths[:FIRST_LENGTHS])
     beyond = [length for length in range(trained[-1] + 1, test_length + 1) if length in task.lengths][-1:]
     audit, rows = Audit(presentation, str(spec), trained), []
     for length in (trained[-1], *beyond):

@@ -16,7 +16,7 @@ from harness.evaluation.carried import CarriedPresentation, with_text
 from harness.evaluation.chance import Chance, chance
 from harness.evaluation.error_places import Bins, error_places
 from harness.evaluation.scoring import Score, distinct_set, score, set_hash
-from harness.evaluation.shortcuts import Audit, ReaderScore
+from harness.evaluation.shortcuts import FIRST_LENGTHS, Audit, ReaderScore
 from harness.execution.job import JobContext, error_text
 from harness.execution.plan import Variant
 from harness.models.population import Population, load
@@ -27,8 +27,6 @@ from harness.storage.records import NOT_FINITE, OK, ErrorCounts, EvaluationRecor
 from harness.training.memory import is_out_of_memory, release_memory, split_in_half
 
 OUT_OF_MEMORY = "out of memory"
-FIRST_LENGTHS = 8
-"""Lengths on which simple readers are fitted where a variant has no training length."""
 
 
 class Evaluator(JobContext):

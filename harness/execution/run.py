@@ -168,8 +168,9 @@ def evaluate(
             f"{output}: no trained cell can be evaluated on this; give a variant of a trained task with the same "
             "alphabet, and lengths that it has"
         )
-    for cell in evaluable:
-        _check_names(folder.cell(cell.id).evaluations, variants[cell.task, cell.recipe])
+    if any(request.variant for request in requests):
+        for cell in evaluable:
+            _check_names(folder.cell(cell.id).evaluations, variants[cell.task, cell.recipe])
     with opened(options) as launcher, folder.locked():
         jobs = evaluation_jobs(evaluable, variants, folder, samples or run.suite.samples, launcher.options)
         return _launch(jobs, launcher, console)

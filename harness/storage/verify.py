@@ -14,7 +14,6 @@ from harness.storage.folder import RunFolder
 from harness.storage.records import ErrorCounts, EvaluationRecord, TrainingRecord
 
 QUARANTINE = "quarantine"
-TRAINING, WEIGHTS_ENDING = "training.json", ".safetensors"
 
 
 class Problem(NamedTuple):
@@ -45,8 +44,8 @@ def quarantine(folder: RunFolder, problem: Problem) -> Iterator[Path]:
     A run then trains or evaluates again what is missing. Without its weights a model counts as not trained, so the
     record of its training is moved too.
     """
-    is_weights = problem.file.endswith(WEIGHTS_ENDING)
-    for name in filter(None, (problem.file, TRAINING if is_weights else "")):
+    files = (problem.file, "training.json") if problem.file.endswith(".safetensors") else (problem.file,)
+    for name in filter(None, files):
         source, target = (path / problem.cell / name for path in (folder.cells, folder.path / QUARANTINE))
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ class Mirror:
     """
 
     def __init__(self, names: Sequence[str], folder: Path, warn: Callable[[str], object]) -> None:
-        self.folder, self.warn = RunFolder(folder), warn
+        self.folder, self.warn = folder, warn
         self.trackers: dict[str, Tracker] = {name: open_tracker(name, folder) for name in dict.fromkeys(names)}
         self.thread = ThreadPoolExecutor(1, "tracker")
 
@@ -51,7 +51,7 @@ class Mirror:
             self.thread.submit(self._write, event.cell)
 
     def _write(self, cell: str) -> None:
-        tracked = _read(RunFolder(self.folder.path), cell, self.warn)  # a run that ends may have packed its records
+        tracked = _read(RunFolder(self.folder), cell, self.warn)  # a run that ends may have packed its records
         if tracked is not None:
             for name in list(self.trackers):
                 self._call(name, partial(_write_to, cell=tracked))
@@ -62,7 +62,7 @@ class Mirror:
             action(self.trackers[name])
         except Exception as error:
             del self.trackers[name]
-            again = f"lengthwise track {self.folder.path} --to {name} writes them later"
+            again = f"lengthwise track {self.folder} --to {name} writes them later"
             self.warn(f"Tracker {name} {error_text(error)}; it gets no more cells of this run; {again}.")
 
 
