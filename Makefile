@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # Two OpenMP threads on a busy pair of cores are several times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install quick test lint pytest faults gpu gpu-plan clean
+.PHONY: install quick test lint pytest faults fuzz gpu gpu-plan clean
 
 install: $(VENV)/.installed
 
@@ -37,7 +37,7 @@ DEVICE ?= cuda
 gpu:  ## every GPU check in one call of less than ten minutes, results into OUT; uses the Python at hand, installs nothing
 	OUT="$(OUT)" DEVICE="$(DEVICE)" PYTHON="$(PYTHON)" bash tests/gpu/run.sh
 
-fuzz: install  ## a thousand suites, suite files, folders of records and command lines with random changes (an hour)
+fuzz: install  ## a thousand suites, suite files, folders of records and command lines with random changes (two minutes)
 	FUZZ=1000 $(RUN) -m pytest tests/harness/test_fuzz.py $(ARGS)
 
 gpu-plan:  ## estimate how long the whole chomsky suite takes on a GPU with ten seeds, from steps measured there

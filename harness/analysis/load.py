@@ -22,7 +22,7 @@ from harness.config.lengths import Span
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Catalog
 from harness.registry.options import Spec, build_task, text_of
-from harness.storage.cell_records import CellRecords, check_schema
+from harness.storage.cell_records import CellRecords
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, Failure, Provenance, RunRecord, TrainingRecord
 from harness.storage.verify import record_problems
@@ -36,7 +36,7 @@ def frames(folders: list[Path], catalog: Catalog) -> tuple[pd.DataFrame, pd.Data
 
     No code that a folder names is run: a plug-in counts as known if the catalog has it.
     """
-    runs = {path: _run_of(path) for path in folders}
+    runs = {path: RunFolder(path).recorded_run() for path in folders}
     damaged: list[str] = []
     cells = [cell for path, run in runs.items() for cell in _cells_of(path, run, catalog, damaged)]
     labels = add_versions(cells)
@@ -101,14 +101,6 @@ def _scores_of(cell: StoredCell, others: list[StoredCell]) -> Iterator[dict[str,
             if key not in present:
                 present.add(key)
                 yield score
-
-
-def _run_of(path: Path) -> RunRecord:
-    run = RunFolder(path).run()
-    if run is None:
-        raise UserError(f"{path} holds no run (no run.json); give a folder that lengthwise run has written")
-    check_schema(run, path)
-    return run
 
 
 def _planned_order(run: RunRecord) -> Any:

@@ -14,7 +14,7 @@ from harness.errors import UserError, suggest
 from harness.execution.make_plan import make_plan
 from harness.execution.run import execute
 from harness.execution.run_options import RunOptions
-from harness.registry.catalog import Catalog, split_file
+from harness.registry.catalog import Catalog, split_files
 
 
 def train(
@@ -63,10 +63,10 @@ def _suite(architectures: list[str], tasks: list[str], plugins: Iterable[PathLik
         if key not in (*Suite.model_fields, *Recipe.model_fields):
             raise UserError(f"train has no setting {key!r}{suggest(key, [*Suite.model_fields, *Recipe.model_fields])}")
     recipe = {key: value for key, value in settings.items() if key in Recipe.model_fields}
-    split = [[split_file(text) for text in texts] for texts in (architectures, tasks)]
-    files = [*map(Path, plugins), *(file for specs in split for file, _ in specs if file)]
+    (architectures, models), (tasks, programs) = split_files(architectures), split_files(tasks)
+    files = dict.fromkeys((*map(Path, plugins), *models, *programs))
     longest = make_recipe(recipe, "train").train_lengths.high
     values = {"name": CUSTOM, "test_lengths": custom_test_lengths(longest), "recipe": recipe}
     values |= {key: value for key, value in settings.items() if key not in recipe}
-    values |= {kind: [spec for _, spec in specs] for kind, specs in zip(("architectures", "tasks"), split, strict=True)}
-    return make(values | {"plugins": [str(file.resolve()) for file in dict.fromkeys(files)]}, "train")
+    values |= {"architectures": architectures, "tasks": tasks, "plugins": [str(file.resolve()) for file in files]}
+    return make(values, "train")

@@ -37,14 +37,13 @@ def audit(
     from rich.progress import track
 
     from harness.cli.console import console, messages, table
-    from harness.cli.targets import split_files
     from harness.config.lengths import Span
     from harness.evaluation.shortcuts import audit_task
-    from harness.registry.catalog import Catalog
+    from harness.registry.catalog import Catalog, split_files
     from harness.registry.options import Spec
 
-    texts, plugins = split_files(task or (), plugin or ())
-    catalog, out, log = Catalog(plugins), console(), messages()
+    texts, files = split_files(task or ())
+    catalog, out, log = Catalog((*(plugin or ()), *files)), console(), messages()
     specs = [Spec.parse("task", text, catalog) for text in texts or catalog.names("task")]
     span = Span.parse(train_lengths, "train lengths")
     rows: list[tuple[str, AuditRow]] = []

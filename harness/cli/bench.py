@@ -42,12 +42,12 @@ def bench(
     """
     from harness.cli.bench_tables import MEASUREMENTS, Setting
     from harness.cli.console import messages
-    from harness.cli.targets import split_files
     from harness.execution.run_options import resolve_device
     from harness.models.precision import FLOAT32
-    from harness.registry.catalog import Catalog
+    from harness.registry.catalog import Catalog, split_files
 
-    texts, plugins = split_files((task if what == "tasks" else architecture) or (), plugin or ())
+    texts, files = split_files((task if what == "tasks" else architecture) or ())
+    plugins = (*(plugin or ()), *files)
     resolved_device = resolve_device(device)
     with FLOAT32.applied():
         lengths = {"lengths": tuple(length)} if length else {}

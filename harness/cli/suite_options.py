@@ -12,7 +12,7 @@ from harness.cli.set_options import Values, recipe_points, set_options
 from harness.config.custom import CUSTOM, custom_test_lengths
 from harness.config.recipe import make_recipe
 from harness.config.suite import Suite, load, make
-from harness.registry.catalog import split_file
+from harness.registry.catalog import split_files
 
 DEFAULT = "quick"
 
@@ -39,12 +39,13 @@ class Overrides:
 def suite_of(name: str | None, overrides: Overrides) -> Suite:
     """Return the suite of this name, or the default or custom one, with the overrides applied."""
     fixed, points = recipe_points(overrides.recipe)
-    architectures, tasks = _specs(overrides.architectures), _specs(overrides.tasks)
+    (architectures, models), (tasks, programs) = split_files(overrides.architectures), split_files(overrides.tasks)
+    plugins = [str(file.resolve()) for file in (*overrides.plugins, *models, *programs)]
     is_custom = name is None and bool(architectures and tasks)
     values = _custom(fixed, points) if is_custom else load(name or DEFAULT).model_dump()
     keys = {key: value for key, value in overrides.suite.items() if value is not None}
     values["architectures"] = architectures or values["architectures"]
-    values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *_plugins(overrides)]))
+    values["plugins"] = list(dict.fromkeys([*values.get("plugins", []), *plugins]))
     values["recipe"] = values.get("recipe", {}) | fixed
     values["recipes"] = [] if "stages" in overrides.recipe else values.get("recipes", [])
 
@@ -61,17 +62,6 @@ def suite_of(name: str | None, overrides: Overrides) -> Suite:
         evaluations = values.get("evaluation", [])
         values["evaluation"] = [v for v in evaluations if any(_concerns(v, entry) for entry in values["tasks"])]
     return make(values | keys, "command line")
-
-
-def _specs(texts: list[str]) -> list[str]:
-    """Return the specs of texts that may name files."""
-    return [split_file(text)[1] for text in texts]
-
-
-def _plugins(overrides: Overrides) -> list[str]:
-    """Return the paths of the files that are given as plug-ins or as a part of a spec."""
-    named = (split_file(text)[0] for text in (*overrides.architectures, *overrides.tasks))
-    return [str(file.resolve()) for file in (*overrides.plugins, *filter(None, named))]
 
 
 def _custom(fixed: dict[str, Any], points: list[dict[str, Any]]) -> dict[str, Any]:

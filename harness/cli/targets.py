@@ -8,12 +8,6 @@ from harness.registry.catalog import PACKAGES, Catalog, split_file
 from harness.registry.options import Spec
 
 
-def split_files(texts: Iterable[str], plugins: Iterable[Path]) -> tuple[list[str], tuple[Path, ...]]:
-    """Return the specs of texts that may name files, and the plug-ins with these files."""
-    split = [split_file(text) for text in texts]
-    return [spec for _, spec in split], (*plugins, *(file for file, _ in split if file))
-
-
 def specs_of(target: str, plugins: list[Path], others: Iterable[str] = ()) -> list[Spec]:
     """Return an architecture and a task of one name, or all programs of a file.
 

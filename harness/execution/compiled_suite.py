@@ -4,7 +4,6 @@ The recipe has the stage ``compiled``, of one step, which changes nothing. Furth
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from architectures.parts.position_ids import REACH
@@ -14,7 +13,7 @@ from harness.config.suite import Suite, make
 from harness.data.presentation import Presentation
 from harness.errors import UserError
 from harness.execution.plan_lengths import available_lengths
-from harness.registry.catalog import Catalog, split_file
+from harness.registry.catalog import Catalog, split_files
 from harness.registry.options import Spec, build_task
 
 NAME = "compiled"
@@ -31,14 +30,14 @@ def compiled_suite(texts: Sequence[str], values: dict[str, Any], train_lengths: 
         train_lengths: for the training after the compilation, and for what counts as beyond training.
         steps: of training on right answers.
     """
-    files = [str(file.resolve()) for file, _ in map(split_file, texts) if file]
+    specs, files = split_files(texts)
     longest = Span.parse(train_lengths, "train lengths").high
     given = {key: value for key, value in values.items() if value is not None}
     test_lengths = given.get("test_lengths", str(Span(longest + 1, FURTHEST * longest)))
-    catalog = Catalog(tuple(map(Path, files)))
-    entries = [_entry(split_file(text)[1], test_lengths, catalog) for text in texts]
+    catalog, plugins = Catalog(tuple(files)), [str(file.resolve()) for file in files]
+    entries = [_entry(text, test_lengths, catalog) for text in specs]
     recipe = {"train_lengths": train_lengths, "begin": True, **_stages(steps)}
-    suite = {"name": NAME, "tasks": entries, "plugins": files, "seeds": 1, "recipe": recipe}
+    suite = {"name": NAME, "tasks": entries, "plugins": plugins, "seeds": 1, "recipe": recipe}
     suite |= {"architectures": [spec for entry in entries for spec in entry["architectures"]]}
     return make(suite | given | {"test_lengths": test_lengths}, "command line")
 

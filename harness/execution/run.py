@@ -25,7 +25,6 @@ from harness.execution.run_options import RunOptions
 from harness.execution.run_status import RunStatus, evaluation_jobs, make_jobs, run_status, stored_cells
 from harness.registry.catalog import Catalog
 from harness.registry.options import Spec, build_task, defaults_of
-from harness.storage.cell_records import check_schema
 from harness.storage.folder import RunFolder
 from harness.storage.packed import FILE
 from harness.storage.provenance import provenance
@@ -151,10 +150,7 @@ def evaluate(
     ``samples`` are the rows of each test set; without it, those of the suite.
     """
     folder = RunFolder(output)
-    run = folder.run()
-    if run is None:
-        raise UserError(f"{output} holds no run; train one first with lengthwise run --output {output}")
-    check_schema(run, output)
+    run = folder.recorded_run()
     cells = [cell for cell in (stored_cell(folder, cell_id, catalog) for cell_id in folder.cell_ids()) if cell]
     if not cells:
         raise UserError(f"{output} holds no trained cell; finish its run first")

@@ -10,7 +10,7 @@ import ast
 import importlib
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -220,6 +220,12 @@ def split_file(text: str) -> tuple[Path | None, str]:
     if rest is None:
         return file, file.stem
     return file, f"{file.stem}{'.' if rest.isidentifier() else ':'}{rest}"
+
+
+def split_files(texts: Iterable[str]) -> tuple[list[str], list[Path]]:
+    """Return the specs of texts that may name files, and these files; see :func:`split_file`."""
+    split = [split_file(text) for text in texts]
+    return [spec for _, spec in split], [file for file, _ in split if file]
 
 
 def _plugin(path: Path) -> list[Entry]:

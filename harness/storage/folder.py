@@ -104,6 +104,17 @@ class RunFolder:
         check_not_newer(self.path / "run.json")
         return read_record(self.path / "run.json", RunRecord)
 
+    def recorded_run(self) -> RunRecord:
+        """Return the description of the run.
+
+        Raises :class:`UserError` if the folder holds none, or one that this version of Lengthwise does not read.
+        """
+        run = self.run()
+        if run is None:
+            raise UserError(f"{self.path} holds no run (no run.json); give a folder that lengthwise run has written")
+        check_schema(run, self.path)
+        return run
+
     @cached_property
     def packed(self) -> dict[str, bytes]:
         """The packed records by cell id, as lines of JSON, read once."""
@@ -144,10 +155,7 @@ class RunFolder:
 
         In this folder the JSON files of the cells are removed afterwards; their weights stay.
         """
-        run = self.run()
-        if run is None:
-            raise UserError(f"{self.path} holds no run (no run.json); give a folder that lengthwise run has written")
-        ids = self.cell_ids()
+        run, ids = self.recorded_run(), self.cell_ids()
         output.mkdir(parents=True, exist_ok=True)
         write_packed(output, (_packed_cell(cell, self.cell(cell)) for cell in ids))
         if output.resolve() != self.path.resolve():

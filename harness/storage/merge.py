@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.storage.atomic import temporary_path, write_atomically
-from harness.storage.cell_records import CellRecords, check_schema, json_of
+from harness.storage.cell_records import CellRecords, json_of
 from harness.storage.folder import RunFolder
 from harness.storage.records import EvaluationRecord, RunRecord
 
@@ -27,7 +27,7 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[int, int]:
             nothing is written then.
     """
     folder, sources = RunFolder(output), [RunFolder(path) for path in folders]
-    runs = [_run_of(source) for source in sources]
+    runs = [source.recorded_run() for source in sources]
     existing = folder.run()
     for source, run in zip(sources, runs, strict=True):
         _check_suite(runs[0] if existing is None else existing, run, source.path)
@@ -39,14 +39,6 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[int, int]:
             for cell in source.cell_ids():
                 _add(source, folder, cell)
         return len(set(folder.cell_ids()) - had), len(had)
-
-
-def _run_of(folder: RunFolder) -> RunRecord:
-    run = folder.run()
-    if run is None:
-        raise UserError(f"{folder.path} holds no run (no run.json); give folders that lengthwise run has written")
-    check_schema(run, folder.path)
-    return run
 
 
 def _check_suite(first: RunRecord, run: RunRecord, path: Path) -> None:

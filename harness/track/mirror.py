@@ -87,9 +87,7 @@ def mirror(folder: Path, name: str) -> int:
         UserError: if the folder holds no run, the tracker's package is not installed, or the tracker fails.
     """
     records = RunFolder(folder)
-    run = records.run()
-    if run is None:
-        raise UserError(f"{folder} holds no run (no run.json); give a folder that lengthwise run has written")
+    run = records.recorded_run()
     tracker, count = open_tracker(name, folder), 0
     try:
         for cell in records.cell_ids():
