@@ -10,7 +10,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from harness.training.trainer import Trainer
@@ -80,27 +79,18 @@ INTERRUPTION = Interruption()
 """The interruption of this process."""
 
 
-@dataclass
-class Budget:
-    """The time that a run may take; ``is_spent`` once it was stopped for that."""
-
-    is_spent: bool = False
-
-
 @contextmanager
-def time_budget(seconds: float | None) -> Iterator[Budget]:
-    """Interrupt what runs in this context after some seconds, as a signal does. ``None`` is no limit."""
-    budget = Budget()
+def time_budget(seconds: float | None) -> Iterator[None]:
+    """End what runs in this context after some seconds, without an error. ``None`` is no limit."""
     if seconds is None:
-        yield budget
+        yield
         return
     with INTERRUPTION.handled(signal.SIGALRM):
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            yield budget
+            yield
         except Interrupted as error:
             if error.code != 128 + signal.SIGALRM:
                 raise
-            budget.is_spent = True
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
