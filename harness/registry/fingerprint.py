@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.registry.catalog import PACKAGES, Entry, Kind
-from harness.registry.normal_code import syntax_of, text_of
+from harness.registry.normal_code import statements, syntax_of, text_of
 from harness.registry.options import Spec, Value, format_options_of, options_of, wrapper_for
 from harness.registry.plugin_import import file_in, local_file
 
@@ -130,7 +130,7 @@ def _imports(path: Path, room: str) -> Iterator[Path]:
 def _imported_names(path: Path) -> frozenset[str]:
     """Return the modules that a file imports, and the names it imports from them, which may be modules too."""
     names: set[str] = set()
-    for node in ast.walk(syntax_of(path)):
+    for node in statements(syntax_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -140,7 +140,7 @@ def _imported_names(path: Path) -> frozenset[str]:
 
 def _local_imports(path: Path, folder: Path) -> Iterator[Path]:
     """Yield the files of a plug-in's folder that one of its files imports, relatively or by their plain names."""
-    for node in ast.walk(syntax_of(path)):
+    for node in statements(syntax_of(path)):
         names, base, find = [], folder, local_file
         if isinstance(node, ast.ImportFrom):
             names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]

@@ -19,7 +19,7 @@ MEASURING = {"events_since"}
 def syntax_of(path: Path) -> ast.Module:
     """Return the syntax of a file, in normal form."""
     tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | FUNCTIONS):
             node.body = [statement for statement in node.body if _counts(statement)] or [ast.Pass()]
     for function in _outer_functions(tree):
@@ -31,6 +31,14 @@ def syntax_of(path: Path) -> ast.Module:
 def text_of(path: Path) -> str:
     """Return the code of a file in normal form."""
     return ast.unparse(syntax_of(path))
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all statements below it, which are few among the nodes that :func:`ast.walk` visits."""
+    yield node
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, field, ()):
+            yield from statements(child)
 
 
 def _counts(statement: ast.stmt) -> bool:
@@ -57,10 +65,11 @@ def _outer_functions(node: ast.AST) -> Iterator[ast.AST]:
 
 def _number_locals(function: ast.AST) -> None:
     """Replace the names of local variables, those of inner functions included, by numbers."""
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    kept = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    kept |= {name for node in ast.walk(function) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-    kept |= {node.name for node in ast.walk(function) if isinstance(node, FUNCTIONS | ast.ClassDef)}
+    nodes, inner = list(ast.walk(function)), list(statements(function))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    kept = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    kept |= {name for node in inner if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    kept |= {node.name for node in inner if isinstance(node, FUNCTIONS | ast.ClassDef)}
     stored = {node.id for node in names if isinstance(node.ctx, ast.Store)} - kept
     appearing = dict.fromkeys(node.id for node in names if node.id in stored)
     numbered = {name: f"local{number}" for number, name in enumerate(appearing)}
