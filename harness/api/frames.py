@@ -36,7 +36,9 @@ class Frames(NamedTuple):
     - ``length``; ``in_range``: whether it is a training length.
     - ``exact``, ``token``: exact match and token accuracy, from 0 to 1, of ``n`` questions.
     - ``chance_exact``, ``chance_token``, ``shortcut_exact``: what guessing and the best simple reader get.
-    - ``variant``: empty for the task itself; ``step``, ``final``: the checkpoint, and whether it is the last one.
+    - ``carried``: tokens of other questions that the model read before each question (``evaluate --carried``).
+    - ``variant``: empty for the task itself from an empty state.
+    - ``step``, ``final``: the checkpoint, and whether it is the last one.
     - ``status``: ``ok``, or why there is no score.
     """
 
@@ -61,5 +63,5 @@ def load(*folders: PathLike, plugins: Iterable[PathLike] = ()) -> Frames:
     cells = reported.cells.assign(
         reported=reported.cells.cell.isin(reported.selected.cell), fit=reported.cells.cell.map(fits)
     )
-    scores = reported.scores.merge(cells.drop_duplicates("cell")[["cell", *IDENTITY]], on="cell", how="left")
-    return Frames(cells, scores[[*IDENTITY, *reported.scores.columns]])
+    scores = reported.all_scores.merge(cells.drop_duplicates("cell")[["cell", *IDENTITY]], on="cell", how="left")
+    return Frames(cells, scores[[*IDENTITY, *reported.all_scores.columns]])

@@ -53,10 +53,10 @@ def data_frames(results: Results) -> dict[str, pd.DataFrame]:
         for cell in cells.to_dict("records")
         for point in (cell["curve"] if isinstance(cell["curve"], list) else ())
     ]
-    scores = results.scores.merge(cells.drop_duplicates("cell")[["cell", *IDENTITY]], on="cell", how="left")
+    scores = results.all_scores.merge(cells.drop_duplicates("cell")[["cell", *IDENTITY]], on="cell", how="left")
     return {
         "cells": cells.drop(columns="curve"),
-        "scores": scores[[*IDENTITY, *results.scores.columns]].drop(columns=list(KINDS.values())),
+        "scores": scores[[*IDENTITY, *results.all_scores.columns]].drop(columns=list(KINDS.values())),
         "errors": error_frame(results),
         "curves": pd.DataFrame(curves, columns=[*IDENTITY, *CURVE]),
     }

@@ -70,8 +70,8 @@ class Results:
 
     def __init__(self, cells: pd.DataFrame, scores: pd.DataFrame, meta: ReportMeta) -> None:
         is_carried = scores.carried > 0
-        self.cells, self.scores, self.meta = cells, scores[~is_carried], meta
-        self.carried_scores = scores[is_carried]
+        self.cells, self.meta = cells, meta
+        self.all_scores, self.scores, self.carried_scores = scores, scores[~is_carried], scores[is_carried]
         self.grades = grade_cells(self.scores)
         self.rates = add_scores_beyond(compare_learning_rates(cells), cells, self.grades[self.grades.final])
         self.windows = rate_windows(self.rates)

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from command_line import PARITY, SMALL, call, user_error
 
+import lengthwise
 from harness.data.presentation import Presentation
 from harness.evaluation.carried import CarriedPresentation, can_carry, with_text
 from harness.evaluation.scoring import distinct_set
@@ -53,6 +55,8 @@ def test_evaluate_from_a_carried_state(tmp_path: Path, monkeypatch: pytest.Monke
     assert evaluated.exit_code == 0
     assert "bilstm" in next(line for line in evaluated.stderr.splitlines() if "no state to carry" in line)
     table = Path("run/tables/carried.csv").read_text().splitlines()
+    scores = lengthwise.load("run").scores
+    assert set(scores.carried) == {0, 4, 8} == set(pd.read_csv("run/tables/scores.csv").carried)
     assert [line.split(",")[-3] for line in table[1:]] == ["0.0", "4.0", "8.0"]
     assert "carried" not in Path("run/tables/solved-to.md").read_text()
     assert call("run", "-a", "bilstm:width=8", *PARITY, *SMALL, "--output", "other").exit_code == 0
