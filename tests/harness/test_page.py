@@ -219,6 +219,20 @@ def test_every_view_is_drawn_without_errors_requests_or_sideways_scrolling(
     assert opened.page.locator("table th, table td").evaluate_all(positions) == 0
 
 
+def test_the_names_of_many_lines_stay_within_their_plot(browser: Any, tmp_path: Path) -> None:
+    many = tuple(f"lstm:width={width}" for width in range(30))
+    opened = Opened(browser, write_report(Results.of(*made_run(many, ("parity",), 1, (0.001,), (1000,))), tmp_path))
+    opened.scroll_through()
+    plot = opened.page.locator("section#lengths svg[role=img]").first
+    plot.wait_for()
+    bottoms = plot.evaluate("svg => [svg, ...svg.querySelectorAll('text')].map(e => e.getBoundingClientRect().bottom)")
+    assert max(bottoms) < bottoms[0] + 1
+    names = plot.locator("text").all_text_contents()
+    shown = [name for name in names if name.startswith("lstm")]
+    assert 5 < len(shown) < 30
+    assert f"and {30 - len(shown)} more" in names
+
+
 def test_no_text_of_a_record_runs(browser: Any, hostile: Path) -> None:
     opened = Opened(browser, hostile)
     opened.scroll_through()

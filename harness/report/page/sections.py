@@ -104,7 +104,8 @@ SECTIONS = (
         lambda results: (
             "Each point is one architecture: its score beyond training, as the mean over the tasks shown of the "
             "medians over seeds, against the median over these tasks of a cost. The grey line is the Pareto front: no "
-            f"architecture on it is beaten in both. {STATE} {devices(results)}"
+            "architecture on it is beaten in both. Names without room are left out; point at a mark to see its name. "
+            f"{STATE} {devices(results)}"
         ),
         "costs",
         ("cost", "cost-by-task"),

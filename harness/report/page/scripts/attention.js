@@ -36,7 +36,7 @@ function mapPicture(map, height) {
   });
   paths.forEach((d, level) => d && squares.append("path").attr("d", d).attr("fill-opacity", level / SHADES));
   addTokens(svg, map, left, top, size);
-  svg.append("text").attr("x", left).attr("y", top + size * height + 13).text(`columns: attended, rows: answered, darkest ${map.top.toPrecision(2)}`);
+  svg.append("text").attr("x", left).attr("y", top + size * height + 13).text(`darkest ${map.top.toPrecision(2)}`);
   squares.on("mousemove", (event) => showWeight(event, map, squares.node(), size)).on("mouseleave", hideTip);
   return svg.node();
 }

@@ -71,20 +71,29 @@ function costPlot(width, name, quality, points) {
   return plotOf(width, 280, label, { x, y: scoreAxis(QUALITIES[quality].split(" beyond")[0], lowest), marks, marginRight: 0.24 * width });
 }
 
-/** Draw the name of each point at its right, moved down where another name is already there. */
+const FARTHEST = 2.5 * GAP; // pixels from a point down to its name
+
+/**
+ * Draw the names of points at their right, moved down where another name is already there.
+ *
+ * A name that would be too far from its point to belong to it is left out; the tooltip has it.
+ */
 function pointLabels(points) {
   const names = points.map(({ architecture }) => short(architecture.name, 22));
   const render = (index, scales, values, dimensions, context, next) => {
     const y = Float64Array.from(values.y);
+    const shown = [];
     const placed = Array.from(index, (i) => [values.x[i] - 4, values.x[i] + 4, values.y[i]]);
     for (const i of d3.sort(index, (i) => values.y[i])) {
       const [left, right] = [values.x[i] + 6, values.x[i] + 12 + LETTER * names[i].length];
       const overlaps = ([start, end, height]) => start < right && end > left && Math.abs(height - y[i]) < GAP;
       for (let other; (other = placed.find(overlaps)); ) y[i] = other[2] + GAP + 0.1;
+      if (y[i] - values.y[i] > FARTHEST) continue;
       placed.push([left, right, y[i]]);
+      shown.push(i);
     }
-    const group = next(index, scales, { ...values, y }, dimensions, context);
-    [...group.children].forEach((text, place) => text.classList.add(`arch-${points[index[place]].a}`));
+    const group = next(shown, scales, { ...values, y }, dimensions, context);
+    [...group.children].forEach((text, place) => text.classList.add(`arch-${points[shown[place]].a}`));
     return group;
   };
   const style = { dx: 8, textAnchor: "start", fontSize: 10.5, fill: ({ architecture }) => architecture.color, stroke: "var(--paper)", render };

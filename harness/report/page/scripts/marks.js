@@ -46,15 +46,28 @@ function spread(positions, top, bottom) {
   return moved;
 }
 
-/** Draw the names of lines at the right edge, at the height of their last points, moved apart. */
+/** Return as many items as there is room for, the first, the last and others at equal distances between them. */
+const thinned = (items, room) =>
+  items.length <= room ? items : d3.range(room).map((place) => items[Math.round((place * (items.length - 1)) / Math.max(1, room - 1))]);
+
+/**
+ * Draw the names of lines at the right edge, at the height of their last points, moved apart.
+ *
+ * Where there is no room for all names, the lowest place says how many are left out; the tooltip has them.
+ */
 function endLabels(lines) {
   const ends = lines.filter(({ points }) => points.length).map(({ architecture, points }) => ({ architecture, ...points.at(-1) }));
   const render = (index, scales, values, dimensions, context, next) => {
-    const places = spread(index.map((i) => values.y[i]), dimensions.marginTop, dimensions.height - dimensions.marginBottom);
+    const [top, bottom] = [dimensions.marginTop, dimensions.height - dimensions.marginBottom];
+    const room = 1 + Math.floor((bottom - top) / GAP);
+    const isFull = index.length > room;
+    const shown = thinned(d3.sort(index, (i) => values.y[i]), isFull ? room - 1 : room);
+    const places = spread(shown.map((i) => values.y[i]), top, isFull ? bottom - GAP : bottom);
     const y = Float64Array.from(values.y);
-    index.forEach((i, place) => (y[i] = places[place]));
-    const group = next(index, scales, { ...values, y }, dimensions, context);
-    [...group.children].forEach((text, place) => text.classList.add(`arch-${ends[index[place]].architecture.a}`));
+    shown.forEach((i, place) => (y[i] = places[place]));
+    const group = next(shown, scales, { ...values, y }, dimensions, context);
+    [...group.children].forEach((text, place) => text.classList.add(`arch-${ends[shown[place]].architecture.a}`));
+    if (isFull) group.append(moreLabel(index.length - shown.length, dimensions.width - dimensions.marginRight, bottom));
     return group;
   };
   const fill = (end) => end.architecture.color;
@@ -63,6 +76,10 @@ function endLabels(lines) {
     ...{ fontSize: 10.5, render },
   });
 }
+
+/** Return the text that says how many names are left out. */
+const moreLabel = (count, x, y) =>
+  d3.create("svg:text").attr("transform", `translate(${x},${y})`).attr("dy", "0.32em").attr("fill", "var(--muted)").text(`and ${count} more`).node();
 
 /** Return the marks of one line: its band, its seeds, the line, its points, and a bar where it ends early. */
 function lineMarks({ architecture, points, dashed, hollow, seeds = [], ended, dots = true, thin = false }) {
