@@ -12,6 +12,9 @@ from harness.cli import arguments
 if TYPE_CHECKING:
     from harness.cli.bench_tables import Measurement
 
+WIDE = 130
+"""Columns of a terminal in which the details of a measurement have room."""
+
 Subject = Literal["architectures", "populations", "decode", "long", "growth", "tasks"]
 
 
@@ -67,16 +70,20 @@ def _print_table(measurement: "Measurement", specs: Sequence[str], output: Path 
 
     from harness.cli.console import console, messages, table
 
-    first, *others = measurement.columns
-    rows, log = table(measurement.title, first, *(f">{name}" for name in others)), messages()
+    out, log = console(), messages()
+    hidden = measurement.details if out.width < WIDE else ()
+    shown = [place for place, name in enumerate(measurement.columns) if name not in hidden]
+    first, *others = (measurement.columns[place] for place in shown)
+    rows = table(measurement.title, first, *(f">{name}" for name in others))
     with _row_writer(output) as write_row:
         write_row(list(measurement.columns))
         for spec in track(specs, "measuring", console=log, transient=True, disable=not log.is_terminal):
             for row in measurement.rows(spec):
-                rows.add_row(*row)
+                rows.add_row(*(row[place] for place in shown))
                 write_row(row)
-    out = console()
     out.print(rows)
+    if hidden:
+        out.print(f"A terminal of {WIDE} columns also shows {', '.join(hidden)}, and so does --output.", style="dim")
     if measurement.note:
         out.print(measurement.note, style="dim")
 

@@ -33,10 +33,14 @@ class Setting:
 
 
 class Measurement:
-    """One kind of measurement; ``only_trained`` leaves out models that are fitted without gradients."""
+    """One kind of measurement; ``only_trained`` leaves out models that are fitted without gradients.
+
+    ``details`` are columns that only a wide terminal shows; a file has all ``columns``.
+    """
 
     title: ClassVar[str]
     columns: ClassVar[Sequence[str]]
+    details: ClassVar[Sequence[str]] = ()
     note: str = ""
     only_trained: ClassVar[bool] = True
 
@@ -78,6 +82,7 @@ class Steps(Measurement):
         "x plain",
         "x reference",
     )
+    details = PHASES
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

@@ -1,6 +1,7 @@
 """The ``lengthwise`` command: what each command prints and writes, and that help and lists import nothing heavy."""
 
 import ast
+import csv
 import json
 import re
 import subprocess
@@ -412,10 +413,16 @@ def test_the_doctor_finds_a_package_that_shadows_ours(tmp_path: Path, monkeypatc
     assert "Python can import another tasks" in call("doctor", code=1).stdout
 
 
-def test_the_bench_prints_a_row_for_each_architecture() -> None:
+@pytest.mark.parametrize(("width", "columns"), [(80, 8), (130, 12)])
+def test_the_bench_prints_a_row_for_each_architecture(
+    width: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     output = call("bench", "-a", "lstm:width=8,depth=1", "--steps", "8", "--no-workers", "--output", "bench.csv").stdout
     row = next(line.split() for line in output.splitlines() if line.startswith("lstm"))
-    assert len(row) == 12
+    assert len(row) == columns
     assert all(float(number.rstrip("%")) >= 0 for number in row[1:])
-    assert float(row[9]) > 1  # no step is faster than its floor
-    assert Path("bench.csv").read_text().splitlines()[1].split(",")[-1] == row[-1]
+    assert float(row[-3]) > 1  # no step is faster than its floor
+    written = Path("bench.csv").read_text().splitlines()[1]
+    assert written.rsplit(",", 4)[1:] == row[-4:]
+    assert len(next(csv.reader([written]))) == 12
