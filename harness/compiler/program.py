@@ -21,8 +21,18 @@ import torch
 
 from harness.compiler.circuit import PERIODS, PROGRAM, SINK, UNIT, Circuit, Form, times, total
 from harness.compiler.lookup import look_up, remapped
+from harness.compiler.scores import (
+    SHARP,
+    Scores,
+    applied,
+    is_equality,
+    on_pairs,
+    place_scores,
+    preference,
+    selects_all,
+    symbol_scores,
+)
 from harness.compiler.variables import (
-    GAP,
     NOWHERE,
     Count,
     Place,
@@ -35,17 +45,8 @@ from tasks.rasp._language import Node, Value
 from tasks.rasp._machine import Program, _identity, build_graph
 
 Variable = Symbol | Place | Count
-Scores = tuple[tuple[Form, Form], ...]
-"""Pairs of forms of query and key; the sum of their products is 0 where selected and at most -1 elsewhere."""
-
-SHARP = 30.0
-"""Difference of scores from which on the smaller one has no weight."""
-
 RANGE = range(NOWHERE, PERIODS[-1])
 """All positions and numbers, to which functions are applied."""
-
-SOME = torch.tensor([*range(-20, 200), *range(200, PERIODS[-1], 97)])
-"""Positions and numbers of which functions are applied to all pairs."""
 
 
 class NotCompilable(ValueError):
@@ -103,12 +104,12 @@ class ProgramCompiler:
 
     def _map_symbol(self, x: Symbol, function: Callable[..., Any]) -> Symbol:
         values = sorted(x.forms)
-        results = _apply(function, Value(torch.tensor(values)))
+        results = applied(function, Value(torch.tensor(values)))
         return Symbol(remapped(x, dict(zip(values, results.data.tolist(), strict=True))))
 
     def _map_index(self, x: Place | Count, function: Callable[..., Any]) -> Variable:
         values = torch.tensor(list(RANGE))
-        result = _apply(function, Value(values, "index"))
+        result = applied(function, Value(values, "index"))
         if result.kind == "index":
             offsets = (result.data - values).unique()
             if isinstance(x, Place) and len(offsets) == 1:
@@ -142,7 +143,7 @@ class ProgramCompiler:
 
     def _map_symbols(self, x: Symbol, y: Symbol, function: Callable[..., Any]) -> Symbol:
         first, second = (torch.tensor(sorted(symbol.forms)) for symbol in (x, y))
-        results = _apply(function, Value(first[:, None].expand(-1, len(second))), Value(second.expand(len(first), -1)))
+        results = applied(function, Value(first[:, None].expand(-1, len(second))), Value(second.expand(len(first), -1)))
         pairs = torch.cartesian_prod(first, second).tolist()
         return look_up(
             self.circuit, {(a, b): r for (a, b), r in zip(pairs, results.data.flatten().tolist(), strict=True)}, x, y
@@ -151,7 +152,7 @@ class ProgramCompiler:
     def _map_mixed(self, x: Place | Count, y: Symbol, function: Callable[..., Any]) -> Symbol:
         """Map a position or number and a symbol: find the interval of the first, then look up."""
         index, values = torch.tensor(list(RANGE)), torch.tensor(sorted(y.forms))
-        result = _apply(
+        result = applied(
             function, Value(index[:, None].expand(-1, len(values)), "index"), Value(values.expand(len(index), -1))
         )
         if result.kind == "index":
@@ -163,10 +164,8 @@ class ProgramCompiler:
 
     def _compare(self, x: Place | Count, y: Place | Count, function: Callable[..., Any]) -> Symbol:
         """Compare two positions or two numbers: the result depends on the sign of their difference."""
-        one, other = SOME[:, None], SOME[None]
-        result = _apply(function, *(Value(index.expand(len(SOME), len(SOME)), "index") for index in (one, other)))
-        sign = (one - other).sign()
-        by_sign = {value: result.data[sign == value].unique() for value in (-1, 0, 1)}
+        differences, result = on_pairs(function)
+        by_sign = {value: result.data[differences.sign() == value].unique() for value in (-1, 0, 1)}
         if type(x) is not type(y) or result.kind == "index" or any(len(values) > 1 for values in by_sign.values()):
             raise NotCompilable(f"combines {_article(x)} and {_article(y)} other than by comparing two of a kind")
         form = total(self._value(x), times(-1.0, self._value(y)))
@@ -193,12 +192,10 @@ class ProgramCompiler:
             sign = 1.0 if node.inputs[1].op == "aggr_max" else -1.0
             return (), times(sign, self._value(counts))
         if isinstance(k, Symbol) and isinstance(q, Symbol):
-            return _symbol_scores(k, q, node.parameter), {}
-        if isinstance(k, Place) and isinstance(q, Place) and _is_equality(node.parameter):
-            products = list(zip(q.point, k.point, strict=True))
-            constant = (times(-len(products) / 2, PROGRAM), PROGRAM)
-            return tuple((times(1 / GAP, query), key) for query, key in (*products, constant)), {}
-        if _selects_all(node.parameter):
+            return symbol_scores(k, q, node.parameter), {}
+        if isinstance(k, Place) and isinstance(q, Place) and is_equality(node.parameter):
+            return place_scores(k, q), {}
+        if selects_all(node.parameter):
             return (), {}
         raise NotCompilable(f"selects by comparing {_article(k)} with {_article(q)}, for which only == is supported")
 
@@ -208,8 +205,8 @@ class ProgramCompiler:
         if queries.op not in ("aggr_max", "aggr_min") or not isinstance(self.variable(keys), Count):
             return False
         selector, values = queries.inputs
-        is_extreme = self.key(values) == self.key(keys) and _selects_all(selector.parameter)
-        return is_extreme and _is_equality(node.parameter)
+        is_extreme = self.key(values) == self.key(keys) and selects_all(selector.parameter)
+        return is_extreme and is_equality(node.parameter)
 
     def _aggr_max(self, node: Node) -> Variable:
         return self._aggregate(node, 1.0)
@@ -225,7 +222,7 @@ class ProgramCompiler:
         v, (scores, extreme) = self.variable(node.inputs[1]), self.variable(node.inputs[0])
         if isinstance(v, Count):
             raise NotCompilable("aggregates numbers of positions other than to select the largest or smallest of them")
-        preferred, spread = _preference(v, sign, self.reach)
+        preferred, spread = preference(v, sign, self.reach)
         if extreme:
             preferred = total(preferred, times((spread + SHARP) / 0.75 * UNIT, extreme))
             spread = (spread + SHARP) / 0.75 * self.reach
@@ -267,12 +264,6 @@ class ProgramCompiler:
         return Count(channel)
 
 
-def _apply(function: Callable[..., Any], *values: Value) -> Value:
-    """Apply a function of a program; one that returns a number is constant."""
-    result = function(*values)
-    return result if isinstance(result, Value) else Value(torch.full_like(values[0].data, int(result)))
-
-
 def _changes(results: list[Any]) -> list[int]:
     """Return where a function of positions or numbers changes."""
     return [RANGE[i] for i in range(1, len(results)) if results[i] != results[i - 1]]
@@ -281,63 +272,6 @@ def _changes(results: list[Any]) -> list[int]:
 def _place_threshold(x: Place, least: int) -> tuple[Form, float, float]:
     """Return the form of a position, and its values for ``least - 1`` and ``least``."""
     return x.value, (least - 1) / UNIT, least / UNIT
-
-
-def _symbol_scores(k: Symbol, q: Symbol, predicate: Callable[..., Any]) -> Scores:
-    """Return the scores of a selection by symbols: one product for each class of keys, or of queries if fewer."""
-    keys, queries = sorted(k.forms), sorted(q.forms)
-    grid = (
-        Value(torch.tensor(keys)[:, None].expand(-1, len(queries))),
-        Value(torch.tensor(queries).expand(len(keys), -1)),
-    )
-    rejected = _apply(predicate, *grid).data == 0  # [K, Q]
-    by_key = _classes(keys, k, rejected.tolist(), queries, q)
-    by_query = _classes(queries, q, rejected.T.tolist(), keys, k)
-    if len(by_key) <= len(by_query):
-        return tuple((times(-1.0, other), one) for one, other in by_key)
-    return tuple((times(-1.0, one), other) for one, other in by_query)
-
-
-def _classes(
-    values: list[int], symbol: Symbol, rejected: list[list[bool]], others: list[int], other: Symbol
-) -> list[tuple[Form, Form]]:
-    """Return, for each set of values that reject the same others, their form and that of the others."""
-    members: dict[tuple[bool, ...], list[int]] = {}
-    for value, row in zip(values, rejected, strict=True):
-        if any(row):
-            members.setdefault(tuple(row), []).append(value)
-    return [
-        (
-            total(*(symbol.forms[value] for value in group)),
-            total(*(other.forms[value] for value, is_rejected in zip(others, row, strict=True) if is_rejected)),
-        )
-        for row, group in members.items()
-    ]
-
-
-def _preference(v: Symbol | Place, sign: float, reach: int) -> tuple[Form, float]:
-    """Return a form that is larger by :data:`SHARP` or more for a preferred value, and the spread of its values."""
-    if isinstance(v, Place):
-        return times(sign * SHARP * UNIT, v.value), SHARP * (reach - NOWHERE)
-    ranked = sorted(v.forms)
-    forms = (times(sign * SHARP * rank, v.forms[value]) for rank, value in enumerate(ranked))
-    return total({}, *forms), SHARP * (len(ranked) - 1)
-
-
-def _is_equality(predicate: Callable[..., Any]) -> bool:
-    """Whether a predicate selects equal positions or numbers."""
-    return _on_grid(predicate, lambda difference: difference == 0)
-
-
-def _selects_all(predicate: Callable[..., Any]) -> bool:
-    """Whether a predicate selects every position."""
-    return _on_grid(predicate, lambda difference: difference == difference)
-
-
-def _on_grid(predicate: Callable[..., Any], expected: Callable[[torch.Tensor], torch.Tensor]) -> bool:
-    one, other = SOME[:, None], SOME[None]
-    pair = (Value(index.expand(len(SOME), len(SOME)), "index") for index in (one, other))
-    return torch.equal(_apply(predicate, *pair).data.bool(), expected(one - other))
 
 
 def _article(x: Any) -> str:
