@@ -74,7 +74,7 @@ def span(values: Iterable[float]) -> str:
     return number(finite[0]) if finite[0] == finite[-1] else f"{number(finite[0])}–{number(finite[-1])}"
 
 
-def break_name(name: str, width: int, marks: str = ":,= _") -> list[str]:
+def break_name(name: str, width: int, marks: str = " :,=_") -> list[str]:
     """Break an architecture or task label into lines of at most ``width`` letters.
 
     Lines end after one of ``marks``; earlier marks are tried first. A word wider than a line stays whole.
@@ -85,6 +85,8 @@ def break_name(name: str, width: int, marks: str = ":,= _") -> list[str]:
     ['addition:', 'base=3,', 'order=reversed,', 'padding=1']
     >>> break_name("many_stacks:items=2,stacks=2, attention", 20)
     ['many_stacks:', 'items=2,stacks=2,', 'attention']
+    >>> break_name("induction_heads [stages=state_passing]", 26)
+    ['induction_heads', '[stages=state_passing]']
     """
     if len(name) <= width or not marks:
         return [name]
