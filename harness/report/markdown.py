@@ -9,8 +9,8 @@ from harness.report.summary import provenance_lines, run_summary, warnings
 from harness.report.tables import tables
 
 TABLES = (
-    *("solved-to", "known", "beyond-exact", "beyond-token", "recipes", "transfer", "stages", "settings", "unfitted"),
-    *("steps-to-fit", "cost", "learning-rates", "rate-windows", "problems"),
+    *("solved-to", "known", "beyond-exact", "beyond-token", "recipes", "transfer", "stages", "carried", "settings"),
+    *("unfitted", "steps-to-fit", "cost", "learning-rates", "rate-windows", "problems"),
 )
 """Names of the tables on the page; the other tables are too long for it."""
 
