@@ -201,7 +201,7 @@ class Results:
         """Every task in order, each followed by its variants."""
         task_results = []
         for task in self.tasks:
-            variants = sorted(set(self.seeds.variant[self.seeds.task == task]) - {""})
+            variants = sorted(set(self.summary.variant[self.summary.task == task]) - {""})
             task_results += [self._task_result(task, variant) for variant in ["", *variants]]
         return task_results
 

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,12 +14,14 @@ import harness.report.rate_tables
 from harness.analysis.learning_rate_windows import rate_windows, window_widths
 from harness.analysis.schema import CELLS, complete
 from harness.analysis.statistics import compare_learning_rates
+from harness.config.cell import TUNING_SEED
 from harness.report.captions import SELECTIONS, Table, selection
 from harness.report.figure_format import FigureFormat
 from harness.report.figures import combined_figure
 from harness.report.rate_plots import learning_rates
 from harness.report.rate_tables import rates_table, windows_table
 from harness.report.results import Results
+from harness.report.write import write_report
 
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 
@@ -134,6 +137,16 @@ def test_the_plot_has_two_lines_for_each_architecture_and_fills_the_chosen_rate(
     rates = results.rates[results.rates.architecture == "lstm"].sort_values("learning_rate")
     assert list(ax.lines[2].get_ydata()) == list(rates.validation_exact)
     assert list(ax.lines[0].get_ydata()) == list(rates.exact_beyond)
+
+
+def test_a_variant_whose_models_have_no_chosen_rate_yet_is_reported(tmp_path: Path) -> None:
+    """A run with one rate is continued with a search of rates, and reported before its tuning seeds are trained."""
+    cells, scores, meta = made_run(("lstm",), ("flip_flop:ignore=0.8",), 2, tuning=1)
+    is_tuning = cells.seed >= TUNING_SEED
+    cells.loc[is_tuning, "status"], cells.loc[is_tuning, "curve"] = "missing", None
+    trained = scores[~scores.cell.isin(cells.cell[is_tuning])]
+    page = write_report(Results.of(cells.assign(validation_exact=math.nan), trained, meta), tmp_path)
+    assert "sparse" in page.read_text(encoding="utf-8")
 
 
 def test_panels_are_drawn_for_many_architectures_and_tasks() -> None:
