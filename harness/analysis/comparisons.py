@@ -18,6 +18,12 @@ import numpy as np
 import pandas as pd
 
 RESAMPLES = 2000
+"""Resamples of the seeds, and exchanges of them at a time."""
+
+EXCHANGES_A_PAIR = 50
+"""Exchanges of seeds for each compared pair. Holm multiplies the smallest p-value by the number of pairs, so with a
+fixed number of exchanges no pair of many could differ."""
+
 FEWEST_SEEDS = 3
 """Seeds of each architecture on a task, below which a resample says nothing."""
 
@@ -29,8 +35,12 @@ Scores = dict[str, dict[str, np.ndarray]]
 
 
 def scaled(exact: np.ndarray, chance: float) -> np.ndarray:
-    """Return exact match with chance at 0 and a perfect score at 1; scores below chance are negative."""
-    return (exact - chance) / max(1 - chance, 1e-9)
+    """Return exact match with chance at 0 and a perfect score at 1; scores below chance are negative.
+
+    Where guessing is always right, exact match itself is returned.
+    """
+    floor = chance if chance < 1 else 0.0
+    return (exact - floor) / (1 - floor)
 
 
 def compare_all(scores: Scores) -> pd.DataFrame:
@@ -48,9 +58,11 @@ def compare_all(scores: Scores) -> pd.DataFrame:
     for pair, of_pair in samples.items():
         alike.setdefault(tuple((len(x), len(y)) for x, y in of_pair), []).append(pair)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
+    compared_pairs = sum(len(pairs) for counts, pairs in alike.items() if counts)
     for pairs in (pairs for counts, pairs in alike.items() if counts):
         by_task = zip(*(samples[pair] for pair in pairs), strict=True)
-        compared = compare_alike([(np.stack(x), np.stack(y)) for x, y in (zip(*task, strict=True) for task in by_task)])
+        tasks = [(np.stack(x), np.stack(y)) for x, y in (zip(*task, strict=True) for task in by_task)]
+        compared = compare_alike(tasks).assign(p=exchange_test(tasks, EXCHANGES_A_PAIR * compared_pairs))
         rows |= dict(zip(pairs, map(_oriented, pairs, compared.to_dict("records")), strict=True))
     frame = pd.DataFrame([rows[pair] for pair in samples if pair in rows])
     if frame.empty:
@@ -66,7 +78,7 @@ def _samples(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> 
 
 
 def compare_alike(tasks: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """Return a row of statistics for each of N pairs that have as many seeds on as many tasks.
+    """Return a row of statistics for each of N pairs that have as many seeds on as many tasks, without p-values.
 
     A statistic of a resample is linear in the shares of the seeds in it, or in products of two shares. So those of all
     pairs and resamples are matrix products.
@@ -76,7 +88,7 @@ def compare_alike(tasks: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFram
     """
     rng, pairs = np.random.default_rng(0), len(tasks[0][0])
     probability, difference = np.zeros(pairs), np.zeros(pairs)
-    probabilities, differences, exchanged = (np.zeros((pairs, RESAMPLES)) for _ in range(3))
+    probabilities, differences = (np.zeros((pairs, RESAMPLES)) for _ in range(2))
     for x, y in tasks:
         wins = above(x, y)
         probability += wins.mean((1, 2))
@@ -85,12 +97,26 @@ def compare_alike(tasks: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFram
         for seed, share in enumerate(share_x):  # one seed at a time, because all products of shares take much memory
             probabilities += wins[:, seed] @ (share * share_y)
         differences += x @ share_x - y @ share_y
-        exchanged += np.hstack((x, y)) @ _exchanged_weights(rng, x.shape[1], y.shape[1])
-    as_large = (np.abs(exchanged) >= np.abs(difference)[:, None] - 1e-12).sum(1)
     columns = {"tasks": len(tasks), "probability": probability / len(tasks), "difference": difference / len(tasks)}
     for name, values in (("probability", probabilities), ("difference", differences)):
         columns[f"{name}_low"], columns[f"{name}_high"] = np.percentile(values / len(tasks), [2.5, 97.5], axis=1)
-    return pd.DataFrame(columns | {"p": (1 + as_large) / (1 + RESAMPLES)})
+    return pd.DataFrame(columns)
+
+
+def exchange_test(tasks: Sequence[tuple[np.ndarray, np.ndarray]], least: int) -> np.ndarray:
+    """Return a p-value for each of N pairs: how often seeds that are dealt out anew differ as much in their means.
+
+    Args:
+        tasks: as for :func:`compare_alike`.
+        least: exchanges, rounded up to a multiple of :data:`RESAMPLES`.
+    """
+    rng, rounds = np.random.default_rng(1), max(1, -(-least // RESAMPLES))
+    difference = np.abs(sum(x.mean(1) - y.mean(1) for x, y in tasks))[:, None]
+    as_large = np.zeros(len(difference))
+    for _ in range(rounds):  # one after another, because all exchanges of many pairs take much memory
+        exchanged = sum(np.hstack((x, y)) @ _exchanged_weights(rng, x.shape[1], y.shape[1]) for x, y in tasks)
+        as_large += (np.abs(exchanged) >= difference - 1e-12).sum(1)
+    return (1 + as_large) / (1 + rounds * RESAMPLES)
 
 
 def _oriented(pair: tuple[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:

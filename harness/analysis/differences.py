@@ -56,7 +56,8 @@ def seed_lengths(seeds: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
         failed: the failed cells among the reported ones.
     """
     names = [*PAIR, "seed", "length", "exact"]
-    rows = seeds[(seeds.variant == "") & ~seeds.in_range & is_scored(seeds.status)]
+    longest = seeds.length.where(seeds.in_range).groupby([seeds[name] for name in PAIR]).transform("max")
+    rows = seeds[(seeds.variant == "") & ~seeds.in_range & ~(seeds.length <= longest) & is_scored(seeds.status)]
     return pd.concat([rows[names], failed.reindex(columns=names)], ignore_index=True)
 
 

@@ -91,7 +91,7 @@ def _grade(rows: Rows) -> dict[str, Any]:
     return {
         "fit": _fit(rows),
         "solved_to": last,
-        "solved": bool(beyond.any() and last and last.end),
+        "solved": bool(_fit(rows) and beyond.any() and (rows["upper"][beyond] >= SOLVED).all()),
         "ended": f"{rows['status'][gaps[0]]} at {length[gaps[0]]:g}" if len(gaps) else "",
         **{name: mean_over_lengths(length[beyond], rows[name][beyond]) for name in MEANS},
         "low": length[beyond].min() if beyond.any() else np.nan,

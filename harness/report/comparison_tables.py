@@ -19,14 +19,20 @@ BARS = (
 
 
 def seed_scores(results: Results) -> Scores:
-    """Return the scaled accuracies beyond training of all reported seeds; a failed seed counts as chance."""
+    """Return the scaled accuracies beyond training of all reported seeds; a failed seed counts as chance.
+
+    A pair whose trained seeds have no score beyond training has none, even if another seed failed.
+    """
     grades = results.grades.loc[results.grades.final & (results.grades.variant == ""), ["cell", "exact"]]
     names = results.selected.loc[results.selected.status.isin(["done", "failed"])]
     rows = names[["cell", "architecture", "task", "status"]].merge(grades, on="cell", how="left")
     chance = {result.task: result.chance_exact for result in results.main_results}
     scores: Scores = {name: {} for name in results.architectures}
     for (architecture, task), seeds in rows.groupby(["architecture", "task"], sort=False):
-        exact = seeds.exact.where(seeds.status == "done", chance[str(task)]).dropna().to_numpy()
+        is_done = seeds.status == "done"
+        if is_done.any() and seeds.exact[is_done].isna().all():
+            continue
+        exact = seeds.exact.where(is_done, chance[str(task)]).dropna().to_numpy()
         if len(exact):
             scores[str(architecture)][str(task)] = scaled(exact, chance[str(task)])
     return {name: of_one for name, of_one in scores.items() if of_one}

@@ -43,6 +43,7 @@ def scores_paper(results: Results, measure: str) -> Paper:
 
     def best(result: TaskResult) -> set[str]:
         medians = {name: cell.scores[measure] for name, cell in _fitted(results, result) if cell.scores}
+        medians = {name: median for name, median in medians.items() if not np.isnan(median)}
         return best_scores(medians, {name: ends.get((name, result.task)) for name in medians}, chance(result, measure))
 
     frame, bold, cells = _grid(results, measure, text, best)
@@ -61,7 +62,7 @@ def solved_paper(results: Results) -> Paper:
 
     def best(result: TaskResult) -> set[str]:
         rows = {name: results.summary_row(name, result)["solved_length"] for name, _ in _fitted(results, result)}
-        longest = max(rows.values(), default=0)
+        longest = max((length for length in rows.values() if not pd.isna(length)), default=0)
         return {name for name, length in rows.items() if length == longest > result.train[1]}
 
     frame, bold, cells = _grid(results, "exact", text, best)

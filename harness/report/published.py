@@ -84,8 +84,9 @@ def _measured(results: Results, result: TaskResult, name: str, row: Mapping[Any,
         mean_over_lengths(of_one.length, of_one[row["measure"]])
         for _, of_one in rows.sort_values("length").groupby("cell")
     ]
-    ends = intervals([by_seed], median_weights) if by_seed else ((float("nan"),), (float("nan"),))
     cells = results.selected[(results.selected.architecture == name) & (results.selected.task == result.task)]
+    by_seed += [0.0] * int((cells.status == "failed").sum()) if by_seed else []
+    ends = intervals([by_seed], median_weights) if by_seed else ((float("nan"),), (float("nan"),))
     return {
         "median": float(pd.Series(by_seed, dtype=float).median()),
         "low": float(ends[0][0]),

@@ -32,6 +32,32 @@ from harness.report.results import Results
 RNG = np.random.default_rng(1)
 
 
+def test_clear_differences_show_however_many_are_compared() -> None:
+    """Holm multiplies the smallest p-value by the number of pairs, 190 here."""
+    rng = np.random.default_rng(0)
+    halves = {
+        f"{place}": {f"{task}": (place < 10) + rng.normal(0, 0.01, 5) for task in range(10)} for place in range(20)
+    }
+    pairs = compare_all(halves)
+    is_across = (pairs.better.astype(int) < 10) & (pairs.other.astype(int) >= 10)
+    assert (pairs.p[is_across] < 0.05).all()
+    assert (pairs.p[~is_across] >= 0.05).all()
+
+
+def test_a_task_that_guessing_solves_is_not_scaled() -> None:
+    assert scaled(np.array([1.0, 0.99]), 1.0).tolist() == [1.0, 0.99]
+
+
+def test_a_failed_seed_is_no_score_of_a_pair_whose_other_seeds_have_none() -> None:
+    cells, scores, meta = made_run(("lstm", "gru"), ("parity",), 3, (0.001,), (1000,))
+    gru = cells.cell[cells.architecture == "gru"]
+    cells.loc[cells.cell == gru.iloc[0], "status"] = "failed"
+    lost = scores.cell.isin(gru) & ~scores.in_range
+    scores = scores.assign(status=scores.status.mask(lost, "beyond reach"), exact=scores.exact.mask(lost))
+    scores = scores[scores.cell != gru.iloc[0]]
+    assert set(seed_scores(Results.of(cells, scores, meta))) == {"lstm"}
+
+
 def test_the_probability_counts_pairs_of_seeds_and_ties_as_half() -> None:
     one = {"a": np.array([0.9, 0.5, 0.5]), "b": np.array([0.2, 0.3, 0.4, 0.5])}
     other = {"a": np.array([0.5, 0.1, 0.6]), "b": np.array([0.3, 0.3, 0.1])}

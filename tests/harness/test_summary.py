@@ -11,6 +11,7 @@ from rich.console import Console
 from harness.analysis.load import frames
 from harness.registry.catalog import Catalog
 from harness.report.markdown import write_markdown
+from harness.report.page.findings import finding
 from harness.report.results import Results
 from harness.report.stale import mark_stale, stale_sentence
 from harness.report.summary import cost_sentence, provenance_lines, run_summary, warnings
@@ -50,6 +51,23 @@ def test_the_summary_names_the_ways_of_a_report_of_several_runs() -> None:
     both = Results.of(pd.concat([given[0], tuned[0]]), pd.concat([given[1], tuned[1]]), given[2])
     words = "3 seeds at the learning rate that was given or at a learning rate chosen from 5 with 2 tuning seeds each"
     assert words in run_summary(both)
+
+
+def test_a_run_that_fits_nothing_and_tested_nothing_longer_is_reported() -> None:
+    cells, scores, meta = made_run(("lstm",), ("parity",), 1, (0.001,))
+    results = Results.of(cells, scores[scores.in_range].assign(exact=0.5), meta)
+    assert finding(results, results.main_results[0]).endswith("nothing was tested beyond them.")
+
+
+def test_a_wrong_length_behind_a_gap_is_not_solved() -> None:
+    """A length whose evaluation ran out of memory does not hide a longer one, which is wrong."""
+    cells, scores, meta = made_run(("lstm",), ("parity",), 1, (0.001,), (1000,))
+    is_gap = scores.length == 25
+    exact = (scores.length <= 20).astype(float).mask(scores.length > 25, 0.5).mask(is_gap)
+    gap = scores.assign(exact=exact, status=scores.status.mask(is_gap, "out of memory"), n=scores.n.mask(is_gap, 0))
+    results = Results.of(cells, gap, meta)
+    assert results.summary.solved.tolist() == [0.0]
+    assert "every tested length" not in finding(results, results.main_results[0])
 
 
 def test_models_that_only_choose_rates_are_counted_apart() -> None:

@@ -66,8 +66,9 @@ def _reached(results: Results, name: str, task_result: TaskResult) -> float:
 
 
 def _unknown(best: Sequence[str], cells: Cells) -> str:
-    scores = f"the best exact match beyond them is {fmt.score(cells[best[0]].scores['exact'])} ({_listed(best)})"
-    return f"{scores if best else 'nothing was tested beyond them'}."
+    if not best:
+        return "nothing was tested beyond them."
+    return f"the best exact match beyond them is {fmt.score(cells[best[0]].scores['exact'])} ({_listed(best)})."
 
 
 def _fit_count(fitted: int, total: int) -> str:
